@@ -1,0 +1,49 @@
+//! What nodes of this subnet must agree on before they speak: identities, signed requests, tickets, receipts,
+//! the Merkle log, compute units, scores and the OpenAI wire types both sides parse.
+//!
+//! The entry test for a type: must two different nodes compute or check it? Everything here is pure. There is
+//! no I/O, no clock, no randomness and no async; time is an argument, and every limit is a constant beside
+//! the type that it limits. Floating point appears only in [`openai`], where the wire format asks for it.
+//!
+//! A value's type says what has been checked:
+//!
+//! ```text
+//! RawHeaders -> VerifiedCaller                      (btauth)
+//! SignedTicket -> ValidTicket                       (ticket)
+//! SignedReceipt -> MinerSigned -> Countersigned     (receipt)
+//! UncheckedCountersigned -> Countersigned           (receipt, read back or received)
+//! ChatRequest -> ValidChatRequest                   (openai)
+//! ```
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::float_arithmetic,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
+
+pub mod account;
+mod bounded;
+pub mod btauth;
+pub mod catalogue;
+pub mod digest;
+#[cfg(test)]
+mod fixtures;
+pub mod header;
+pub mod inventory;
+pub mod merkle;
+pub mod openai;
+pub mod receipt;
+pub mod scoring;
+pub mod signing;
+mod text;
+pub mod ticket;
+#[cfg(test)]
+mod vectors;
+
+pub use account::AccountId;
+pub use digest::Digest;

@@ -1,0 +1,53 @@
+//! What a signature is for. A signature made for one purpose must verify for no other.
+
+/// The purpose of a signature. Each purpose of ours has a prefix of the shape `SN_<NAME>_V<n>\0`, put before
+/// the signed bytes; changing what is signed needs a new version.
+///
+/// [`Domain::Extrinsic`] and [`Domain::Btauth`] have no prefix, because other software fixes their bytes.
+/// They cannot be taken for ours, nor for each other:
+/// - A btauth payload begins with `btauth/1` and a line feed, so it differs from `SN_` in its first byte.
+/// - An extrinsic's payload begins with the pallet's and the call's index. `SN` would be pallet 83, call 78,
+///   and `bt` pallet 98, call 116; the runtime has neither pallet. Payloads over 256 bytes are signed as
+///   their 32-byte BLAKE2b hash: no payload of ours has 32 bytes (the shortest prefix and one digest are
+///   already longer).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Domain {
+    /// A chain transaction's signer payload.
+    Extrinsic,
+    /// A signed HTTP request, `btauth/1`.
+    Btauth,
+    /// A validator's order to one miner.
+    Ticket,
+    /// A miner's statement of what it delivered.
+    Receipt,
+    /// A validator's statement of what it observed.
+    Countersignature,
+    /// A user's statement that the answer arrived.
+    Acknowledgement,
+    /// A miner's statement of what it serves.
+    Inventory,
+    /// The head of a validator's receipt log.
+    TreeHead,
+    /// An audit bundle's manifest.
+    Manifest,
+}
+
+impl Domain {
+    /// The bytes put before the message.
+    pub const fn prefix(self) -> &'static [u8] {
+        match self {
+            Self::Extrinsic | Self::Btauth => b"",
+            Self::Ticket => b"SN_TICKET_V1\0",
+            Self::Receipt => b"SN_RECEIPT_V1\0",
+            Self::Countersignature => b"SN_COUNTERSIGNATURE_V1\0",
+            Self::Acknowledgement => b"SN_ACKNOWLEDGEMENT_V1\0",
+            Self::Inventory => b"SN_INVENTORY_V1\0",
+            Self::TreeHead => b"SN_TREE_HEAD_V1\0",
+            Self::Manifest => b"SN_MANIFEST_V1\0",
+        }
+    }
+
+    pub(super) fn wrap(self, message: &[u8]) -> Vec<u8> {
+        [self.prefix(), message].concat()
+    }
+}

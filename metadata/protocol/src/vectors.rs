@@ -1,0 +1,89 @@
+//! The frozen bytes of everything signed, stored or hashed. A difference here is a change of the protocol: it
+//! needs a new version in the signing domain or the record, not a new vector.
+
+use std::collections::BTreeMap;
+
+use parity_scale_codec::Encode;
+
+use crate::fixtures::{Call, account, key, model_id, observation, receipt, ticket};
+use crate::inventory::{HotModel, Inventory};
+use crate::scoring::Policy;
+use crate::ticket::Kind;
+use crate::{Digest, catalogue, merkle, receipt as receipts};
+
+/// `name hex` on each line.
+const WIRE: &str = include_str!("vectors/wire.txt");
+
+fn built() -> BTreeMap<&'static str, Vec<u8>> {
+    let countersigned = Call::to("Bob", 7).countersigned();
+    let model = HotModel {
+        id: model_id("m"),
+        weights_digest: Digest([0x11; 32]),
+        context_tokens: 2_048,
+        slots: 4,
+        in_flight: 1,
+    };
+    let inventory = Inventory {
+        netuid: 64,
+        miner: account("Bob"),
+        issued_at_ms: 1_752_076_800_000,
+        device: "cpu".to_owned(),
+        memory_bytes: 8 << 30,
+        models: vec![model],
+    };
+    let mut frontier = merkle::Frontier::new();
+    for leaf in 0..3_u8 {
+        frontier.push(merkle::leaf_hash(&[leaf]));
+    }
+    let entry = catalogue::Model {
+        id: model_id("m"),
+        weights_digest: Digest([0x11; 32]),
+        prompt_multiplier: 1_000,
+        completion_multiplier: 3_000,
+        memory_bytes: 1 << 30,
+    };
+    BTreeMap::from([
+        ("ticket", ticket().encode()),
+        ("ticket_hash", ticket().hash().encode()),
+        ("ticket_signature", ticket().sign(&key("Alice")).signature.encode()),
+        ("receipt", receipt(&ticket()).encode()),
+        (
+            "receipt_without_fingerprint",
+            receipts::Receipt { fingerprint: None, ..receipt(&ticket()) }.encode(),
+        ),
+        ("receipt_hash", receipt(&ticket()).hash().encode()),
+        ("receipt_signature", receipt(&ticket()).sign(&key("Bob")).signature.encode()),
+        ("observation", observation().encode()),
+        ("countersigned", countersigned.encode()),
+        ("countersigned_leaf", countersigned.leaf_hash().encode()),
+        ("inventory", inventory.encode()),
+        ("inventory_signature", inventory.sign(&key("Bob")).signature.encode()),
+        ("frontier_of_three", frontier.encode()),
+        ("catalogue_model", entry.encode()),
+        ("policy_default", Policy::default().encode()),
+        ("policy_default_hash", Policy::default().hash().encode()),
+        ("kinds", [Kind::Chat, Kind::Completion, Kind::Embedding, Kind::Probe, Kind::BountyClaim].encode()),
+        ("finish_reasons", {
+            use receipts::FinishReason::{Cancelled, Error, Length, Stop};
+            [Stop, Length, Cancelled, Error].encode()
+        }),
+        ("outcomes", {
+            use receipts::Outcome::{ClientGone, Delivered, MinerFailed, OutputMismatch};
+            [Delivered, ClientGone, MinerFailed, OutputMismatch].encode()
+        }),
+    ])
+}
+
+#[test]
+fn every_encoding_has_its_frozen_bytes_and_no_vector_is_left_over() {
+    let frozen: BTreeMap<&str, &str> = WIRE.lines().filter_map(|line| line.split_once(' ')).collect();
+    let built: BTreeMap<&str, String> =
+        built().into_iter().map(|(name, bytes)| (name, hex::encode(bytes))).collect();
+    let differing: Vec<String> = built
+        .iter()
+        .filter(|(name, hex)| frozen.get(*name) != Some(&hex.as_str()))
+        .map(|(name, hex)| format!("{name} {hex}\n"))
+        .collect();
+    assert!(differing.is_empty(), "not as frozen:\n{}", differing.concat());
+    assert_eq!(frozen.len(), built.len());
+}
