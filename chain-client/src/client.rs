@@ -1,0 +1,161 @@
+//! The client: one connection to the chain at a time, a deadline on every call, and the next endpoint when one is lost.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::error::{Fault, QueryError};
+
+mod link;
+mod reader;
+mod session;
+
+use link::Link;
+pub(crate) use reader::{Reader, Slot};
+pub(crate) use session::{AtBlock, Chain, Session};
+
+/// Where to connect, and how long to wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectConfig {
+    /// WebSocket URLs, the first preferred; see [`crate::network::resolve`].
+    pub urls: Vec<String>,
+    /// How long one call may take, connecting included. Default 20,000 ms.
+    pub request_timeout_ms: u64,
+    /// How long a submitted extrinsic may take from the pool to a finalised block. Default 240,000 ms: twenty blocks.
+    pub finality_timeout_ms: u64,
+}
+
+/// A client of one chain. Clones share the connection.
+#[derive(Clone, Debug)]
+pub struct ChainClient {
+    link: Arc<Link>,
+    /// Held from reading a nonce until the pool has accepted the extrinsic that uses it.
+    submitting: Arc<tokio::sync::Mutex<()>>,
+    request_timeout: Duration,
+    finality_timeout: Duration,
+}
+
+/// Why there is no connection.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    /// The configuration lists no endpoint.
+    #[error("no chain endpoint is configured")]
+    NoEndpoint,
+    /// Every endpoint was tried; each with what happened.
+    #[error("no chain endpoint answered: {}", describe(.tried))]
+    Unreachable {
+        /// URL and reason, in the order tried.
+        tried: Vec<(String, String)>,
+    },
+    /// The endpoint answers, but for another chain than the one first connected to.
+    #[error("{url} serves another chain than before (genesis {found} instead of {expected})")]
+    OtherChain {
+        /// The endpoint.
+        url: String,
+        /// The genesis hash seen first.
+        expected: String,
+        /// The genesis hash that this endpoint reports.
+        found: String,
+    },
+}
+
+impl Default for ConnectConfig {
+    fn default() -> Self {
+        Self { urls: Vec::new(), request_timeout_ms: 20_000, finality_timeout_ms: 240_000 }
+    }
+}
+
+impl ConnectConfig {
+    /// These endpoints with the default limits.
+    pub fn new(urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { urls: urls.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+}
+
+impl ChainClient {
+    /// Connects to the first endpoint that answers.
+    pub async fn connect(config: ConnectConfig) -> Result<Self, ConnectError> {
+        let ConnectConfig { urls, request_timeout_ms, finality_timeout_ms } = config;
+        let request_timeout = Duration::from_millis(request_timeout_ms);
+        let link = Link::new(urls, request_timeout);
+        link.session().await?;
+        Ok(Self {
+            link: Arc::new(link),
+            submitting: Arc::default(),
+            request_timeout,
+            finality_timeout: Duration::from_millis(finality_timeout_ms),
+        })
+    }
+
+    /// The endpoint in use, or the one used last.
+    pub async fn url(&self) -> Option<String> {
+        self.link.url().await
+    }
+
+    /// The chain's genesis hash: what tells one network from another.
+    pub async fn genesis_hash(&self) -> Result<[u8; 32], QueryError> {
+        self.bounded("reading the genesis hash", async { Ok(self.link.session().await?.genesis_hash()) })
+            .await
+    }
+
+    pub(crate) fn submitting(&self) -> &tokio::sync::Mutex<()> {
+        &self.submitting
+    }
+
+    pub(crate) fn request_timeout(&self) -> Duration {
+        self.request_timeout
+    }
+
+    pub(crate) fn finality_timeout(&self) -> Duration {
+        self.finality_timeout
+    }
+
+    pub(crate) async fn session(&self) -> Result<Arc<Session>, ConnectError> {
+        self.link.session().await
+    }
+
+    pub(crate) fn distrust(&self) {
+        self.link.distrust();
+    }
+
+    /// Runs one operation under the request deadline. An operation that overruns costs the connection its trust: it may be
+    /// half open, so the next call opens another.
+    pub(crate) async fn bounded<T>(
+        &self,
+        doing: &'static str,
+        operation: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, QueryError> {
+        match timeout(self.request_timeout, operation).await {
+            Ok(result) => result.map_err(|fault| fault.during(doing)),
+            Err(_) => {
+                self.link.distrust();
+                let after_ms = u64::try_from(self.request_timeout.as_millis()).unwrap_or(u64::MAX);
+                Err(QueryError::TimedOut { doing, after_ms })
+            }
+        }
+    }
+}
+
+impl ConnectError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NoEndpoint => {
+                "name a network (finney, test, local) or give a ws:// or wss:// URL with --network"
+            }
+            Self::Unreachable { .. } => {
+                "check the URL, that the node is running and reachable from here, and that no firewall blocks it; for a local chain start localnet first"
+            }
+            Self::OtherChain { .. } => "list only endpoints of one network, then restart",
+        }
+    }
+}
+
+fn describe(tried: &[(String, String)]) -> String {
+    tried.iter().map(|(url, reason)| format!("{url} ({reason})")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests;

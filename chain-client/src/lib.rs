@@ -1,0 +1,34 @@
+//! Reads from and submits to the Bittensor chain, on a public network as on a local one.
+//!
+//! One [`ChainClient`] per process: it is cheap to clone, holds one connection, opens the next one when that is lost (in
+//! turn over the endpoints given), and bounds every call by a deadline. Reads name the block they are made at, so that a
+//! caller sees one consistent state. Submissions are encoded against the live metadata, signed for 128 blocks, watched
+//! until finalised, and fail with a [`SubmitError`] that names the chain's reason and has a hint for the operator.
+//!
+//! A whole program that reads a metagraph:
+//!
+//! ```no_run
+#![doc = include_str!("../examples/metagraph.rs")]
+//! ```
+//!
+//! What it deliberately does not do: hold balances or prices, decide weights, or remember anything on disk.
+#![forbid(unsafe_code)]
+
+mod blocks;
+mod client;
+mod error;
+pub mod network;
+mod query;
+mod submit;
+pub mod wallet;
+
+pub use blocks::BlockRef;
+pub use client::{ChainClient, ConnectConfig, ConnectError};
+pub use error::QueryError;
+pub use query::commitment::{Commitment, CommitmentField};
+pub use query::epoch::EpochState;
+pub use query::hyperparameters::Hyperparameters;
+pub use query::metagraph::{Metagraph, Neuron};
+pub use submit::error::SubmitError;
+pub use submit::register::Registration;
+pub use submit::rejection::PoolRejection;

@@ -1,0 +1,201 @@
+//! What a hotkey has committed to on a subnet: at most three short fields, most often one digest.
+
+use chain_metadata::subtensor;
+use chain_metadata::subtensor::runtime_types::subtensor_runtime_common::NetUid;
+use parity_scale_codec::{Compact, Decode, Error as ScaleError, Input};
+use protocol::AccountId;
+use subxt::utils::AccountId32;
+
+use super::{check_existence, want_existence};
+use crate::blocks::BlockRef;
+use crate::client::ChainClient;
+use crate::error::QueryError;
+
+const FIELDS_MAX: usize = 3;
+const RAW_BYTES_MAX: u8 = 128;
+const BIG_RAW_BYTES_MAX: u32 = 512;
+const TIMELOCKED_BYTES_MAX: u32 = 1024;
+
+/// A hotkey's commitment on a subnet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commitment {
+    /// The block in which it was made.
+    pub block: u32,
+    /// Its fields, at most three.
+    pub fields: Vec<CommitmentField>,
+}
+
+/// One field of a commitment. The chain knows no more about the content than its kind says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommitmentField {
+    /// Nothing.
+    None,
+    /// Up to 128 bytes, or up to 512 in the chain's `BigRaw`.
+    Raw(Vec<u8>),
+    /// A BLAKE2b-256 digest.
+    BlakeTwo256([u8; 32]),
+    /// A SHA-256 digest.
+    Sha256([u8; 32]),
+    /// A Keccak-256 digest.
+    Keccak256([u8; 32]),
+    /// A SHA3-256 digest.
+    ShaThree256([u8; 32]),
+    /// Content that becomes readable at a drand round.
+    TimelockEncrypted {
+        /// The ciphertext.
+        encrypted: Vec<u8>,
+        /// The round whose signature opens it.
+        reveal_round: u64,
+    },
+    /// A wish to forget the bonds towards this neuron.
+    ResetBonds,
+    /// The chain could not open a timelocked field.
+    TimelockRevealFailed,
+}
+
+impl Commitment {
+    /// The first SHA-256 digest among the fields.
+    pub fn sha256(&self) -> Option<&[u8; 32]> {
+        self.fields.iter().find_map(|field| match field {
+            CommitmentField::Sha256(digest) => Some(digest),
+            _ => None,
+        })
+    }
+
+    /// Reads the chain's `Registration`: deposit, block, fields.
+    fn decode(input: &mut &[u8]) -> Result<Self, ScaleError> {
+        let _deposit_rao = u64::decode(input)?;
+        let block = u32::decode(input)?;
+        let Compact(count) = Compact::<u32>::decode(input)?;
+        if usize::try_from(count).map_or(true, |count| count > FIELDS_MAX) {
+            return Err("more than three fields".into());
+        }
+        let fields = (0..count).map(|_| CommitmentField::decode(input)).collect::<Result<_, _>>()?;
+        if input.is_empty() { Ok(Self { block, fields }) } else { Err("bytes after the last field".into()) }
+    }
+}
+
+impl CommitmentField {
+    /// The pallet's own encoding: short raw data has its length in the tag.
+    fn decode(input: &mut &[u8]) -> Result<Self, ScaleError> {
+        Ok(match input.read_byte()? {
+            0 => Self::None,
+            tag @ 1..=129 => {
+                let mut bytes = vec![0; usize::from((tag - 1).min(RAW_BYTES_MAX))];
+                input.read(&mut bytes)?;
+                Self::Raw(bytes)
+            }
+            130 => Self::BlakeTwo256(Decode::decode(input)?),
+            131 => Self::Sha256(Decode::decode(input)?),
+            132 => Self::Keccak256(Decode::decode(input)?),
+            133 => Self::ShaThree256(Decode::decode(input)?),
+            134 => {
+                let encrypted = bounded_bytes(input, TIMELOCKED_BYTES_MAX)?;
+                Self::TimelockEncrypted { encrypted, reveal_round: Decode::decode(input)? }
+            }
+            135 => Self::ResetBonds,
+            136 => Self::Raw(bounded_bytes(input, BIG_RAW_BYTES_MAX)?),
+            137 => Self::TimelockRevealFailed,
+            _ => return Err("unknown kind of field".into()),
+        })
+    }
+}
+
+fn bounded_bytes(input: &mut &[u8], max: u32) -> Result<Vec<u8>, ScaleError> {
+    let Compact(length) = Compact::<u32>::decode(input)?;
+    if length > max {
+        return Err("field longer than the chain allows".into());
+    }
+    let mut bytes = vec![0; length as usize];
+    input.read(&mut bytes)?;
+    Ok(bytes)
+}
+
+impl ChainClient {
+    /// What `hotkey` has committed to on the subnet, if anything.
+    pub async fn commitment(
+        &self,
+        netuid: u16,
+        hotkey: &AccountId,
+        at: BlockRef,
+    ) -> Result<Option<Commitment>, QueryError> {
+        self.bounded("reading a commitment", async {
+            let mut reader = self.reader(at).await?;
+            let exists = want_existence(&mut reader, netuid)?;
+            let commitment_of = subtensor::storage().commitments().commitment_of();
+            let commitment = reader.want(commitment_of, (NetUid(netuid), AccountId32(hotkey.0)))?;
+            let values = reader.fetch().await?;
+            check_existence(values.value(&exists)?, netuid)?;
+            let Some(mut bytes) = values.bytes(&commitment) else {
+                return Ok(None);
+            };
+            Ok(Some(Commitment::decode(&mut bytes)?))
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parity_scale_codec::Encode;
+
+    use super::*;
+
+    fn registration(fields: &[Vec<u8>]) -> Vec<u8> {
+        let mut bytes = (0u64, 77u32, Compact(fields.len() as u32)).encode();
+        fields.iter().for_each(|field| bytes.extend(field));
+        bytes
+    }
+
+    #[test]
+    fn a_digest_is_read_with_its_block() {
+        let bytes = registration(&[[vec![131], vec![9; 32]].concat()]);
+        let commitment = Commitment::decode(&mut bytes.as_slice()).unwrap();
+        assert_eq!(commitment.block, 77);
+        assert_eq!(commitment.sha256(), Some(&[9; 32]));
+    }
+
+    #[test]
+    fn raw_data_has_its_length_in_the_tag() {
+        let bytes = registration(&[vec![1], vec![4, b'a', b'b', b'c'], [vec![129], vec![5; 128]].concat()]);
+        let commitment = Commitment::decode(&mut bytes.as_slice()).unwrap();
+        let expected = [vec![], b"abc".to_vec(), vec![5; 128]].map(CommitmentField::Raw);
+        assert_eq!(commitment.fields, expected);
+    }
+
+    #[test]
+    fn every_other_kind_of_field_is_read() {
+        let timelocked = [vec![134], vec![1u8, 2].encode(), 8u64.encode()].concat();
+        let bytes = registration(&[timelocked, vec![135], [vec![136], vec![7u8; 200].encode()].concat()]);
+        let commitment = Commitment::decode(&mut bytes.as_slice()).unwrap();
+        let timelocked = CommitmentField::TimelockEncrypted { encrypted: vec![1, 2], reveal_round: 8 };
+        let expected = [timelocked, CommitmentField::ResetBonds, CommitmentField::Raw(vec![7; 200])];
+        assert_eq!(commitment.fields, expected);
+        let bytes = registration(&[vec![0], vec![137]]);
+        let commitment = Commitment::decode(&mut bytes.as_slice()).unwrap();
+        assert_eq!(commitment.fields, [CommitmentField::None, CommitmentField::TimelockRevealFailed]);
+        for (tag, make) in [
+            (130, CommitmentField::BlakeTwo256 as fn([u8; 32]) -> CommitmentField),
+            (132, CommitmentField::Keccak256),
+            (133, CommitmentField::ShaThree256),
+        ] {
+            let bytes = registration(&[[vec![tag], vec![3; 32]].concat()]);
+            assert_eq!(Commitment::decode(&mut bytes.as_slice()).unwrap().fields, [make([3; 32])]);
+        }
+    }
+
+    #[test]
+    fn malformed_commitments_are_refused() {
+        let too_long = [vec![136], Compact(513u32).encode(), vec![0; 513]].concat();
+        let cases = [
+            registration(&[vec![138]]),
+            registration(&[vec![131, 1]]),
+            registration(&[too_long]),
+            registration(&[vec![0], vec![0], vec![0], vec![0]]),
+            [registration(&[vec![0]]), vec![0]].concat(),
+        ];
+        for bytes in cases {
+            assert!(Commitment::decode(&mut bytes.as_slice()).is_err(), "{}", hex::encode(bytes));
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Sending extrinsics: encode against the live runtime, sign, submit, wait until finalised, say what happened.
+
+use protocol::signing::Keypair;
+use subxt::config::DefaultExtrinsicParamsBuilder;
+use subxt::tx::Payload;
+use subxt::utils::AccountId32;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::blocks::BlockRef;
+use crate::client::{Chain, ChainClient};
+use crate::error::Fault;
+
+mod axon;
+mod commitment;
+pub(crate) mod error;
+mod inclusion;
+pub(crate) mod register;
+pub(crate) mod rejection;
+mod signer;
+mod stake;
+mod weights;
+
+use error::{SubmitError, millis};
+use inclusion::Submitted;
+use rejection::PoolRejection;
+use signer::ExtrinsicSigner;
+
+/// How many blocks an extrinsic stays valid for: the SDK's choice. After that a lost one can be sent again without fear
+/// that both land.
+const VALID_FOR_BLOCKS: u32 = 128;
+
+/// How often an extrinsic is sent when connections break under it.
+const ATTEMPTS_MAX: u32 = 3;
+
+/// A signed extrinsic, and the block its validity counts from.
+struct Signed {
+    bytes: Vec<u8>,
+    born: BlockRef,
+}
+
+impl ChainClient {
+    /// Submits one call and waits until it is in a finalised block and known to have succeeded there.
+    ///
+    /// Hotkey calls (axon, weights, commitment) are free for their sender: an account that holds nothing can submit them.
+    async fn submit(
+        &self,
+        doing: &'static str,
+        signer: &Keypair,
+        call: &impl Payload,
+    ) -> Result<BlockRef, SubmitError> {
+        let deadline = Instant::now() + self.finality_timeout();
+        let submitted = {
+            // One at a time from nonce to pool: two at once would sign with the same nonce.
+            let _turn = self.submitting().lock().await;
+            let signed = self.bounded(doing, self.sign(signer, call)).await?;
+            self.enter_pool(doing, signed).await?
+        };
+        let included = timeout_at(deadline, self.inclusion(doing, submitted)).await;
+        included.map_err(|_| SubmitError::TimedOut { doing, after_ms: millis(self.finality_timeout()) })?
+    }
+
+    async fn sign(&self, signer: &Keypair, call: &impl Payload) -> Result<Signed, Fault> {
+        let session = self.session().await?;
+        let born = session.finalized().await?;
+        let at = session.at(born).await?;
+        let account = AccountId32(signer.public().0);
+        let nonce = session.rpc().system_account_next_index(&account).await?;
+        let params = DefaultExtrinsicParamsBuilder::<Chain>::new()
+            .nonce(nonce)
+            .mortal_from_unchecked(VALID_FOR_BLOCKS.into(), born.number.into(), born.hash.into())
+            .build();
+        let transactions = at.tx();
+        let signable = transactions.create_v4_signable_offline(call, params);
+        let mut signable = signable.map_err(|error| {
+            let item = format!("{}.{}", call.pallet_name(), call.call_name());
+            Fault::of_item(item, at.spec_version(), error.into())
+        })?;
+        let bytes = signable.sign(&ExtrinsicSigner(signer))?.into_encoded();
+        Ok(Signed { bytes, born })
+    }
+
+    /// Hands the extrinsic to a node's pool. A broken connection leaves open whether it arrived; sending the very same bytes
+    /// again cannot do it twice, and the answer then tells.
+    async fn enter_pool(&self, doing: &'static str, signed: Signed) -> Result<Submitted, SubmitError> {
+        let Signed { bytes, born } = signed;
+        for attempt in 0..ATTEMPTS_MAX {
+            let Ok(session) = self.session().await else {
+                break;
+            };
+            let submission = session.rpc().author_submit_and_watch_extrinsic(&bytes);
+            let statuses = match timeout(self.request_timeout(), submission).await {
+                Ok(Ok(statuses)) => Some(statuses),
+                Ok(Err(subxt::rpcs::Error::User(answer))) => match PoolRejection::of_answer(&answer) {
+                    PoolRejection::AlreadyImported | PoolRejection::Stale if attempt > 0 => None,
+                    rejection => return Err(SubmitError::Pool(rejection)),
+                },
+                Ok(Err(error)) => {
+                    tracing::debug!(doing, %error, "the connection was lost while submitting");
+                    continue;
+                }
+                Err(_) => {
+                    self.distrust();
+                    continue;
+                }
+            };
+            tracing::debug!(doing, %born, attempt, "extrinsic is in the pool");
+            return Ok(Submitted { statuses, bytes, born });
+        }
+        Err(SubmitError::Disconnected { doing })
+    }
+}

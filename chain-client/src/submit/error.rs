@@ -1,0 +1,184 @@
+//! Why a submission did not do what it should.
+
+use std::time::Duration;
+
+use subxt::error::DispatchError;
+
+use super::rejection::PoolRejection;
+use crate::error::QueryError;
+
+/// Why a submission did not succeed. [`SubmitError::hint`] says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubmitError {
+    /// What has to be read before signing, or to learn the outcome, could not be read.
+    #[error("the chain could not be read for this submission")]
+    Query(#[from] QueryError),
+    /// The node's pool refused it. Nothing was done.
+    #[error("refused by the chain")]
+    Pool(#[source] PoolRejection),
+    /// It was included in a block and failed there; its fee, if any, is spent.
+    #[error("included but failed with {pallet}.{error}")]
+    Dispatch {
+        /// The pallet, or `Runtime`, `Token` and so on for errors of no pallet.
+        pallet: String,
+        /// The error's name in the live runtime.
+        error: String,
+    },
+    /// The subnet wants weights committed first and revealed later, which a plain setting cannot do.
+    #[error("subnet {netuid} has commit-reveal on: plain weights are not accepted")]
+    CommitRevealEnabled {
+        /// The subnet.
+        netuid: u16,
+    },
+    /// The connection broke while it was being sent. It may have arrived.
+    #[error("{doing}: the connection was lost while submitting; it may or may not have arrived")]
+    Disconnected {
+        /// What was being done.
+        doing: &'static str,
+    },
+    /// It was accepted but is not in a finalised block yet. It may still succeed.
+    #[error("{doing}: not in a finalised block after {after_ms} ms; it may still get there")]
+    TimedOut {
+        /// What was being done.
+        doing: &'static str,
+        /// The deadline.
+        after_ms: u64,
+    },
+    /// It was accepted and then given up.
+    #[error("{doing}: dropped after it was accepted: {reason}")]
+    Dropped {
+        /// What was being done.
+        doing: &'static str,
+        /// Why, as far as is known.
+        reason: &'static str,
+    },
+}
+
+impl SubmitError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Query(error) => error.hint(),
+            Self::Pool(rejection) => rejection.hint(),
+            Self::Dispatch { pallet, error } => dispatch_hint(pallet, error),
+            Self::CommitRevealEnabled { .. } => {
+                "this version sets plain weights only: choose a subnet without commit-reveal, or as its owner switch it off"
+            }
+            Self::Disconnected { .. } | Self::TimedOut { .. } => {
+                "look at the chain before trying again: it may have succeeded; it expires after 128 blocks"
+            }
+            Self::Dropped { .. } => "try again; if it persists, make sure only one program uses this key",
+        }
+    }
+
+    /// Whether the reason is that the hotkey is not registered on the subnet.
+    pub fn is_not_registered(&self) -> bool {
+        match self {
+            Self::Pool(rejection) => *rejection == PoolRejection::HotkeyNotRegistered,
+            Self::Dispatch { error, .. } => {
+                matches!(error.as_str(), "HotKeyNotRegisteredInSubNet" | "HotKeyNotRegisteredInNetwork")
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the reason is that it is too early to do this again.
+    pub fn is_rate_limited(&self) -> bool {
+        match self {
+            Self::Pool(rejection) => {
+                matches!(
+                    rejection,
+                    PoolRejection::RateLimitExceeded | PoolRejection::ServingRateLimitExceeded
+                )
+            }
+            Self::Dispatch { error, .. } => matches!(
+                error.as_str(),
+                "SettingWeightsTooFast" | "CommittingWeightsTooFast" | "ServingRateLimitExceeded"
+            ),
+            _ => false,
+        }
+    }
+
+    /// Whether the reason is that somebody has too little TAO.
+    pub fn is_insufficient_balance(&self) -> bool {
+        match self {
+            Self::Pool(rejection) => {
+                matches!(rejection, PoolRejection::BalanceTooLow | PoolRejection::CannotPayFee)
+            }
+            Self::Dispatch { error, .. } => matches!(
+                error.as_str(),
+                "NotEnoughBalanceToStake" | "InsufficientBalance" | "FundsUnavailable" | "NotExpendable"
+            ),
+            _ => false,
+        }
+    }
+
+    pub(super) fn of_dispatch(error: DispatchError) -> Self {
+        let (pallet, error) = match &error {
+            DispatchError::Module(module) => match module.details() {
+                Ok(details) => (details.pallet.name().to_owned(), details.variant.name.clone()),
+                Err(_) => ("Runtime".to_owned(), format!("{:?}", module.bytes())),
+            },
+            DispatchError::Token(token) => ("Token".to_owned(), format!("{token:?}")),
+            DispatchError::Arithmetic(arithmetic) => ("Arithmetic".to_owned(), format!("{arithmetic:?}")),
+            other => ("Runtime".to_owned(), format!("{other:?}")),
+        };
+        Self::Dispatch { pallet, error }
+    }
+}
+
+fn dispatch_hint(pallet: &str, error: &str) -> &'static str {
+    match (pallet, error) {
+        ("SubtensorModule", "NotEnoughBalanceToStake")
+        | ("Token", _)
+        | ("Balances", "InsufficientBalance") => {
+            "send TAO to the coldkey: it must keep the existential deposit of 500 rao besides the price and the fee"
+        }
+        ("SubtensorModule", "HotKeyAlreadyRegisteredInSubNet") => "nothing to do: the hotkey is registered",
+        ("SubtensorModule", "HotKeyNotRegisteredInSubNet" | "HotKeyNotRegisteredInNetwork") => {
+            PoolRejection::HotkeyNotRegistered.hint()
+        }
+        ("SubtensorModule", "SettingWeightsTooFast" | "CommittingWeightsTooFast") => {
+            PoolRejection::RateLimitExceeded.hint()
+        }
+        ("SubtensorModule", "ServingRateLimitExceeded") => PoolRejection::ServingRateLimitExceeded.hint(),
+        ("SubtensorModule", "SubNetRegistrationDisabled") => {
+            "the subnet's owner has closed registration: try later or ask the owner"
+        }
+        ("SubtensorModule", "NoNeuronIdAvailable") => "the subnet is full of immune neurons: try again later",
+        ("SubtensorModule", "TooManyRegistrationsThisBlock" | "TooManyRegistrationsThisInterval") => {
+            "others registered at the same time: try again in the next block"
+        }
+        ("SubtensorModule", "NonAssociatedColdKey") => PoolRejection::NonAssociatedColdKey.hint(),
+        ("SubtensorModule", "NeuronNoValidatorPermit") => {
+            "stake more: permits go to the hotkeys with the most stake, and only at the end of an epoch"
+        }
+        ("SubtensorModule", "NotEnoughStakeToSetWeights") => PoolRejection::StakeAmountTooLow.hint(),
+        ("SubtensorModule", "IncorrectWeightVersionKey") => {
+            "update this software: the subnet's owner asks for newer weights"
+        }
+        ("SubtensorModule", "WeightVecLengthIsLow") => {
+            "the subnet asks for weights on more miners than were scored"
+        }
+        ("SubtensorModule", "CommitRevealEnabled") => {
+            "the subnet has commit-reveal on: plain weights are not accepted"
+        }
+        ("SubtensorModule", "SubtokenDisabled") => {
+            "the subnet is not started: its owner must call start_call"
+        }
+        ("SubtensorModule", "AmountTooLow") => PoolRejection::StakeAmountTooLow.hint(),
+        ("Commitments", "AccountNotAllowedCommit") => PoolRejection::HotkeyNotRegistered.hint(),
+        ("Commitments", "SpaceLimitExceeded") => {
+            "wait for the next epoch: too much was committed in this one"
+        }
+        ("Runtime", "BadOrigin") => {
+            "this key may not do that: coldkeys register and stake, hotkeys serve and set weights"
+        }
+        _ => "look the error up in the subtensor documentation under its name",
+    }
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,70 @@
+//! Registration by burn.
+
+use chain_client::{QueryError, Registration, SubmitError};
+
+use crate::support::{NETUID, TAO, World, account, key};
+
+#[tokio::test]
+async fn registered_hotkey_is_in_the_metagraph_under_its_coldkey() {
+    let world = World::instant().await;
+    let registration = world.chain.register_burned(&key("//Bob"), &account("//Miner"), NETUID).await.unwrap();
+    let Registration::Registered { uid, block } = registration else { panic!("{registration:?}") };
+    let metagraph = world.chain.metagraph(NETUID, block).await.unwrap();
+    let neuron = metagraph.by_hotkey(&account("//Miner")).unwrap();
+    assert_eq!((neuron.uid, neuron.coldkey), (uid, account("//Bob")));
+    assert_eq!(neuron.registered_at, Some(block.number.into()));
+    assert_eq!(neuron.axon, None);
+    assert_eq!(metagraph.by_uid(uid), Some(neuron));
+    assert_eq!(world.chain.uid_of(NETUID, &account("//Miner"), block).await.unwrap(), Some(uid));
+}
+
+#[tokio::test]
+async fn registering_twice_is_no_error_and_costs_nothing() {
+    let world = World::instant().await;
+    let first = world.chain.register_burned(&key("//Bob"), &account("//Miner"), NETUID).await.unwrap();
+    let head = world.chain.finalized().await.unwrap();
+    let before = world.chain.balance_rao(&account("//Bob"), head).await.unwrap();
+    let second = world.chain.register_burned(&key("//Bob"), &account("//Miner"), NETUID).await.unwrap();
+    assert_eq!(second, Registration::AlreadyRegistered { uid: first.uid() });
+    let head = world.chain.finalized().await.unwrap();
+    assert_eq!(world.chain.balance_rao(&account("//Bob"), head).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn coldkey_that_cannot_pay_the_price_is_told_so() {
+    let world = World::instant().await;
+    world.chain.transfer(&key("//Alice"), &account("//Poor"), TAO / 20).await.unwrap();
+    let error = world.chain.register_burned(&key("//Poor"), &account("//Miner"), NETUID).await.unwrap_err();
+    assert!(error.is_insufficient_balance(), "{error:?}");
+    assert!(error.hint().contains("send TAO"), "{}", error.hint());
+}
+
+#[tokio::test]
+async fn coldkey_that_cannot_pay_the_fee_is_told_so() {
+    let world = World::instant().await;
+    let error = world.chain.register_burned(&key("//Nobody"), &account("//Miner"), NETUID).await.unwrap_err();
+    assert!(matches!(error, SubmitError::Pool(_)), "{error:?}");
+    assert!(error.is_insufficient_balance(), "{error:?}");
+}
+
+#[tokio::test]
+async fn subnet_that_does_not_exist_is_noticed_before_paying() {
+    let world = World::instant().await;
+    let error =
+        world.chain.register_burned(&key("//Bob"), &account("//Miner"), NETUID + 1).await.unwrap_err();
+    assert!(matches!(error, SubmitError::Query(QueryError::SubnetNotFound { .. })), "{error:?}");
+}
+
+#[tokio::test]
+async fn many_registrations_of_one_coldkey_at_once_all_succeed() {
+    let world = World::instant().await;
+    let hotkeys: Vec<_> = (0..4).map(|number| account(&format!("//Miner//{number}"))).collect();
+    let bob = key("//Bob");
+    let registering = hotkeys.iter().map(|hotkey| world.chain.register_burned(&bob, hotkey, NETUID));
+    for registration in futures::future::join_all(registering).await {
+        registration.unwrap();
+    }
+    let head = world.chain.finalized().await.unwrap();
+    let metagraph = world.chain.metagraph(NETUID, head).await.unwrap();
+    assert_eq!(metagraph.neurons.len(), hotkeys.len());
+}

@@ -1,0 +1,133 @@
+//! A chain and a client of it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use chain_client::{ChainClient, ConnectConfig};
+use localnet::runtime::subtensor::genesis::{Neuron, Subnet};
+use localnet::{Blocks, Config, Localnet};
+use protocol::AccountId;
+use protocol::signing::Keypair;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// The subnet that every dev chain has.
+pub const NETUID: u16 = localnet::config::NETUID;
+pub const TAO: u64 = localnet::accounts::TAO;
+/// Registered by [`World::with_validator`].
+pub const VALIDATOR: &str = "//Validator";
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct World {
+    pub localnet: Localnet,
+    pub chain: ChainClient,
+}
+
+impl World {
+    /// Each accepted extrinsic makes a block at once.
+    pub async fn instant() -> Self {
+        Self::start(Blocks::Instant, |_| {}).await
+    }
+
+    /// Blocks are made only by [`Localnet::produce_blocks`].
+    pub async fn manual() -> Self {
+        Self::start(Blocks::Manual, |_| {}).await
+    }
+
+    /// An instant chain whose subnet differs from the usual one.
+    pub async fn with_subnet(change: impl FnOnce(&mut Subnet)) -> Self {
+        Self::start(Blocks::Instant, |config| change(&mut config.genesis.subnets[0])).await
+    }
+
+    /// An instant chain on which [`VALIDATOR`] has uid 0, stake and a permit, and `//Miner` uid 1.
+    pub async fn with_validator(change: impl FnOnce(&mut Subnet)) -> Self {
+        Self::with_subnet(|subnet| {
+            subnet.neurons = vec![neuron(VALIDATOR, 1_000 * TAO, true), neuron("//Miner", 0, false)];
+            change(subnet);
+        })
+        .await
+    }
+
+    async fn start(blocks: Blocks, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config { bind: any_port(), ..Config::new(blocks) };
+        change(&mut config);
+        let localnet = localnet::spawn(config).await.unwrap();
+        let chain = client(&[localnet.ws_url()]).await;
+        Self { localnet, chain }
+    }
+}
+
+pub async fn client(urls: &[String]) -> ChainClient {
+    ChainClient::connect(ConnectConfig::new(urls)).await.unwrap()
+}
+
+pub fn key(uri: &str) -> Keypair {
+    Keypair::from_dev_uri(uri).unwrap()
+}
+
+pub fn account(uri: &str) -> AccountId {
+    key(uri).public()
+}
+
+/// Waits for something that is certain to come.
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("still waiting for {what}"))
+}
+
+/// Waits until a condition holds.
+pub async fn until(what: &str, condition: impl Fn() -> bool) {
+    let poll = async {
+        let mut tick = tokio::time::interval(Duration::from_millis(2));
+        while !condition() {
+            tick.tick().await;
+        }
+    };
+    soon(what, poll).await;
+}
+
+pub fn any_port() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}
+
+fn neuron(hotkey: &str, stake_rao: u64, permit: bool) -> Neuron {
+    let account = |uri| localnet::accounts::dev_account(uri).unwrap();
+    Neuron { hotkey: account(hotkey), coldkey: account("//Alice"), stake_rao, permit }
+}
+
+/// A wire between client and chain that can be cut.
+pub struct Wire {
+    listener: TcpListener,
+    target: SocketAddr,
+    open: JoinSet<()>,
+}
+
+impl Wire {
+    pub async fn to(localnet: &Localnet) -> Self {
+        let listener = TcpListener::bind(any_port()).await.unwrap();
+        Self { listener, target: localnet.address(), open: JoinSet::new() }
+    }
+
+    pub fn url(&self) -> String {
+        format!("ws://{}", self.listener.local_addr().unwrap())
+    }
+
+    /// Carries connections as long as it is polled; cutting the wire ends them.
+    pub async fn carry(&mut self) {
+        loop {
+            let (mut near, _) = self.listener.accept().await.unwrap();
+            let target = self.target;
+            self.open.spawn(async move {
+                if let Ok(mut far) = TcpStream::connect(target).await {
+                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                }
+            });
+        }
+    }
+
+    /// Ends every connection at once. New ones are carried again by [`Wire::carry`].
+    pub async fn cut(&mut self) {
+        self.open.shutdown().await;
+    }
+}
