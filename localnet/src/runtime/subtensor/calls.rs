@@ -1,0 +1,9 @@
+//! What the calls do, one file per family.
+
+mod registration;
+mod serving;
+mod staking;
+mod subnets;
+mod weights;
+
+pub use serving::EndpointError;

@@ -1,0 +1,16 @@
+//! What the chain does, seen from outside: through subxt, plain JSON-RPC, or its own library.
+
+mod blocks;
+mod client;
+mod commitments;
+mod epoch;
+mod golden;
+mod lifecycle;
+mod metadata;
+mod noise;
+mod registration;
+mod rpc;
+mod serving;
+mod staking;
+mod transactions;
+mod weights;
