@@ -1,0 +1,35 @@
+//! Runs language models from the command line. Results go to stdout, progress to stderr.
+
+mod bench;
+mod generate;
+mod inspect;
+mod output;
+
+use clap::{Parser, Subcommand};
+
+/// Run a language model, measure it, or look into its file.
+#[derive(Debug, Parser)]
+#[command(name = "model-runtime", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer one prompt.
+    Generate(generate::Args),
+    /// Measure prefill and decode speed.
+    Bench(bench::Args),
+    /// Show what a weights file holds.
+    Inspect(inspect::Args),
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Generate(args) => generate::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
+        Command::Inspect(args) => inspect::run(&args),
+    }
+}

@@ -1,0 +1,106 @@
+//! A model without weights, for tests of what surrounds a model: it answers with the words of the last user message.
+//!
+//! A token is a word with the space before it, so the answer's text is the message, byte for byte. Token `i` is the answer's word `i`, and
+//! the token after the last word ends it. Sampling settings change nothing. All else is as with a real model: the queue, slots, limits,
+//! stop strings, cancellation.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::arch::{EncodedPrompt, Model};
+use crate::facts::ModelFacts;
+use crate::runtime::Prompt;
+use crate::tokenizer::Vocabulary;
+
+/// The model. All it knows is in the prompt.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Echo;
+
+/// Where an answer stands.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    prompt_tokens_left: usize,
+    next: u32,
+    /// The token that ends the answer.
+    end: u32,
+}
+
+/// The next token.
+pub(crate) struct Next {
+    token: u32,
+    end: u32,
+}
+
+impl Model for Echo {
+    type Cache = Progress;
+    type Hidden = Next;
+
+    fn begin(&self, prompt: &EncodedPrompt) -> Progress {
+        let end = prompt.vocabulary.len() as u32 - 1;
+        Progress { prompt_tokens_left: prompt.tokens.len(), next: 0, end }
+    }
+
+    fn forward(&self, tokens: &[u32], progress: &mut Progress) -> Next {
+        if progress.prompt_tokens_left > 0 {
+            progress.prompt_tokens_left -= tokens.len();
+        } else {
+            progress.next += 1;
+        }
+        Next { token: progress.next.min(progress.end), end: progress.end }
+    }
+
+    fn logits(&self, next: &Next) -> Vec<f32> {
+        let mut logits = vec![f32::NEG_INFINITY; next.end as usize + 1];
+        logits[next.token as usize] = 0.0;
+        logits
+    }
+}
+
+/// Words with the space before them; space at the end belongs to the last.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let word = rest.find(|c: char| !c.is_whitespace()).unwrap_or(rest.len());
+        let after = rest[word..].find(char::is_whitespace).map_or(rest.len(), |length| word + length);
+        let end = if rest[after..].trim_start().is_empty() { rest.len() } else { after };
+        let (piece, left) = rest.split_at(end);
+        rest = left;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+pub(crate) fn encode(prompt: &Prompt) -> EncodedPrompt {
+    let (prompt_words, said) = match prompt {
+        Prompt::Text(text) => (words(text).count(), text.clone()),
+        Prompt::Tokens(tokens) => {
+            let numbers: Vec<String> = tokens.iter().map(ToString::to_string).collect();
+            (tokens.len(), numbers.join(" "))
+        }
+        Prompt::Chat(messages) => {
+            let last = messages.iter().rev().find(|message| message.role == "user");
+            let count = messages.iter().map(|message| words(&message.content).count()).sum();
+            (count, last.map(|message| message.content.clone()).unwrap_or_default())
+        }
+    };
+    let pieces: Vec<Vec<u8>> = words(&said).map(|word| word.as_bytes().to_vec()).collect();
+    let end = pieces.len() as u32;
+    let vocabulary = Vocabulary::new(pieces.into_iter().chain([Vec::new()]), BTreeSet::from([end]));
+    EncodedPrompt { tokens: vec![0; prompt_words], vocabulary: Arc::new(vocabulary) }
+}
+
+pub(crate) fn facts(id: &str, context_tokens: u32) -> ModelFacts {
+    ModelFacts {
+        id: id.to_owned(),
+        architecture: "echo".to_owned(),
+        parameters: 0,
+        memory_bytes: 0,
+        context_tokens,
+        vocabulary_tokens: 0,
+        end_tokens: Vec::new(),
+        weights_sha256: Sha256::digest([]).into(),
+        device: "none".to_owned(),
+        load_ms: 0,
+    }
+}

@@ -1,0 +1,66 @@
+//! From tokens to shown text: whole characters, stop strings, the limit. Pure.
+
+use std::sync::Arc;
+
+use super::ingress::FinishReason;
+use crate::stop::{Scan, StopScanner};
+use crate::tokenizer::{Utf8Assembler, Vocabulary};
+
+/// An answer as it grows.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    vocabulary: Arc<Vocabulary>,
+    assembler: Utf8Assembler,
+    stop: StopScanner,
+    tokens: u32,
+    tokens_max: u32,
+}
+
+/// What one token did to an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// Text that became certain.
+    pub(crate) text: String,
+    /// Set when the answer is complete.
+    pub(crate) end: Option<FinishReason>,
+}
+
+impl Answer {
+    pub(crate) fn new(vocabulary: Arc<Vocabulary>, stop: StopScanner, tokens_max: u32) -> Self {
+        Self { vocabulary, assembler: Utf8Assembler::default(), stop, tokens: 0, tokens_max }
+    }
+
+    /// Tokens so far.
+    pub(crate) fn tokens(&self) -> u32 {
+        self.tokens
+    }
+
+    pub(crate) fn push(&mut self, token: u32) -> Step {
+        self.tokens += 1;
+        if self.vocabulary.is_end(token) {
+            return self.close(String::new(), FinishReason::Stop);
+        }
+        let text = self.assembler.push(self.vocabulary.bytes(token));
+        match self.stop.push(&text) {
+            Scan::Stop(text) => Step { text, end: Some(FinishReason::Stop) },
+            Scan::Go(text) if self.tokens >= self.tokens_max => self.close(text, FinishReason::Length),
+            Scan::Go(text) => Step { text, end: None },
+        }
+    }
+
+    /// Shows what was held back: nothing more will decide it.
+    fn close(&mut self, mut text: String, reason: FinishReason) -> Step {
+        let rest = self.assembler.finish();
+        match self.stop.push(&rest) {
+            Scan::Stop(last) => Step { text: text + &last, end: Some(FinishReason::Stop) },
+            Scan::Go(last) => {
+                text += &last;
+                text += &self.stop.finish();
+                Step { text, end: Some(reason) }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

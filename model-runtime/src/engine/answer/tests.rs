@@ -1,0 +1,47 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+const END: u32 = 0;
+
+/// Tokens 1, 2, ... show `pieces`; token 0 ends the answer.
+fn answer(pieces: &[&[u8]], stops: &[&str], tokens_max: u32) -> Answer {
+    let pieces = std::iter::once(Vec::new()).chain(pieces.iter().map(|piece| piece.to_vec()));
+    let vocabulary = Arc::new(Vocabulary::new(pieces, BTreeSet::from([END])));
+    let stop = StopScanner::new(stops.iter().map(ToString::to_string).collect()).unwrap();
+    Answer::new(vocabulary, stop, tokens_max)
+}
+
+fn step(text: &str, end: Option<FinishReason>) -> Step {
+    Step { text: text.to_owned(), end }
+}
+
+#[test]
+fn the_end_token_shows_what_was_held_back() {
+    let mut answer = answer(&[b"the E", b"N"], &["END"], 9);
+    assert_eq!(answer.push(1), step("the ", None));
+    assert_eq!(answer.push(2), step("", None));
+    assert_eq!(answer.push(END), step("EN", Some(FinishReason::Stop)));
+    assert_eq!(answer.tokens(), 3);
+}
+
+#[test]
+fn the_last_token_allowed_shows_what_was_held_back() {
+    let mut answer = answer(&[b"a", b"b\xe2\x82"], &["bc"], 2);
+    assert_eq!(answer.push(1), step("a", None));
+    assert_eq!(answer.push(2), step("b\u{fffd}", Some(FinishReason::Length)));
+}
+
+#[test]
+fn a_stop_string_over_a_token_border_ends_the_answer_before_it() {
+    let mut answer = answer(&[b"x\nUs", b"er: y"], &["\nUser:"], 9);
+    assert_eq!(answer.push(1), step("x", None));
+    assert_eq!(answer.push(2), step("", Some(FinishReason::Stop)));
+}
+
+#[test]
+fn a_character_of_two_tokens_is_shown_whole() {
+    let mut answer = answer(&[b"\xf0\x9f", b"\x98\x80"], &[], 9);
+    assert_eq!(answer.push(1), step("", None));
+    assert_eq!(answer.push(2), step("😀", None));
+}

@@ -1,0 +1,117 @@
+use std::sync::Arc;
+use std::time::Instant;
+
+use rayon::ThreadPool;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use super::encoder::Encoder;
+use super::generation::Generation;
+use super::request::{GenerateError, GenerateRequest};
+use crate::engine::answer::Answer;
+use crate::engine::ingress::Request;
+use crate::facts::ModelFacts;
+use crate::sampling::Sampler;
+use crate::stop::StopScanner;
+
+/// A loaded model.
+#[derive(Clone, Debug)]
+pub struct ModelHandle {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) facts: ModelFacts,
+    pub(super) encoder: Arc<Encoder>,
+    pub(super) queue: mpsc::UnboundedSender<Request>,
+    /// One permit per request that may be queued or active.
+    pub(super) places: Arc<Semaphore>,
+    pub(super) slots: usize,
+    pub(super) requests_max: usize,
+    pub(super) threads: Arc<ThreadPool>,
+}
+
+/// How busy a model is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Requests computed in turn at most.
+    pub slots: usize,
+    /// Requests that are running or waiting.
+    pub in_flight: usize,
+    /// Requests that may be running or waiting.
+    pub requests_max: usize,
+}
+
+impl ModelHandle {
+    pub(super) fn new(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// What is known of the model.
+    #[must_use]
+    pub fn facts(&self) -> &ModelFacts {
+        &self.shared.facts
+    }
+
+    /// How busy the model is now.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let Shared { slots, requests_max, .. } = *self.shared;
+        Load { slots, in_flight: requests_max - self.shared.places.available_permits(), requests_max }
+    }
+
+    /// Tokens of a text.
+    ///
+    /// # Errors
+    /// When it cannot be encoded.
+    pub fn count_tokens(&self, text: &str) -> Result<u32, GenerateError> {
+        self.shared.encoder.count(text)
+    }
+
+    /// Queues a request. The answer begins to arrive when it gets a slot.
+    ///
+    /// # Errors
+    /// When the request cannot be answered, or too many are waiting.
+    pub async fn generate(&self, request: GenerateRequest) -> Result<Generation, GenerateError> {
+        let submitted = Instant::now();
+        let GenerateRequest { prompt, tokens_max, sampling, stop } = request;
+        sampling.validate()?;
+        let stop = StopScanner::new(stop)?;
+        if tokens_max == 0 {
+            return Err(GenerateError::NoTokens);
+        }
+        // Before the work of encoding: a full queue must be cheap to refuse.
+        let place = self.take_place()?;
+        let context_tokens = self.shared.facts.context_tokens;
+        let encoder = self.shared.encoder.clone();
+        let prompt = self.compute(move || encoder.encode(&prompt, context_tokens)).await??;
+        let prompt_tokens = prompt.tokens.len() as u32;
+        let tokens_max = tokens_max.min(context_tokens - prompt_tokens);
+        let seed = getrandom::u64().map_err(GenerateError::Seed)?;
+        // Room for every event of the answer: one per token, and the last.
+        let (events, receiver) = mpsc::channel(tokens_max as usize + 1);
+        let answer = Answer::new(prompt.vocabulary.clone(), stop, tokens_max);
+        let sampler = Sampler::new(sampling, seed);
+        let request = Request { prompt, sampler, answer, events, submitted, _place: place };
+        self.shared.queue.send(request).map_err(|_| GenerateError::Stopped)?;
+        Ok(Generation::new(receiver, prompt_tokens))
+    }
+
+    fn take_place(&self) -> Result<OwnedSemaphorePermit, GenerateError> {
+        let full = |_| GenerateError::QueueFull { requests_max: self.shared.requests_max };
+        self.shared.places.clone().try_acquire_owned().map_err(full)
+    }
+
+    /// Runs work on the threads that compute: an async thread should not stand still for a long prompt.
+    async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, GenerateError> {
+        let (answer, receiver) = oneshot::channel();
+        self.shared.threads.spawn(move || drop(answer.send(work())));
+        receiver.await.map_err(|_| GenerateError::Stopped)
+    }
+}
+
+#[cfg(test)]
+mod tests;

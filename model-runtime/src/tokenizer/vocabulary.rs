@@ -1,0 +1,62 @@
+use std::collections::BTreeSet;
+
+/// The bytes of every token, in one buffer, and which tokens end an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vocabulary {
+    bytes: Vec<u8>,
+    /// Where each token's bytes end.
+    ends: Vec<usize>,
+    end_tokens: BTreeSet<u32>,
+}
+
+impl Vocabulary {
+    /// Token 0 is the first of `pieces`.
+    pub fn new(pieces: impl IntoIterator<Item = Vec<u8>>, end_tokens: BTreeSet<u32>) -> Self {
+        let mut vocabulary = Self { bytes: Vec::new(), ends: Vec::new(), end_tokens };
+        for piece in pieces {
+            vocabulary.bytes.extend(piece);
+            vocabulary.ends.push(vocabulary.bytes.len());
+        }
+        vocabulary
+    }
+
+    /// Number of tokens.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is no token.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The bytes a token shows; none for control tokens and for tokens that do not exist.
+    #[must_use]
+    pub fn bytes(&self, token: u32) -> &[u8] {
+        let index = token as usize;
+        let Some(end) = self.ends.get(index) else { return &[] };
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[start..*end]
+    }
+
+    /// Whether the token ends an answer.
+    #[must_use]
+    pub fn is_end(&self, token: u32) -> bool {
+        self.end_tokens.contains(&token)
+    }
+
+    /// Tokens that end an answer.
+    #[must_use]
+    pub fn end_tokens(&self) -> &BTreeSet<u32> {
+        &self.end_tokens
+    }
+
+    /// Bytes of the longest token.
+    #[must_use]
+    pub fn token_bytes_max(&self) -> usize {
+        let starts = std::iter::once(&0).chain(&self.ends);
+        self.ends.iter().zip(starts).map(|(end, start)| end - start).max().unwrap_or(0)
+    }
+}
