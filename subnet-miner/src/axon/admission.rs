@@ -1,0 +1,177 @@
+//! From bytes of unknown origin to an order this miner will serve.
+//!
+//! In this order, from cheap to dear, each step changing the type:
+//!
+//! ```text
+//! head and body within their limits        server, body
+//! RawHeaders        headers of the right shape, once each
+//! VerifiedCaller    meant for this hotkey, fresh, signature good
+//! PermittedCaller   permit and stake, not seen before, not too fast
+//! ValidTicket       signed by that caller, for this miner and these bytes, in time, sequence unused
+//! ```
+//!
+//! Permission comes before the nonce is remembered: anybody can sign with a key made up a moment ago, and only validators
+//! may take up the guard's memory. The per-hotkey rate comes after it, so that replaying a validator's request cannot use up
+//! that validator's rate.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use http::HeaderMap;
+use http::request::Parts;
+use protocol::account::AccountId;
+use protocol::btauth::{self, AuthError, Freshness, RawHeaders, ReplayError, ReplayGuard, RequestParts};
+use protocol::digest::Digest;
+use protocol::ticket::{self, Expectation, SignedTicket, ValidTicket};
+use tokio::sync::watch;
+
+use super::error::AxonError;
+use super::limits::Limits;
+use super::rate_limit::RateLimiter;
+use super::replay::{Accepted, Replays};
+use crate::clock;
+use crate::permits::Permits;
+use crate::receipts::{ReceiptStore, Recovered, SequenceWindow};
+
+/// A caller that may use this miner, and this request the first of its nonce. Made only by [`Admission::admit`].
+#[derive(Debug)]
+pub(super) struct PermittedCaller {
+    hotkey: AccountId,
+}
+
+impl PermittedCaller {
+    pub fn hotkey(&self) -> AccountId {
+        self.hotkey
+    }
+}
+
+/// What admission remembers and compares with.
+#[derive(Debug)]
+pub(super) struct Admission {
+    netuid: u16,
+    miner: AccountId,
+    freshness: Freshness,
+    permits: watch::Receiver<Permits>,
+    receipts: ReceiptStore,
+    replays: Mutex<Replays>,
+    rates: Mutex<RateLimiter<AccountId>>,
+    sequences: Mutex<BTreeMap<AccountId, SequenceWindow>>,
+}
+
+impl Admission {
+    pub fn new(
+        netuid: u16,
+        miner: AccountId,
+        limits: &Limits,
+        permits: watch::Receiver<Permits>,
+        receipts: ReceiptStore,
+        recovered: Recovered,
+    ) -> Self {
+        let guard = ReplayGuard::new(limits.nonces_max.get(), limits.nonce_retention_ms);
+        Self {
+            netuid,
+            miner,
+            freshness: Freshness {
+                max_age_ms: limits.signature_age_ms_max,
+                max_ahead_ms: limits.signature_ahead_ms_max,
+            },
+            permits,
+            receipts,
+            replays: Mutex::new(Replays::new(guard, recovered.nonce_marks_ns)),
+            rates: Mutex::new(RateLimiter::new(limits.per_hotkey)),
+            sequences: Mutex::new(recovered.sequences),
+        }
+    }
+
+    /// How many validators this miner would serve now.
+    pub fn validators(&self) -> usize {
+        self.permits.borrow().len()
+    }
+
+    /// The btauth headers, before the body is read: refuses what is not even of the right shape.
+    pub fn headers(&self, headers: &HeaderMap) -> Result<RawHeaders, AxonError> {
+        RawHeaders::collect(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
+            .map_err(AxonError::Auth)
+    }
+
+    /// Verifies who sent the request and lets in each signed request of a permitted caller once.
+    pub async fn admit(
+        &self,
+        raw: &RawHeaders,
+        parts: &Parts,
+        body: Digest,
+    ) -> Result<PermittedCaller, AxonError> {
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        let request = RequestParts { method: parts.method.as_str(), target, body_sha256: body };
+        let now_ns = clock::unix_ns();
+        let now_ms = now_ns / 1_000_000;
+        let caller =
+            btauth::verify(raw, &request, &self.miner, now_ns, &self.freshness).map_err(AxonError::Auth)?;
+        self.permits.borrow().check(&caller.hotkey, now_ms).map_err(AxonError::Forbidden)?;
+        let accepted = lock(&self.replays).admit(&caller, now_ns).map_err(|error| match error {
+            ReplayError::Replayed => AxonError::Auth(AuthError::Replayed),
+            ReplayError::Full => AxonError::NoncesFull,
+            ReplayError::ClockWentBack => AxonError::ClockWentBack,
+        })?;
+        lock(&self.rates)
+            .take(caller.hotkey, now_ms)
+            .map_err(|error| AxonError::TooFast { retry_after_ms: error.retry_after_ms })?;
+        if let Accepted::Reserve { mark_ns } = accepted {
+            self.receipts.set_nonce_marks(vec![(caller.hotkey, mark_ns)]).await.map_err(|error| {
+                tracing::error!(%error, "a caller's nonce mark could not be written");
+                AxonError::Storage
+            })?;
+            lock(&self.replays).reserved(caller.hotkey, mark_ns);
+        }
+        Ok(PermittedCaller { hotkey: caller.hotkey })
+    }
+
+    /// The request's ticket, all of it checked but its sequence number, which [`use_up`](Self::use_up) takes last.
+    pub fn ticket(
+        &self,
+        headers: &HeaderMap,
+        caller: &PermittedCaller,
+        body: Digest,
+    ) -> Result<ValidTicket, AxonError> {
+        let mut values = headers.get_all(ticket::HEADER).iter();
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return Err(AxonError::TicketMissing);
+        };
+        // A value that is not text has no hex digits either.
+        let text = value.to_str().unwrap_or_default();
+        let signed = SignedTicket::from_header(text).map_err(AxonError::TicketMalformed)?;
+        let expected = Expectation {
+            netuid: self.netuid,
+            miner: self.miner,
+            request_sha256: body,
+            now_ms: clock::unix_ms(),
+        };
+        let ticket = signed.verify().map_err(|_| AxonError::TicketSignature)?;
+        ticket.sent_by(&caller.hotkey).map_err(AxonError::Ticket)?;
+        ticket.admit(&expected).map_err(AxonError::Ticket)?;
+        Ok(ticket)
+    }
+
+    /// Takes the ticket's sequence number; from here on it is spent.
+    pub fn use_up(&self, ticket: &ValidTicket) -> Result<(), AxonError> {
+        let mut sequences = lock(&self.sequences);
+        sequences
+            .entry(ticket.validator)
+            .or_default()
+            .admit(ticket.sequence)
+            .map_err(AxonError::TicketSequence)
+    }
+
+    /// Puts the exact nonce marks on disk. Called when nothing more is admitted.
+    pub async fn settle(&self) {
+        let marks_ns = lock(&self.replays).settle();
+        if let Err(error) = self.receipts.set_nonce_marks(marks_ns).await {
+            tracing::warn!(%error, "nonce marks stay ahead; callers may have to sign their first request again");
+        }
+    }
+}
+
+/// Nothing here panics while holding a lock, and the values stay whole if it did.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,235 @@
+//! The command line: btcli's names for what btcli has, with the older dotted spellings accepted but not shown.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use protocol::account::AccountId;
+
+use crate::config::Config;
+use crate::models::ModelArgument;
+
+/// Serves models to the subnet's validators and signs a receipt for every answer.
+#[derive(Debug, Parser)]
+#[command(name = "subnet-miner", version, about, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    /// Flags that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Configuration file (TOML); see `config --print-default`.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// finney, test, archive, devnet, local, or a ws:// or wss:// URL.
+    #[arg(
+        long, short = 'n', global = true, env = "BT_NETWORK", value_name = "NETWORK",
+        aliases = ["subtensor.network", "subtensor_network", "subtensor.chain_endpoint", "subtensor_chain_endpoint"]
+    )]
+    pub network: Option<String>,
+    /// What `--network local` stands for.
+    #[arg(long, global = true, env = "BT_CHAIN_ENDPOINT", hide = true, value_name = "URL")]
+    pub local_endpoint: Option<String>,
+    /// The subnet.
+    #[arg(long, global = true, env = "BT_NETUID")]
+    pub netuid: Option<u16>,
+    /// The wallet's name.
+    #[arg(
+        long, short = 'w', global = true, env = "BT_WALLET", value_name = "NAME",
+        aliases = ["wallet-name", "wallet_name", "wallet.name", "name"]
+    )]
+    pub wallet: Option<String>,
+    /// The hotkey's name within the wallet.
+    #[arg(
+        long, short = 'H', global = true, env = "BT_WALLET_HOTKEY", value_name = "NAME",
+        aliases = ["wallet_hotkey", "wallet.hotkey", "hotkey"]
+    )]
+    pub wallet_hotkey: Option<String>,
+    /// The folder that holds wallets.
+    #[arg(
+        long, short = 'p', global = true, env = "BT_WALLET_PATH", value_name = "FOLDER",
+        aliases = ["wallet_path", "wallet.path"]
+    )]
+    pub wallet_path: Option<PathBuf>,
+    /// The folder for receipts and nonce marks.
+    #[arg(long = "state", global = true, value_name = "FOLDER", alias = "state-path")]
+    pub state_path: Option<PathBuf>,
+    /// error, warn, info, debug, trace, or tracing's filter language.
+    #[arg(long, global = true, value_name = "LEVEL", aliases = ["logging.level"])]
+    pub log_level: Option<String>,
+    /// The same as --log-level debug.
+    #[arg(long = "logging.debug", global = true, hide = true)]
+    pub logging_debug: bool,
+    /// The same as --log-level trace.
+    #[arg(long = "logging.trace", global = true, hide = true)]
+    pub logging_trace: bool,
+    /// Log JSON lines instead of text.
+    #[arg(long, global = true)]
+    pub json_logs: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve until interrupted.
+    Run(Run),
+    /// Register the hotkey on the subnet by burning TAO of the coldkey.
+    Register(Register),
+    /// Show what the chain knows of the hotkey.
+    Status(Output),
+    /// Make or show a wallet.
+    #[command(subcommand)]
+    Wallet(Wallet),
+    /// Read the receipts this miner has signed.
+    #[command(subcommand)]
+    Receipts(Receipts),
+    /// Show the configuration.
+    Config(ShowConfig),
+}
+
+/// Flags of `run`.
+#[derive(Debug, Default, Args)]
+pub struct Run {
+    /// Address and port to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub bind: Option<SocketAddr>,
+    /// The port to listen on.
+    #[arg(long = "axon.port", hide = true, alias = "axon_port")]
+    pub axon_port: Option<u16>,
+    /// Address that validators reach this miner under.
+    #[arg(long, value_name = "ADDRESS", aliases = ["axon.external_ip", "external_ip"])]
+    pub external_ip: Option<IpAddr>,
+    /// Port that validators reach this miner under.
+    #[arg(long, value_name = "PORT", aliases = ["axon.external_port", "external_port"])]
+    pub external_port: Option<NonZeroU16>,
+    /// Do not publish the axon's address on the chain.
+    #[arg(long)]
+    pub no_serve_axon: bool,
+    /// A model to serve: its name and its GGUF file. May be given several times.
+    #[arg(long, value_name = "ID=PATH")]
+    pub model: Vec<ModelArgument>,
+    /// Least stake of a validator, in rao of the subnet's alpha.
+    #[arg(long, value_name = "RAO")]
+    pub stake_min_rao: Option<u64>,
+    /// A hotkey that may call without permit or stake. May be given several times.
+    #[arg(long, value_name = "SS58")]
+    pub allow_hotkey: Vec<AccountId>,
+    /// A hotkey that may never call. May be given several times.
+    #[arg(long, value_name = "SS58")]
+    pub deny_hotkey: Vec<AccountId>,
+    /// Start although an unencrypted coldkey can be read beside the hotkey. For development.
+    #[arg(long)]
+    pub allow_coldkey_present: bool,
+}
+
+/// Flags of `register`.
+#[derive(Debug, Args)]
+pub struct Register {
+    /// Show what would be burned and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask before burning.
+    #[arg(long, short = 'y', alias = "no-prompt")]
+    pub yes: bool,
+    /// The most to burn, in rao.
+    #[arg(long, value_name = "RAO")]
+    pub burn_max_rao: Option<u64>,
+    /// How to print.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct Output {
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Commands about keys.
+#[derive(Debug, Subcommand)]
+pub enum Wallet {
+    /// Make a coldkey and a hotkey in btcli's layout. Never overwrites one.
+    New(Output),
+    /// Show the wallet's public keys.
+    Show(Output),
+}
+
+/// Commands about receipts.
+#[derive(Debug, Subcommand)]
+pub enum Receipts {
+    /// List the newest receipts, oldest first.
+    List {
+        /// Receipts to list.
+        #[arg(long, default_value_t = 20, value_name = "RECEIPTS")]
+        max: u64,
+        /// Only those for this validator.
+        #[arg(long, value_name = "SS58")]
+        validator: Option<AccountId>,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+/// Flags of `config`.
+#[derive(Debug, Args)]
+pub struct ShowConfig {
+    /// Print the documented file with every default, instead of the configuration in force.
+    #[arg(long)]
+    pub print_default: bool,
+}
+
+impl Global {
+    /// Puts what was given on the command line or in the environment over `config`.
+    pub fn apply(&self, config: &mut Config) {
+        set(&mut config.network, self.network.clone());
+        if self.local_endpoint.is_some() {
+            config.local_endpoint.clone_from(&self.local_endpoint);
+        }
+        set(&mut config.netuid, self.netuid);
+        set(&mut config.wallet, self.wallet.clone());
+        set(&mut config.wallet_hotkey, self.wallet_hotkey.clone());
+        set(&mut config.wallet_path, self.wallet_path.clone());
+        set(&mut config.state_path, self.state_path.clone());
+        set(&mut config.log_level, self.logging_debug.then(|| "debug".to_owned()));
+        set(&mut config.log_level, self.logging_trace.then(|| "trace".to_owned()));
+        set(&mut config.log_level, self.log_level.clone());
+        config.json_logs |= self.json_logs;
+    }
+}
+
+impl Run {
+    /// Puts what was given on the command line over `config`.
+    pub fn apply(&self, config: &mut Config) {
+        set(&mut config.axon.bind, self.bind);
+        if let Some(port) = self.axon_port {
+            config.axon.bind.set_port(port);
+        }
+        config.serve.axon &= !self.no_serve_axon;
+        config.serve.external_ip = self.external_ip.or(config.serve.external_ip);
+        config.serve.external_port = self.external_port.or(config.serve.external_port);
+        config.models.extend(self.model.iter().map(|model| (model.id.clone(), model.location.clone())));
+        set(&mut config.permits.stake_min_rao, self.stake_min_rao);
+        config.permits.allow.extend(&self.allow_hotkey);
+        config.permits.deny.extend(&self.deny_hotkey);
+        config.allow_coldkey_present |= self.allow_coldkey_present;
+    }
+}
+
+fn set<T>(setting: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *setting = given;
+    }
+}
+
+#[cfg(test)]
+mod tests;

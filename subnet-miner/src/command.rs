@@ -1,0 +1,42 @@
+//! The commands, one file each. Results go to standard output, everything else to standard error.
+
+mod error;
+mod receipts;
+mod register;
+mod run;
+mod show_config;
+mod status;
+mod wallet;
+
+use std::io::Write;
+
+pub use self::error::CommandError;
+pub use self::wallet::make as make_wallet;
+use crate::cli::{Cli, Command};
+use crate::config::Config;
+use crate::logging;
+
+/// Runs the command to its end.
+pub async fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<(), CommandError> {
+    let Cli { global, command } = cli;
+    let mut config = Config::load(global.config.as_deref()).map_err(CommandError::Config)?;
+    global.apply(&mut config);
+    if let Command::Run(flags) = &command {
+        flags.apply(&mut config);
+    }
+    let config = config.at_home(std::env::home_dir().as_deref());
+    logging::start(&config.log_level, config.json_logs).map_err(CommandError::LogLevel)?;
+    match command {
+        Command::Run(_) => run::run(config).await,
+        Command::Register(flags) => register::run(&config, &flags, out).await,
+        Command::Status(output) => status::run(&config, output, out).await,
+        Command::Wallet(command) => wallet::run(&config, &command, out),
+        Command::Receipts(command) => receipts::run(&config, &command, out),
+        Command::Config(flags) => show_config::run(&config, &flags, out),
+    }
+}
+
+/// One JSON object on one line.
+fn print_json(out: &mut impl Write, value: &serde_json::Value) -> Result<(), CommandError> {
+    writeln!(out, "{value}").map_err(CommandError::Output)
+}

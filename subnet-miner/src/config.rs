@@ -1,0 +1,226 @@
+//! The configuration: a TOML file under flags and environment. Each field says its unit and default.
+//!
+//! A flag wins over the environment, the environment over the file, the file over the default.
+//! `subnet-miner config --print-default` prints the file with every default, which a test keeps equal to this code.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::num::{NonZeroU16, NonZeroU32, NonZeroUsize};
+use std::path::{Path, PathBuf};
+
+use chain_client::wallet::WalletPath;
+use protocol::ticket::ModelId;
+use serde::{Deserialize, Serialize};
+
+use crate::axon::AxonConfig;
+use crate::models::ModelLocation;
+use crate::permits::PermitPolicy;
+use crate::receipts::StoreConfig;
+
+/// The file that `config --print-default` prints.
+pub const DEFAULT_FILE: &str = include_str!("../miner.default.toml");
+
+/// Everything a miner can be told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The chain: finney, test, archive, devnet, local, or ws:// and wss:// URLs separated by commas. Default finney.
+    pub network: String,
+    /// What `network = "local"` stands for, a ws:// URL. Default ws://127.0.0.1:9944.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub local_endpoint: Option<String>,
+    /// The subnet. Default 64.
+    pub netuid: u16,
+    /// The wallet's name, a folder below `wallet_path`. Default "default".
+    pub wallet: String,
+    /// The hotkey's name within the wallet. Default "default".
+    pub wallet_hotkey: String,
+    /// The folder that holds wallets. Default ~/.bittensor/wallets.
+    pub wallet_path: PathBuf,
+    /// Start although an unencrypted coldkey can be read beside the hotkey. Default false.
+    pub allow_coldkey_present: bool,
+    /// The folder for receipts and nonce marks, in a folder per hotkey. Default ~/.local/state/subnet-miner.
+    pub state_path: PathBuf,
+    /// What to log: error, warn, info, debug, trace, or tracing's own filter language. Default info.
+    pub log_level: String,
+    /// Log JSON lines instead of text. Default false.
+    pub json_logs: bool,
+    /// The models to serve: name = "path of a GGUF file". Default none.
+    pub models: BTreeMap<ModelId, ModelLocation>,
+    /// How models run.
+    pub runtime: RuntimeLimits,
+    /// Where the axon listens and what it allows.
+    pub axon: AxonConfig,
+    /// What the chain is told about the axon.
+    pub serve: ServeConfig,
+    /// Who may call.
+    pub permits: PermitPolicy,
+    /// How the chain is followed.
+    pub chain: ChainConfig,
+    /// Limits of the receipt store.
+    pub receipts: StoreConfig,
+}
+
+/// How models run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RuntimeLimits {
+    /// Threads for generation. Default: as the runtime chooses for this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<NonZeroUsize>,
+    /// Requests that one model computes in turn. Default 4.
+    pub slots: NonZeroUsize,
+    /// Requests that may wait for a slot, per model. Default 64.
+    pub queue_requests_max: NonZeroUsize,
+    /// Prompt and answer together, in tokens, whatever more the model could take. Default 8192.
+    pub context_tokens_max: NonZeroU32,
+    /// Tokens of a prompt computed before other requests get their turn. Default 256.
+    pub prefill_tokens_max: NonZeroUsize,
+}
+
+/// What the chain is told about the axon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServeConfig {
+    /// Whether to publish the axon's address on the chain at all. Default true.
+    pub axon: bool,
+    /// The address validators reach this miner under. Default: the one listened on, unless that is 0.0.0.0 or ::.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_ip: Option<IpAddr>,
+    /// The port validators reach this miner under. Default: the one listened on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_port: Option<NonZeroU16>,
+    /// Blocks to wait after a failed publication, where the chain's own limit is not longer. Default 5.
+    pub retry_blocks: NonZeroU32,
+}
+
+/// How the chain is followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChainConfig {
+    /// Time for one request to the chain, in milliseconds. Default 20000.
+    pub request_ms_max: u64,
+    /// Least time between two reads of the metagraph, in milliseconds, however fast blocks come. Default 2000.
+    pub metagraph_ms_min: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            network: "finney".to_owned(),
+            local_endpoint: None,
+            netuid: 64,
+            wallet: "default".to_owned(),
+            wallet_hotkey: "default".to_owned(),
+            wallet_path: "~/.bittensor/wallets".into(),
+            allow_coldkey_present: false,
+            state_path: "~/.local/state/subnet-miner".into(),
+            log_level: "info".to_owned(),
+            json_logs: false,
+            models: BTreeMap::new(),
+            runtime: RuntimeLimits::default(),
+            axon: AxonConfig::default(),
+            serve: ServeConfig::default(),
+            permits: PermitPolicy::default(),
+            chain: ChainConfig::default(),
+            receipts: StoreConfig::default(),
+        }
+    }
+}
+
+impl Default for RuntimeLimits {
+    fn default() -> Self {
+        let size = |value| NonZeroUsize::new(value).expect("a literal above zero");
+        Self {
+            threads: None,
+            slots: size(4),
+            queue_requests_max: size(64),
+            context_tokens_max: NonZeroU32::new(8_192).expect("a literal above zero"),
+            prefill_tokens_max: size(256),
+        }
+    }
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        Self {
+            axon: true,
+            external_ip: None,
+            external_port: None,
+            retry_blocks: NonZeroU32::new(5).expect("a literal above zero"),
+        }
+    }
+}
+
+impl Default for ChainConfig {
+    fn default() -> Self {
+        Self { request_ms_max: 20_000, metagraph_ms_min: 2_000 }
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not what a configuration looks like.
+    #[error("cannot understand the configuration file {}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and what was expected.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+}
+
+impl Config {
+    /// The file's configuration, or the default without one.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let Some(path) = file else { return Ok(Self::default()) };
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        toml::from_str(&text)
+            .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })
+    }
+
+    /// Replaces a leading `~` in paths by the home folder.
+    pub fn at_home(mut self, home: Option<&Path>) -> Self {
+        self.wallet_path = expand_home(self.wallet_path, home);
+        self.state_path = expand_home(self.state_path, home);
+        self.models = self.models.into_iter().map(|(id, location)| (id, location.at_home(home))).collect();
+        self
+    }
+
+    /// Where the keys are.
+    pub fn wallet(&self) -> WalletPath {
+        WalletPath {
+            root: self.wallet_path.clone(),
+            wallet: self.wallet.clone(),
+            hotkey: self.wallet_hotkey.clone(),
+        }
+    }
+
+    /// Where the receipts of `hotkey` are kept.
+    pub fn receipts_path(&self, hotkey: &protocol::account::AccountId) -> PathBuf {
+        self.state_path.join(hotkey.to_ss58()).join("receipts")
+    }
+}
+
+/// `~/x` below the home folder; any other path, or no home folder, leaves it as it is.
+pub fn expand_home(path: PathBuf, home: Option<&Path>) -> PathBuf {
+    match (path.strip_prefix("~"), home) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! What the machine is, in words and bytes, for the inventory.
+
+use std::num::NonZeroUsize;
+
+use protocol::inventory::DEVICE_BYTES_MAX;
+
+/// The device that models run on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Such as `cpu: AMD EPYC 7B13, 2 threads`.
+    pub name: String,
+    /// Its memory; zero where the system does not tell.
+    pub memory_bytes: u64,
+}
+
+impl Device {
+    /// Asks the operating system about its processor.
+    pub fn detect() -> Self {
+        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self::describe(&read("/proc/cpuinfo"), &read("/proc/meminfo"), threads)
+    }
+
+    fn describe(cpuinfo: &str, meminfo: &str, threads: usize) -> Self {
+        let model = value(cpuinfo, "model name").unwrap_or(std::env::consts::ARCH);
+        let mut name = format!("cpu: {model}, {threads} threads");
+        let end =
+            (0..=DEVICE_BYTES_MAX.min(name.len())).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
+        name.truncate(end);
+        let kibibytes =
+            value(meminfo, "MemTotal").and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
+        Self { name, memory_bytes: kibibytes.unwrap_or(0).saturating_mul(1024) }
+    }
+}
+
+fn value<'a>(file: &'a str, key: &str) -> Option<&'a str> {
+    file.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        (name.trim() == key).then_some(value.trim())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_linux_machine_is_described_within_the_inventorys_limit() {
+        let cpuinfo = "processor\t: 0\nmodel name\t: Fast CPU\n";
+        let device = Device::describe(cpuinfo, "MemTotal:       2048 kB\n", 2);
+        assert_eq!(device, Device { name: "cpu: Fast CPU, 2 threads".to_owned(), memory_bytes: 2 << 20 });
+        let long = Device::describe(&format!("model name: {}", "ä".repeat(200)), "", 2);
+        assert!(long.name.len() <= DEVICE_BYTES_MAX);
+        assert_eq!(long.memory_bytes, 0);
+    }
+}

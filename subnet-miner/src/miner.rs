@@ -1,0 +1,203 @@
+//! The composition root: takes the configuration apart and hands each part its own piece.
+
+mod error;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chain_client::wallet::WalletPath;
+use chain_client::{ChainClient, ConnectConfig, network, wallet};
+use model_runtime::{Runtime, RuntimeConfig};
+use protocol::account::AccountId;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use self::error::StartError;
+use crate::axon::{Axon, AxonParts};
+use crate::axon_publisher::Publisher;
+use crate::chain_watch;
+use crate::config::{ChainConfig, Config, RuntimeLimits, ServeConfig};
+use crate::device::Device;
+use crate::models::Models;
+use crate::receipts::ReceiptStore;
+use crate::validators;
+
+/// A running miner. Stops when dropped; [`shutdown`](Self::shutdown) lets answers in the making finish.
+#[derive(Debug)]
+pub struct Miner {
+    hotkey: AccountId,
+    axon: Option<Axon>,
+    axon_addr: SocketAddr,
+    receipts: Option<ReceiptStore>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Miner {
+    /// Starts a miner; returns when its axon is bound. What fails cheaply is tried first: keys, files, chain, then models.
+    pub async fn bind(config: Config) -> Result<Self, StartError> {
+        if !config.allow_coldkey_present {
+            refuse_open_coldkey(&config.wallet())?;
+        }
+        let keypair = wallet::load_hotkey(&config.wallet()).map_err(StartError::Wallet)?;
+        let hotkey = keypair.public();
+        let receipts_path = config.receipts_path(&hotkey);
+        let command = register_command(&config);
+        let Config {
+            network,
+            local_endpoint,
+            netuid,
+            models,
+            runtime,
+            axon,
+            serve,
+            permits: policy,
+            chain,
+            receipts,
+            ..
+        } = config;
+
+        Models::check(&models).map_err(StartError::Model)?;
+        check_external(&serve, axon.bind)?;
+        let client = connect(&network, local_endpoint.as_deref(), &chain).await?;
+        let sighting = chain_watch::look(&client, netuid).await.map_err(StartError::Chain)?;
+        if sighting.metagraph.by_hotkey(&hotkey).is_none() {
+            return Err(StartError::NotRegistered { hotkey, netuid, command });
+        }
+
+        std::fs::create_dir_all(&receipts_path)
+            .map_err(|source| StartError::State { path: receipts_path.clone(), source })?;
+        let receipts =
+            ReceiptStore::open(&receipts_path, &receipts, keypair.clone()).map_err(StartError::Receipts)?;
+        let runtime = Runtime::start(to_runtime(&runtime)).map_err(StartError::Runtime)?;
+        let models = Models::load(&runtime, &models).await.map_err(StartError::Model)?;
+
+        let (permits, permitted) = watch::channel(validators::permits(&policy, &sighting));
+        let (sightings, seen) = watch::channel(sighting);
+        let parts = AxonParts {
+            netuid,
+            hotkey: keypair.clone(),
+            models,
+            device: Device::detect(),
+            permits: permitted,
+            receipts: receipts.clone(),
+        };
+        let axon = Axon::bind(axon, parts).await.map_err(StartError::Axon)?;
+        let axon_addr = axon.address();
+        tracing::info!(%hotkey, netuid, axon = %axon_addr, "serving");
+
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        tasks.spawn(validators::follow(policy, seen.clone(), permits));
+        if let Some(desired) = external(&serve, axon_addr) {
+            let retry_blocks = serve.retry_blocks.get();
+            let publisher =
+                Publisher { client: client.clone(), hotkey: keypair, netuid, desired, retry_blocks };
+            tasks.spawn(publisher.follow(seen, stop.clone()));
+        }
+        let pause = Duration::from_millis(chain.metagraph_ms_min);
+        tasks.spawn(chain_watch::follow(client, netuid, pause, sightings, stop.clone()));
+        tasks.close();
+        Ok(Self { hotkey, axon: Some(axon), axon_addr, receipts: Some(receipts), tasks, stop })
+    }
+
+    /// The address the axon listens on.
+    pub fn axon_addr(&self) -> SocketAddr {
+        self.axon_addr
+    }
+
+    /// The key this miner serves under.
+    pub fn hotkey(&self) -> AccountId {
+        self.hotkey
+    }
+
+    /// Stops taking requests, lets answers in the making finish, writes what must be written, and ends.
+    pub async fn shutdown(mut self) {
+        self.stop.cancel();
+        if let Some(axon) = self.axon.take() {
+            axon.shutdown().await;
+        }
+        self.tasks.wait().await;
+        if let Some(receipts) = self.receipts.take() {
+            receipts.close().await;
+        }
+    }
+
+    /// Waits until the miner's background work has ended, which it does only when told to stop.
+    pub async fn join(&self) {
+        self.tasks.wait().await;
+    }
+}
+
+impl Drop for Miner {
+    fn drop(&mut self) {
+        // The axon, if still there, stops by being dropped after this.
+        self.stop.cancel();
+    }
+}
+
+/// Connects to the network that the configuration names.
+pub async fn connect(
+    network: &str,
+    local_endpoint: Option<&str>,
+    chain: &ChainConfig,
+) -> Result<ChainClient, StartError> {
+    let urls = network::resolve_with_local(network, local_endpoint).map_err(StartError::Network)?;
+    let config = ConnectConfig { request_timeout_ms: chain.request_ms_max, ..ConnectConfig::new(urls) };
+    ChainClient::connect(config).await.map_err(StartError::Connect)
+}
+
+/// The command that registers this configuration's hotkey.
+pub fn register_command(config: &Config) -> String {
+    format!(
+        "subnet-miner register --network {} --netuid {} --wallet {} --wallet-hotkey {} --wallet-path {}",
+        config.network,
+        config.netuid,
+        config.wallet,
+        config.wallet_hotkey,
+        config.wallet_path.display()
+    )
+}
+
+fn to_runtime(limits: &RuntimeLimits) -> RuntimeConfig {
+    RuntimeConfig {
+        threads: limits.threads,
+        slots: limits.slots,
+        queue_requests_max: limits.queue_requests_max,
+        context_tokens_max: limits.context_tokens_max.get(),
+        prefill_tokens_max: limits.prefill_tokens_max,
+    }
+}
+
+/// Where validators reach the axon, or nothing when it is not to be published.
+fn external(serve: &ServeConfig, bound: SocketAddr) -> Option<SocketAddr> {
+    if !serve.axon {
+        return None;
+    }
+    let ip = serve.external_ip.unwrap_or(bound.ip());
+    Some(SocketAddr::new(ip, serve.external_port.map_or(bound.port(), u16::from)))
+}
+
+/// An axon that listens everywhere has no one address to publish.
+fn check_external(serve: &ServeConfig, bind: SocketAddr) -> Result<(), StartError> {
+    if serve.axon && serve.external_ip.unwrap_or(bind.ip()).is_unspecified() {
+        return Err(StartError::NoExternalAddress { bind });
+    }
+    Ok(())
+}
+
+/// A miner answers strangers all day; a coldkey that it can read is a coldkey that a break-in can take.
+fn refuse_open_coldkey(wallet: &WalletPath) -> Result<(), StartError> {
+    let path: PathBuf = wallet.root.join(&wallet.wallet).join("coldkey");
+    // What cannot be read cannot be taken from here.
+    let Ok(bytes) = std::fs::read(&path) else { return Ok(()) };
+    const ENCRYPTED: [&[u8]; 3] = [b"$NACL", b"$ANSIBLE_VAULT", b"gAAAAA"];
+    if ENCRYPTED.iter().any(|prefix| bytes.starts_with(prefix)) {
+        return Ok(());
+    }
+    Err(StartError::ColdkeyPresent { path })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! Why a miner does not start, and what to do about it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use chain_client::network::UnknownNetwork;
+use chain_client::wallet::WalletError;
+use chain_client::{ConnectError, QueryError};
+use protocol::account::AccountId;
+
+use crate::axon::AxonBindError;
+use crate::models::ModelError;
+use crate::receipts::OpenError;
+
+/// Why a miner does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The hotkey cannot be loaded.
+    #[error("cannot load the hotkey")]
+    Wallet(#[source] WalletError),
+    /// A coldkey lies open beside the hotkey.
+    #[error("the coldkey {} is readable and not encrypted; a miner must not be able to read one", path.display())]
+    ColdkeyPresent {
+        /// The coldkey's file.
+        path: PathBuf,
+    },
+    /// A model is missing or broken.
+    #[error(transparent)]
+    Model(ModelError),
+    /// The axon listens everywhere and nobody said under which address it is reached.
+    #[error("the axon listens on {bind}, which is no address that validators could call")]
+    NoExternalAddress {
+        /// The address listened on.
+        bind: SocketAddr,
+    },
+    /// The network's name is not known.
+    #[error(transparent)]
+    Network(UnknownNetwork),
+    /// No endpoint answers.
+    #[error("cannot connect to the chain")]
+    Connect(#[source] ConnectError),
+    /// The chain cannot be read.
+    #[error("cannot read the subnet from the chain")]
+    Chain(#[source] QueryError),
+    /// The hotkey has no uid.
+    #[error("hotkey {hotkey} is not registered on subnet {netuid}")]
+    NotRegistered {
+        /// The hotkey.
+        hotkey: AccountId,
+        /// The subnet.
+        netuid: u16,
+        /// The command that registers it.
+        command: String,
+    },
+    /// The state folder cannot be made.
+    #[error("cannot make the state folder {}", path.display())]
+    State {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The receipt store cannot be opened.
+    #[error(transparent)]
+    Receipts(OpenError),
+    /// The model runtime cannot start.
+    #[error("cannot start the model runtime")]
+    Runtime(#[source] model_runtime::StartError),
+    /// The axon cannot listen.
+    #[error(transparent)]
+    Axon(AxonBindError),
+}
+
+impl StartError {
+    /// 2 for wrong usage, 3 for a hotkey without a uid, 1 otherwise.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::NotRegistered { .. } => 3,
+            Self::Network(_) | Self::NoExternalAddress { .. } | Self::Model(ModelError::None) => 2,
+            _ => 1,
+        }
+    }
+
+    /// What the operator does next.
+    pub fn next_step(&self) -> String {
+        match self {
+            Self::Wallet(error) => error.hint().to_owned(),
+            Self::ColdkeyPresent { .. } => {
+                "move the coldkey to another machine, or encrypt it with btcli; for development pass --allow-coldkey-present".to_owned()
+            }
+            Self::Model(ModelError::None) => {
+                "download the default model with scripts/get-model, then pass --model SmolLM2-135M-Instruct=PATH".to_owned()
+            }
+            Self::Model(ModelError::Missing { .. }) => {
+                "download it with scripts/get-model, or correct the path after --model".to_owned()
+            }
+            Self::Model(ModelError::Load { .. }) => {
+                "the file may be damaged or of a kind that is not supported: look with `model-runtime inspect`, or download it again with scripts/get-model".to_owned()
+            }
+            Self::NoExternalAddress { .. } => {
+                "pass --external-ip with the address validators can reach, or --no-serve-axon".to_owned()
+            }
+            Self::Network(_) => "pass --network finney, test, local, or a ws:// or wss:// URL".to_owned(),
+            Self::Connect(error) => error.hint().to_owned(),
+            Self::Chain(error) => error.hint().to_owned(),
+            Self::NotRegistered { command, .. } => format!("register it: {command}"),
+            Self::State { .. } => "make the folder writable, or pass another with --state".to_owned(),
+            Self::Receipts(_) => {
+                "check that no other miner runs with this hotkey, that the disk is not full, and the folder's rights; --state takes another".to_owned()
+            }
+            Self::Runtime(_) => "free memory or processes, then start again".to_owned(),
+            Self::Axon(AxonBindError::Listen { .. }) => "free the port, or pass another with --bind".to_owned(),
+            Self::Axon(_) => "correct the limits in the configuration file".to_owned(),
+        }
+    }
+}

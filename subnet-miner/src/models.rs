@@ -1,0 +1,253 @@
+//! The models this miner holds, by the name that tickets use.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use model_runtime::{LoadError, ModelHandle, ModelSource, Runtime};
+use protocol::digest::Digest;
+use protocol::ticket::{BadModelId, ModelId};
+use serde::{Deserialize, Serialize};
+
+/// Where a model's weights are. In text: a path, or `echo:`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum ModelLocation {
+    /// A GGUF file.
+    Gguf(PathBuf),
+    /// No weights: the runtime's echo model, which answers with the prompt. For trying out a subnet.
+    Echo,
+}
+
+/// One loaded model.
+#[derive(Clone, Debug)]
+pub struct Model {
+    handle: ModelHandle,
+}
+
+/// The loaded models.
+#[derive(Clone, Debug, Default)]
+pub struct Models(BTreeMap<ModelId, Model>);
+
+/// Why a model cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// No model is configured.
+    #[error("no model is configured")]
+    None,
+    /// The file is not there.
+    #[error("the file of model `{model}` is missing: {}", path.display())]
+    Missing {
+        /// The model's name.
+        model: ModelId,
+        /// Where its file should be.
+        path: PathBuf,
+    },
+    /// The runtime could not load it.
+    #[error("model `{model}` cannot be loaded")]
+    Load {
+        /// The model's name.
+        model: ModelId,
+        /// What the runtime said.
+        #[source]
+        source: LoadError,
+    },
+}
+
+impl Models {
+    /// Checks that every file is there, which costs nothing compared with loading.
+    pub fn check(locations: &BTreeMap<ModelId, ModelLocation>) -> Result<(), ModelError> {
+        if locations.is_empty() {
+            return Err(ModelError::None);
+        }
+        for (model, location) in locations {
+            match location {
+                ModelLocation::Gguf(path) if !path.is_file() => {
+                    return Err(ModelError::Missing { model: model.clone(), path: path.clone() });
+                }
+                ModelLocation::Gguf(_) | ModelLocation::Echo => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads all of them, one after another.
+    pub async fn load(
+        runtime: &Runtime,
+        locations: &BTreeMap<ModelId, ModelLocation>,
+    ) -> Result<Self, ModelError> {
+        Self::check(locations)?;
+        let mut models = BTreeMap::new();
+        for (model, location) in locations {
+            let handle = runtime
+                .load(model.as_str(), location.source())
+                .await
+                .map_err(|source| ModelError::Load { model: model.clone(), source })?;
+            let facts = handle.facts();
+            tracing::info!(%model, parameters = facts.parameters, memory_bytes = facts.memory_bytes, "model loaded");
+            models.insert(model.clone(), Model { handle });
+        }
+        Ok(Self(models))
+    }
+
+    /// The model of that name.
+    pub fn get(&self, id: &ModelId) -> Option<&Model> {
+        self.0.get(id)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&ModelId, &Model)> {
+        self.0.iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Model {
+    /// The handle to generate with.
+    pub fn handle(&self) -> &ModelHandle {
+        &self.handle
+    }
+
+    /// SHA-256 of the weights.
+    pub fn weights_digest(&self) -> Digest {
+        Digest(self.handle.facts().weights_sha256)
+    }
+
+    /// The longest prompt and answer together.
+    pub fn context_tokens(&self) -> u32 {
+        self.handle.facts().context_tokens
+    }
+
+    /// How many requests it computes in turn.
+    pub fn slots(&self) -> u16 {
+        u16::try_from(self.handle.load().slots).unwrap_or(u16::MAX)
+    }
+
+    /// How many requests it computes or has waiting.
+    pub fn in_flight(&self) -> u16 {
+        u16::try_from(self.handle.load().in_flight).unwrap_or(u16::MAX)
+    }
+}
+
+impl ModelLocation {
+    fn source(&self) -> ModelSource {
+        match self {
+            Self::Gguf(path) => ModelSource::Gguf(path.clone()),
+            Self::Echo => ModelSource::Echo,
+        }
+    }
+
+    /// The same location with a leading `~` replaced by the home folder.
+    pub fn at_home(self, home: Option<&Path>) -> Self {
+        match self {
+            Self::Gguf(path) => Self::Gguf(crate::config::expand_home(path, home)),
+            Self::Echo => Self::Echo,
+        }
+    }
+}
+
+/// The text names no location.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a model's location is the path of its GGUF file, or `echo:`")]
+pub struct BadModelLocation;
+
+impl FromStr for ModelLocation {
+    type Err = BadModelLocation;
+    fn from_str(text: &str) -> Result<Self, BadModelLocation> {
+        match text {
+            "" => Err(BadModelLocation),
+            "echo:" => Ok(Self::Echo),
+            path => Ok(Self::Gguf(path.into())),
+        }
+    }
+}
+
+impl TryFrom<String> for ModelLocation {
+    type Error = BadModelLocation;
+    fn try_from(text: String) -> Result<Self, BadModelLocation> {
+        text.parse()
+    }
+}
+
+impl From<ModelLocation> for String {
+    fn from(location: ModelLocation) -> Self {
+        location.to_string()
+    }
+}
+
+impl fmt::Display for ModelLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gguf(path) => path.display().fmt(f),
+            Self::Echo => f.write_str("echo:"),
+        }
+    }
+}
+
+/// `ID=PATH`, as `--model` takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelArgument {
+    /// The model's name.
+    pub id: ModelId,
+    /// Where its weights are.
+    pub location: ModelLocation,
+}
+
+/// The text is not `ID=PATH`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadModelArgument {
+    /// No `=`.
+    #[error("write ID=PATH, such as SmolLM2-135M-Instruct=models/smollm2.gguf")]
+    Form,
+    /// The part before `=` is no model name.
+    #[error(transparent)]
+    Id(BadModelId),
+    /// The part after `=` is empty.
+    #[error(transparent)]
+    Location(BadModelLocation),
+}
+
+impl FromStr for ModelArgument {
+    type Err = BadModelArgument;
+    fn from_str(text: &str) -> Result<Self, BadModelArgument> {
+        let (id, location) = text.split_once('=').ok_or(BadModelArgument::Form)?;
+        Ok(Self {
+            id: id.parse().map_err(BadModelArgument::Id)?,
+            location: location.parse().map_err(BadModelArgument::Location)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_argument_names_a_model_and_its_file() {
+        let argument: ModelArgument = "a/b=dir/x=y.gguf".parse().unwrap();
+        assert_eq!(argument.id.as_str(), "a/b");
+        assert_eq!(argument.location, ModelLocation::Gguf("dir/x=y.gguf".into()));
+        assert_eq!("m=echo:".parse::<ModelArgument>().unwrap().location, ModelLocation::Echo);
+        assert_eq!("m".parse::<ModelArgument>(), Err(BadModelArgument::Form));
+        assert_eq!("m=".parse::<ModelArgument>(), Err(BadModelArgument::Location(BadModelLocation)));
+        assert!(matches!("m m=x".parse::<ModelArgument>(), Err(BadModelArgument::Id(_))));
+    }
+
+    #[test]
+    fn a_missing_model_file_is_named() {
+        let id = ModelId::try_from("m").unwrap();
+        let locations = [(id, ModelLocation::Gguf("nowhere/m.gguf".into()))].into();
+        let error = Models::check(&locations).unwrap_err();
+        assert_eq!(error.to_string(), "the file of model `m` is missing: nowhere/m.gguf");
+    }
+}

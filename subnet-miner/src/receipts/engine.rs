@@ -1,0 +1,131 @@
+//! The writer's loop: chain, sign, write together, then answer.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use protocol::account::AccountId;
+use protocol::receipt::{Receipt, SignedReceipt};
+use protocol::signing::Keypair;
+use tokio::sync::mpsc;
+
+use super::database::{Database, DatabaseError};
+use super::ingress::{Draft, Message, Pending};
+use super::keys::{Record, ValidatorHead};
+use super::{Recovered, StoreError};
+
+pub(super) struct Engine {
+    database: Database,
+    hotkey: Keypair,
+    batch_messages_max: NonZeroUsize,
+    /// The ends of the chains as they are on disk, of the validators seen so far.
+    heads: BTreeMap<AccountId, ValidatorHead>,
+}
+
+impl Engine {
+    pub fn new(database: Database, hotkey: Keypair, batch_messages_max: NonZeroUsize) -> Self {
+        Self { database, hotkey, batch_messages_max, heads: BTreeMap::new() }
+    }
+
+    /// Works until told to close or nobody is left to ask.
+    pub fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
+        while let Some(first) = inbox.blocking_recv() {
+            let mut messages = vec![first];
+            while messages.len() < self.batch_messages_max.get() {
+                let Ok(message) = inbox.try_recv() else { break };
+                messages.push(message);
+            }
+            if !self.commit(messages) {
+                return;
+            }
+        }
+    }
+
+    /// Writes one batch; false when it held the order to close.
+    fn commit(&mut self, messages: Vec<Message>) -> bool {
+        let mut open = true;
+        let mut pending = Vec::with_capacity(messages.len());
+        let mut recoveries = Vec::new();
+        // Heads change here first and count only once they are on disk.
+        let mut staged = BTreeMap::new();
+        let mut batch = self.database.batch();
+        for message in messages {
+            match message {
+                Message::Append { draft, reply } => {
+                    match sign_next(&self.database, &self.heads, &mut staged, &self.hotkey, *draft) {
+                        Ok((validator, position, record)) => {
+                            batch.receipt(&validator, position, &record);
+                            pending.push(Pending::Receipt { receipt: Box::new(record.receipt), reply });
+                        }
+                        Err(error) => {
+                            let _ = reply.send(Err(StoreError::Write(Arc::new(error))));
+                        }
+                    }
+                }
+                Message::SetNonceMarks { marks_ns, reply } => {
+                    marks_ns.iter().for_each(|(caller, mark_ns)| batch.nonce_mark_ns(caller, *mark_ns));
+                    pending.push(Pending::NonceMarks { reply });
+                }
+                Message::Recover { reply } => recoveries.push(reply),
+                Message::Close => open = false,
+            }
+        }
+        for (validator, head) in &staged {
+            batch.head(validator, head);
+        }
+        let written = batch.commit().map_err(Arc::new);
+        match &written {
+            Ok(()) => self.heads.extend(staged),
+            Err(error) => {
+                tracing::error!(%error, "receipts could not be written; nothing of them leaves the miner")
+            }
+        }
+        pending.into_iter().for_each(|promise| promise.settle(written.clone()));
+        for reply in recoveries {
+            let _ = reply.send(self.recover().map_err(|error| StoreError::Write(Arc::new(error))));
+        }
+        open
+    }
+
+    fn recover(&self) -> Result<Recovered, DatabaseError> {
+        let heads = self.database.heads()?;
+        Ok(Recovered {
+            sequences: heads.into_iter().map(|(validator, head)| (validator, head.sequences)).collect(),
+            nonce_marks_ns: self.database.nonce_marks_ns()?.into_iter().collect(),
+        })
+    }
+}
+
+/// Puts the receipt at the end of its validator's chain and signs it.
+fn sign_next(
+    database: &Database,
+    on_disk: &BTreeMap<AccountId, ValidatorHead>,
+    staged: &mut BTreeMap<AccountId, ValidatorHead>,
+    hotkey: &Keypair,
+    draft: Draft,
+) -> Result<(AccountId, u64, Record), DatabaseError> {
+    let validator = draft.ticket.validator;
+    let mut head = match staged.get(&validator).or_else(|| on_disk.get(&validator)) {
+        Some(head) => head.clone(),
+        None => database.head(&validator)?.unwrap_or_default(),
+    };
+    let receipt: SignedReceipt = Receipt {
+        ticket_hash: draft.ticket.hash(),
+        output_sha256: draft.output_sha256,
+        prompt_tokens: draft.prompt_tokens,
+        completion_tokens: draft.completion_tokens,
+        first_token_ms: draft.first_token_ms,
+        total_ms: draft.total_ms,
+        finish_reason: draft.finish_reason,
+        fingerprint: None,
+        previous: head.previous,
+    }
+    .sign(hotkey);
+    let position = head.receipts;
+    head.receipts += 1;
+    head.previous = receipt.receipt.hash();
+    // Admission already refused used sequences; a receipt is kept whatever its number.
+    let _ = head.sequences.admit(draft.ticket.sequence);
+    staged.insert(validator, head);
+    Ok((validator, position, Record { ticket: draft.ticket.into_signed(), receipt }))
+}

@@ -1,0 +1,86 @@
+//! Clients that go away, or stay and do not read.
+
+use std::num::{NonZeroU16, NonZeroU32};
+
+use protocol::ticket;
+use serde_json::json;
+use subnet_miner::axon::{Limits, Rate};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::fixture::{CHAT, Fixture, chat_body, in_time, refusal};
+
+/// One slot, and room for a body whose echo is larger than what kernels buffer for a client that does not read.
+fn one_slot() -> Limits {
+    Limits {
+        answers_max: NonZeroU16::MIN,
+        body_bytes_max: NonZeroU32::new(32 << 20).unwrap(),
+        per_address: unhurried(),
+        per_hotkey: unhurried(),
+        ..Limits::default()
+    }
+}
+
+/// The tests ask until something has happened.
+fn unhurried() -> Rate {
+    let often = NonZeroU32::new(1_000_000).unwrap();
+    Rate { per_s: often, burst: often }
+}
+
+/// Begins a long streamed answer on a connection that takes in little, and reads only its head.
+async fn begin_long_answer(fixture: &Fixture) -> TcpStream {
+    let text = format!("{} ", "x".repeat(8_000)).repeat(1_000);
+    let body = chat_body(&text, json!({ "stream": true }));
+    let mut headers = fixture.auth(&body);
+    headers.push((ticket::HEADER.to_owned(), fixture.signed_ticket(&body).to_header()));
+    headers.push(("content-length".to_owned(), body.len().to_string()));
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut stream = in_time(socket.connect(fixture.address())).await.unwrap();
+    stream.write_all(format!("POST {CHAT} HTTP/1.1\r\nhost: x\r\n{headers}\r\n").as_bytes()).await.unwrap();
+    in_time(stream.write_all(&body)).await.unwrap();
+    let mut status = [0; 12];
+    in_time(stream.read_exact(&mut status)).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
+    stream
+}
+
+/// Asks until the slot is free; each refusal must be the polite one.
+async fn slot_becomes_free(fixture: &Fixture) {
+    in_time(async {
+        loop {
+            let response = fixture.chat(&chat_body("one", json!({}))).send().await.unwrap();
+            if response.status() == 200 {
+                return;
+            }
+            assert_eq!(refusal(response).await, (429, "miner_busy".to_owned()));
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_frees_its_slot() {
+    let fixture = Fixture::with(one_slot()).await;
+    let stream = begin_long_answer(&fixture).await;
+    let response = in_time(fixture.chat(&chat_body("one", json!({}))).send()).await.unwrap();
+    assert!(response.headers().contains_key("retry-after"));
+    assert_eq!(refusal(response).await, (429, "miner_busy".to_owned()));
+    drop(stream);
+    slot_becomes_free(&fixture).await;
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_keeps_its_slot_only_until_the_deadline() {
+    let fixture =
+        Fixture::with(Limits { answer_ms_max: NonZeroU32::new(2_000).unwrap(), ..one_slot() }).await;
+    let mut stream = begin_long_answer(&fixture).await;
+    slot_becomes_free(&fixture).await;
+    // Its connection is dropped, not left half open.
+    let mut rest = Vec::new();
+    let _ = in_time(stream.read_to_end(&mut rest)).await;
+    assert!(!String::from_utf8_lossy(&rest).contains("event: receipt"));
+}

@@ -1,0 +1,9 @@
+//! The axon as validators see it: over HTTP, on a port of its own, with the echo model and no chain.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod answers;
+mod cancellation;
+mod fixture;
+mod limits;
+mod refusals;
+mod replay;
