@@ -1,0 +1,279 @@
+//! The command line: btcli's names for what btcli has, with the older dotted spellings accepted but not shown.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::command::parse_tao;
+use crate::config::Config;
+
+/// Gives users the subnet's models, keeps signed receipts of every answer, and sets weights by them.
+#[derive(Debug, Parser)]
+#[command(name = "subnet-validator", version, about, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    /// Flags that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Configuration file (TOML); see `config --print-default`.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// finney, test, archive, devnet, local, or a ws:// or wss:// URL.
+    #[arg(
+        long, short = 'n', global = true, env = "BT_NETWORK", value_name = "NETWORK",
+        aliases = ["subtensor.network", "subtensor_network", "subtensor.chain_endpoint", "subtensor_chain_endpoint"]
+    )]
+    pub network: Option<String>,
+    /// What `--network local` stands for.
+    #[arg(long, global = true, env = "BT_CHAIN_ENDPOINT", hide = true, value_name = "URL")]
+    pub local_endpoint: Option<String>,
+    /// The subnet.
+    #[arg(long, global = true, env = "BT_NETUID")]
+    pub netuid: Option<u16>,
+    /// The wallet's name.
+    #[arg(
+        long, short = 'w', global = true, env = "BT_WALLET", value_name = "NAME",
+        aliases = ["wallet-name", "wallet_name", "wallet.name"]
+    )]
+    pub wallet: Option<String>,
+    /// The hotkey's name within the wallet.
+    #[arg(
+        long, short = 'H', global = true, env = "BT_WALLET_HOTKEY", value_name = "NAME",
+        aliases = ["wallet_hotkey", "wallet.hotkey", "hotkey"]
+    )]
+    pub wallet_hotkey: Option<String>,
+    /// The folder that holds wallets.
+    #[arg(
+        long, short = 'p', global = true, env = "BT_WALLET_PATH", value_name = "FOLDER",
+        aliases = ["wallet_path", "wallet.path"]
+    )]
+    pub wallet_path: Option<String>,
+    /// The folder for the ledger, the API keys and the weights journal.
+    #[arg(long = "state", global = true, value_name = "FOLDER", alias = "state-path")]
+    pub state_path: Option<String>,
+    /// error, warn, info, debug, trace, or tracing's filter language.
+    #[arg(long, global = true, value_name = "LEVEL", aliases = ["logging.level"])]
+    pub log_level: Option<String>,
+    /// The same as --log-level debug.
+    #[arg(long = "logging.debug", global = true, hide = true)]
+    pub logging_debug: bool,
+    /// The same as --log-level trace.
+    #[arg(long = "logging.trace", global = true, hide = true)]
+    pub logging_trace: bool,
+    /// Log JSON lines instead of text.
+    #[arg(long, global = true)]
+    pub json_logs: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve until interrupted.
+    Run(Run),
+    /// Register the hotkey on the subnet by burning TAO of the coldkey.
+    Register(Register),
+    /// Stake TAO of the coldkey to the hotkey.
+    Stake(Stake),
+    /// Show what the chain knows of the hotkey.
+    Status(Output),
+    /// Make, list or revoke users' API keys.
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Check the receipt ledger.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Make or show a wallet.
+    #[command(subcommand)]
+    Wallet(Wallet),
+    /// Show the configuration.
+    Config(ShowConfig),
+}
+
+/// Flags of `run`.
+#[derive(Debug, Default, Args)]
+pub struct Run {
+    /// Address of the OpenAI-compatible gateway; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT", alias = "bind")]
+    pub gateway_bind: Option<SocketAddr>,
+    /// Address of the JSON-RPC server; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub rpc_bind: Option<SocketAddr>,
+    /// File with the models users may ask for (TOML or JSON).
+    #[arg(long, value_name = "FILE")]
+    pub catalogue: Option<String>,
+    /// Let anybody who reaches the gateway use it. For development.
+    #[arg(long)]
+    pub no_api_keys: bool,
+    /// Compute scores but set no weights.
+    #[arg(long)]
+    pub no_weights: bool,
+}
+
+/// Flags of `register`.
+#[derive(Debug, Args)]
+pub struct Register {
+    /// Show what would be burned and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask before burning.
+    #[arg(long, short = 'y', alias = "no-prompt")]
+    pub yes: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Flags of `stake`.
+#[derive(Debug, Args)]
+pub struct Stake {
+    /// How much, in TAO with up to nine decimals.
+    #[arg(long = "amount-tao", value_name = "TAO", value_parser = parse_tao)]
+    pub amount_rao: u64,
+    /// Show what would be staked and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask before staking.
+    #[arg(long, short = 'y', alias = "no-prompt")]
+    pub yes: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct Output {
+    /// Print JSON instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Commands about API keys. A running validator notices changes by itself.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make a key and show it: the only time it can be seen.
+    Create {
+        /// What to call it.
+        #[arg(long, default_value = "")]
+        name: String,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List keys; their secrets are not stored.
+    List(Output),
+    /// Revoke a key by its id.
+    Revoke {
+        /// The id that `list` shows.
+        id: String,
+    },
+}
+
+/// Commands about the ledger.
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Check every signature and recompute the Merkle root. The validator must not be running.
+    Verify(Output),
+}
+
+/// Commands about wallets.
+#[derive(Debug, Subcommand)]
+pub enum Wallet {
+    /// Make a coldkey and a hotkey in btcli's layout. Never overwrites one.
+    New(Output),
+    /// Show the wallet's public keys.
+    Show(Output),
+}
+
+/// Flags of `config`.
+#[derive(Debug, Args)]
+pub struct ShowConfig {
+    /// Print the documented file with every default, instead of the configuration in force.
+    #[arg(long)]
+    pub print_default: bool,
+}
+
+impl Global {
+    /// Puts what was given on the command line or in the environment over `config`.
+    pub fn apply(&self, config: &mut Config) {
+        set(&mut config.network, self.network.clone());
+        set(&mut config.netuid, self.netuid);
+        set(&mut config.wallet, self.wallet.clone());
+        set(&mut config.wallet_hotkey, self.wallet_hotkey.clone());
+        set(&mut config.wallet_path, self.wallet_path.clone());
+        set(&mut config.state_path, self.state_path.clone());
+        set(&mut config.log_level, self.logging_debug.then(|| "debug".to_owned()));
+        set(&mut config.log_level, self.logging_trace.then(|| "trace".to_owned()));
+        set(&mut config.log_level, self.log_level.clone());
+        config.json_logs |= self.json_logs;
+    }
+}
+
+impl Run {
+    /// Puts what was given on the command line over `config`.
+    pub fn apply(&self, config: &mut Config) {
+        set(&mut config.gateway.bind, self.gateway_bind);
+        set(&mut config.staker_rpc.bind, self.rpc_bind);
+        set(&mut config.catalogue, self.catalogue.clone());
+        config.gateway.require_api_key &= !self.no_api_keys;
+        config.weights.enabled &= !self.no_weights;
+    }
+}
+
+fn set<T>(setting: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *setting = given;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cli, Command};
+    use crate::config::Config;
+    use clap::{CommandFactory, Parser};
+
+    fn config(arguments: &[&str]) -> Config {
+        let cli = Cli::try_parse_from([&["subnet-validator"], arguments].concat()).unwrap();
+        let mut config = Config::default();
+        cli.global.apply(&mut config);
+        if let Command::Run(run) = &cli.command {
+            run.apply(&mut config);
+        }
+        config
+    }
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_rest_keeps_its_value() {
+        let config = config(&["run", "--netuid", "3", "--gateway-bind", "127.0.0.1:0", "--no-weights"]);
+        assert_eq!((config.netuid, config.gateway.bind.port(), config.weights.enabled), (3, 0, false));
+        assert_eq!(config.staker_rpc, Config::default().staker_rpc);
+    }
+
+    #[test]
+    fn older_spellings_mean_the_same() {
+        let new = config(&["status", "--wallet", "a", "--wallet-hotkey", "b", "--network", "ws://c"]);
+        let old = config(&[
+            "status",
+            "--wallet.name",
+            "a",
+            "--wallet.hotkey",
+            "b",
+            "--subtensor.chain_endpoint",
+            "ws://c",
+        ]);
+        assert_eq!(new, old);
+    }
+}

@@ -1,0 +1,347 @@
+//! The validator's settings: one struct per part, every field with its unit, unknown fields refused.
+//!
+//! `config.default.toml` beside this crate's manifest holds the same values with an explanation of each;
+//! `subnet-validator config --print-default` prints it, and a test keeps the two equal.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The default configuration file, with comments.
+pub const DEFAULT_TOML: &str = include_str!("../config.default.toml");
+
+/// Everything that can be set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The subnet to validate.
+    pub netuid: u16,
+    /// `finney`, `test`, `local`, `archive`, or a `ws://` or `wss://` address.
+    pub network: String,
+    /// Name of the wallet.
+    pub wallet: String,
+    /// Name of its hotkey; the only key this program reads while it runs.
+    pub wallet_hotkey: String,
+    /// Folder of the wallets; a leading `~/` is the home folder.
+    pub wallet_path: String,
+    /// Folder of the ledger, the API keys and the weights journal. Empty: `subnet-validator/<netuid>-<hotkey>` in the user's
+    /// state folder.
+    pub state_path: String,
+    /// File with the models users may ask for (TOML or JSON). Empty: the built-in catalogue.
+    pub catalogue: String,
+    /// Longest wait for one answer of the chain, in milliseconds.
+    pub chain_timeout_ms: u64,
+    /// error, warn, info, debug, trace, or tracing's filter language.
+    pub log_level: String,
+    /// Whether logs are JSON lines.
+    pub json_logs: bool,
+    /// The users' side.
+    pub gateway: GatewayConfig,
+    /// The miners' side.
+    pub fleet: FleetConfig,
+    /// The receipt ledger.
+    pub ledger: LedgerLimits,
+    /// Scores and weights.
+    pub weights: WeightsConfig,
+    /// The stakers' side.
+    pub staker_rpc: StakerRpcConfig,
+}
+
+/// Settings of the OpenAI-compatible gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GatewayConfig {
+    /// Address to listen on; port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// Whether `/v1` needs an API key. Without one anybody who reaches the port can use the miners.
+    pub require_api_key: bool,
+    /// Connections open at once; the next ones wait unaccepted.
+    pub connections_max: usize,
+    /// Calls in progress at once; the next one gets 429.
+    pub requests_in_flight_max: usize,
+    /// Longest wait for a request's head, in milliseconds.
+    pub header_read_timeout_ms: u64,
+    /// Longest wait for a request's body, in milliseconds.
+    pub body_read_timeout_ms: u64,
+    /// Largest request body, in bytes.
+    pub body_bytes_max: usize,
+    /// Silence in a stream after which a comment is sent to keep it open, in milliseconds.
+    pub ping_interval_ms: u64,
+    /// Longest wait for open calls when the validator stops, in milliseconds.
+    pub drain_timeout_ms: u64,
+}
+
+/// Settings of the fleet: how miners are found, asked and judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FleetConfig {
+    /// Miners asked for one call before giving up.
+    pub attempts_max: u32,
+    /// Longest wait for a connection to a miner, in milliseconds.
+    pub connect_timeout_ms: u64,
+    /// Longest wait for a miner's first byte, in milliseconds.
+    pub first_byte_timeout_ms: u64,
+    /// Longest silence inside a miner's stream, in milliseconds.
+    pub idle_timeout_ms: u64,
+    /// Longest time for one attempt from ticket to receipt, in milliseconds.
+    pub request_timeout_ms: u64,
+    /// Largest whole answer of a miner, in bytes.
+    pub answer_bytes_max: usize,
+    /// Largest single event of a miner's stream, in bytes.
+    pub event_bytes_max: usize,
+    /// Events held for a client that reads slowly; past it the miner is read no further.
+    pub relay_events_max: usize,
+    /// Tokens a ticket allows when the user set no limit.
+    pub completion_tokens_max: u32,
+    /// Sequence numbers reserved on disk at a time; a restart skips at most this many per miner.
+    pub sequence_block: u64,
+    /// Failures in a row after which a miner is left alone.
+    pub breaker_failures_max: u32,
+    /// How long it is left alone, in milliseconds.
+    pub breaker_cooldown_ms: u64,
+    /// Time between two rounds of asking miners what they run, in milliseconds.
+    pub inventory_poll_ms: u64,
+    /// Longest wait for one miner's inventory, in milliseconds.
+    pub inventory_timeout_ms: u64,
+    /// Age at which an inventory no longer counts, in milliseconds.
+    pub inventory_max_age_ms: u64,
+    /// Largest inventory, in bytes.
+    pub inventory_bytes_max: usize,
+    /// Inventories asked for at once.
+    pub inventory_polls_max: usize,
+}
+
+/// Limits of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LedgerLimits {
+    /// Receipts waiting for the writer.
+    pub queue_receipts_max: std::num::NonZeroUsize,
+    /// Receipts written and synced together.
+    pub group_receipts_max: std::num::NonZeroUsize,
+}
+
+/// Settings of scoring and weight setting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WeightsConfig {
+    /// Whether weights are set at all. Scores are computed either way.
+    pub enabled: bool,
+    /// Share of the tempo that passes before this tempo's vector is decided, in percent.
+    pub submit_after_percent: u8,
+    /// Blocks after which a submission whose fate is unknown can no longer be included: it is signed for 128, the rest is margin.
+    pub submission_lifetime_blocks: u32,
+    /// Least time between two computations of the scores, in milliseconds.
+    pub score_interval_ms: u64,
+}
+
+/// Settings of the JSON-RPC server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StakerRpcConfig {
+    /// Address to listen on (HTTP and WebSocket); port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// Connections open at once.
+    pub connections_max: u32,
+    /// Largest request, in bytes.
+    pub body_bytes_max: u32,
+    /// Largest answer, in bytes.
+    pub response_bytes_max: u32,
+    /// Calls in one batch.
+    pub batch_calls_max: u32,
+    /// Largest log for which inclusion proofs are computed on request, in leaves.
+    pub proof_leaves_max: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            netuid: 64,
+            network: "finney".into(),
+            wallet: "default".into(),
+            wallet_hotkey: "default".into(),
+            wallet_path: "~/.bittensor/wallets".into(),
+            state_path: String::new(),
+            catalogue: String::new(),
+            chain_timeout_ms: 20_000,
+            log_level: "info".into(),
+            json_logs: false,
+            gateway: GatewayConfig::default(),
+            fleet: FleetConfig::default(),
+            ledger: LedgerLimits::default(),
+            weights: WeightsConfig::default(),
+            staker_rpc: StakerRpcConfig::default(),
+        }
+    }
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8064)),
+            require_api_key: true,
+            connections_max: 4096,
+            requests_in_flight_max: 2048,
+            header_read_timeout_ms: 10_000,
+            body_read_timeout_ms: 10_000,
+            body_bytes_max: 1 << 20,
+            ping_interval_ms: 15_000,
+            drain_timeout_ms: 10_000,
+        }
+    }
+}
+
+impl Default for FleetConfig {
+    fn default() -> Self {
+        Self {
+            attempts_max: 3,
+            connect_timeout_ms: 3_000,
+            first_byte_timeout_ms: 60_000,
+            idle_timeout_ms: 30_000,
+            request_timeout_ms: 600_000,
+            answer_bytes_max: 16 << 20,
+            event_bytes_max: 1 << 20,
+            relay_events_max: 64,
+            completion_tokens_max: 4096,
+            sequence_block: 256,
+            breaker_failures_max: 3,
+            breaker_cooldown_ms: 30_000,
+            inventory_poll_ms: 5_000,
+            inventory_timeout_ms: 3_000,
+            inventory_max_age_ms: 30_000,
+            inventory_bytes_max: 256 << 10,
+            inventory_polls_max: 32,
+        }
+    }
+}
+
+impl Default for LedgerLimits {
+    fn default() -> Self {
+        const QUEUE: std::num::NonZeroUsize = std::num::NonZeroUsize::new(4096).expect("not zero");
+        const GROUP: std::num::NonZeroUsize = std::num::NonZeroUsize::new(256).expect("not zero");
+        Self { queue_receipts_max: QUEUE, group_receipts_max: GROUP }
+    }
+}
+
+impl Default for WeightsConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            submit_after_percent: 50,
+            submission_lifetime_blocks: 144,
+            score_interval_ms: 1_000,
+        }
+    }
+}
+
+impl Default for StakerRpcConfig {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 9064)),
+            connections_max: 256,
+            body_bytes_max: 256 << 10,
+            response_bytes_max: 8 << 20,
+            batch_calls_max: 10,
+            proof_leaves_max: 1_000_000,
+        }
+    }
+}
+
+/// The configuration file could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It could not be read.
+    #[error("cannot read the configuration file {path}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is not a valid configuration.
+    #[error("the configuration file {path} is not valid", path = path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// A value makes no sense.
+    #[error("`{field}` {problem}")]
+    Value {
+        /// Its name.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+}
+
+impl Config {
+    /// Reads a TOML file; what it does not name keeps its default.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let config: Self = toml::from_str(&text)
+            .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks what the types cannot say.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let at_least_one: [(&'static str, u64); 8] = [
+            ("gateway.connections_max", self.gateway.connections_max as u64),
+            ("gateway.requests_in_flight_max", self.gateway.requests_in_flight_max as u64),
+            ("gateway.ping_interval_ms", self.gateway.ping_interval_ms),
+            ("fleet.attempts_max", self.fleet.attempts_max.into()),
+            ("fleet.relay_events_max", self.fleet.relay_events_max as u64),
+            ("fleet.sequence_block", self.fleet.sequence_block),
+            ("fleet.inventory_poll_ms", self.fleet.inventory_poll_ms),
+            ("fleet.inventory_polls_max", self.fleet.inventory_polls_max as u64),
+        ];
+        if let Some((field, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
+            return Err(ConfigError::Value { field, problem: "must be at least 1" });
+        }
+        if self.weights.submit_after_percent > 95 {
+            return Err(ConfigError::Value {
+                field: "weights.submit_after_percent",
+                problem: "must be at most 95, so that the vector is final before the tempo ends",
+            });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, ConfigError, DEFAULT_TOML};
+
+    #[test]
+    fn the_printed_default_file_says_what_the_program_does_without_one() {
+        let printed: Config = toml::from_str(DEFAULT_TOML).unwrap();
+        assert_eq!(printed, Config::default());
+    }
+
+    #[test]
+    fn the_printed_default_file_names_every_setting() {
+        let printed: toml::Table = DEFAULT_TOML.parse().unwrap();
+        let known = toml::Table::try_from(Config::default()).unwrap();
+        assert_eq!(printed, known);
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused() {
+        assert!(toml::from_str::<Config>("netuidd = 3").is_err());
+        assert!(toml::from_str::<Config>("[gateway]\nport = 3").is_err());
+    }
+
+    #[test]
+    fn a_limit_of_zero_is_refused_by_name() {
+        let config: Config = toml::from_str("[fleet]\nattempts_max = 0").unwrap();
+        let Err(ConfigError::Value { field, .. }) = config.check() else { panic!("accepted") };
+        assert_eq!(field, "fleet.attempts_max");
+    }
+}

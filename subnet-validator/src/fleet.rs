@@ -1,0 +1,184 @@
+//! The fleet: which miners there are, which of them gets a call, and what came of it.
+//!
+//! One call runs like this: [`picker`] chooses a miner that holds the model; a fresh ticket is signed for it and sent
+//! ([`axon`]); what it answers is hashed while it is relayed; its receipt is checked, countersigned and stored before the
+//! user's answer ends. A miner that fails before its first byte is replaced by another, up to a limit; after the first byte the
+//! user sees an error event.
+
+pub mod axon;
+pub mod breaker;
+pub mod chat;
+pub mod picker;
+pub mod refresh;
+pub mod relay;
+pub mod sse;
+pub mod view;
+
+mod load;
+mod sequences;
+mod settle;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use protocol::account::AccountId;
+use protocol::catalogue::Catalogue;
+use protocol::digest::{Digest, Hasher};
+use protocol::signing::Keypair;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+use self::axon::AxonClient;
+use self::breaker::BreakerPolicy;
+use self::load::Loads;
+use self::sequences::Sequences;
+use self::view::View;
+use crate::clock::Clock;
+use crate::config::FleetConfig;
+use crate::ledger::Ledger;
+use crate::metrics::Metrics;
+
+/// What the fleet is built from.
+pub struct FleetParts {
+    /// Limits and waits.
+    pub limits: FleetConfig,
+    /// The subnet.
+    pub netuid: u16,
+    /// Signs tickets and countersignatures.
+    pub hotkey: Keypair,
+    /// The models users may ask for.
+    pub catalogue: Arc<Catalogue>,
+    /// Where receipts go.
+    pub ledger: Ledger,
+    /// Keeps payers' hashes from being guessed.
+    pub payer_salt: [u8; 32],
+    /// The clock.
+    pub clock: Arc<Clock>,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+}
+
+/// A handle to the fleet. Clones share everything.
+#[derive(Clone)]
+pub struct Fleet {
+    shared: Arc<Shared>,
+}
+
+/// What all calls share.
+pub(crate) struct Shared {
+    limits: FleetConfig,
+    netuid: u16,
+    hotkey: Keypair,
+    catalogue: Arc<Catalogue>,
+    ledger: Ledger,
+    payer_salt: [u8; 32],
+    clock: Arc<Clock>,
+    metrics: Arc<Metrics>,
+    client: AxonClient,
+    sequences: Sequences,
+    loads: Loads,
+    view: watch::Sender<View>,
+    relays: TaskTracker,
+}
+
+/// How one miner stands with this validator right now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MinerStatus {
+    /// Its hotkey.
+    pub hotkey: AccountId,
+    /// Where it listens.
+    pub axon: SocketAddr,
+    /// Names of the models it holds; empty if its inventory is missing or too old.
+    pub models: Vec<String>,
+    /// The device it says it has.
+    pub device: Option<String>,
+    /// Whether its inventory is fresh.
+    pub online: bool,
+    /// Calls open with it.
+    pub in_flight: u32,
+}
+
+impl Fleet {
+    /// A fleet that knows no miners yet; [`refresh::run`] keeps it up to date.
+    #[must_use]
+    pub fn new(parts: FleetParts) -> Self {
+        let FleetParts { limits, netuid, hotkey, catalogue, ledger, payer_salt, clock, metrics } = parts;
+        let policy = BreakerPolicy {
+            failures_max: limits.breaker_failures_max,
+            cooldown_ms: limits.breaker_cooldown_ms,
+        };
+        let client = AxonClient::new(hotkey.clone(), Arc::clone(&clock), limits.clone());
+        let sequences = Sequences::new(ledger.clone(), limits.sequence_block);
+        let shared = Shared {
+            limits,
+            netuid,
+            hotkey,
+            catalogue,
+            ledger,
+            payer_salt,
+            clock,
+            metrics,
+            client,
+            sequences,
+            loads: Loads::new(policy),
+            view: watch::Sender::new(View::default()),
+            relays: TaskTracker::new(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// A fleet whose miners are given once and for all.
+    #[must_use]
+    pub fn with_static_view(parts: FleetParts, view: View) -> Self {
+        let fleet = Self::new(parts);
+        fleet.shared.view.send_replace(view);
+        fleet
+    }
+
+    /// The models users may ask for.
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.shared.catalogue
+    }
+
+    /// Tells when miners or their inventories change.
+    #[must_use]
+    pub fn view_changes(&self) -> watch::Receiver<View> {
+        self.shared.view.subscribe()
+    }
+
+    /// How the miners stand now, by hotkey.
+    #[must_use]
+    pub fn miners(&self) -> Vec<MinerStatus> {
+        let now_ms = self.shared.clock.now_ms();
+        let view = self.shared.view.borrow();
+        view.miners.values().map(|miner| self.shared.status(miner, now_ms)).collect()
+    }
+
+    /// Waits until the answers under way have ended.
+    pub async fn drain(&self) {
+        self.shared.relays.close();
+        self.shared.relays.wait().await;
+    }
+}
+
+impl Shared {
+    fn status(&self, miner: &view::MinerEntry, now_ms: u64) -> MinerStatus {
+        let fresh = miner.fresh_inventory(now_ms, self.limits.inventory_max_age_ms);
+        MinerStatus {
+            hotkey: miner.hotkey,
+            axon: miner.axon,
+            models: fresh.iter().flat_map(|known| &known.models).map(|model| model.id.to_string()).collect(),
+            device: fresh.map(|known| known.device.clone()),
+            online: fresh.is_some(),
+            in_flight: self.loads.in_flight(&miner.hotkey),
+        }
+    }
+
+    fn payer(&self, payer: &str) -> Digest {
+        let mut hasher = Hasher::new();
+        hasher.update(&self.payer_salt);
+        hasher.update(payer.as_bytes());
+        hasher.finish()
+    }
+}

@@ -1,0 +1,69 @@
+//! From a miner's signed receipt to a stored one: check, countersign, append.
+
+use protocol::digest::Digest;
+use protocol::receipt::{FinishReason, MinerSigned, Observation, Outcome, SignedReceipt};
+use protocol::ticket::ValidTicket;
+
+use super::Shared;
+use super::axon::error::AttemptError;
+use crate::metrics::Count;
+
+/// What the validator saw of one answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Delivery {
+    /// From sending the request to the answer's first byte.
+    pub first_byte_ms: u32,
+    /// From sending the request to the answer's last byte.
+    pub last_byte_ms: u32,
+    /// Tokens passed on.
+    pub tokens_delivered: u32,
+    /// Tokens the answer's own usage states, where it has one.
+    pub tokens_stated: Option<u64>,
+    /// Hash over the relayed output.
+    pub output_sha256: Digest,
+    /// Whether the user was there until the end.
+    pub client_gone: bool,
+}
+
+/// Stores the receipt with what was seen, and says whether the answer may be called good. A receipt that proves a miner's
+/// fault is stored too, as evidence, and then reported as that fault.
+pub(super) async fn settle(
+    shared: &Shared,
+    ticket: ValidTicket,
+    receipt: SignedReceipt,
+    delivery: Delivery,
+) -> Result<(), AttemptError> {
+    let signed = MinerSigned::check(ticket, receipt).map_err(AttemptError::Receipt)?;
+    let outcome = judge(signed.receipt().output_sha256, signed.receipt().finish_reason, &delivery);
+    let claimed = signed.receipt().completion_tokens;
+    let prompt_tokens = signed.receipt().prompt_tokens;
+    if let Some(stated) = delivery.tokens_stated.filter(|stated| *stated < u64::from(claimed)) {
+        return Err(AttemptError::TokenMismatch { claimed, stated });
+    }
+
+    let Delivery { first_byte_ms, last_byte_ms, tokens_delivered, output_sha256, .. } = delivery;
+    let observation = Observation { first_byte_ms, last_byte_ms, tokens_delivered, output_sha256, outcome };
+    let countersigned = signed.countersign(observation, &shared.hotkey).map_err(AttemptError::Receipt)?;
+    let paid = countersigned.counts();
+    shared.ledger.append(countersigned).await.map_err(AttemptError::Ledger)?;
+
+    shared.metrics.count(if paid { Count::ReceiptDelivered } else { Count::ReceiptUnpaid });
+    shared.metrics.add(Count::PromptTokens, prompt_tokens.into());
+    shared.metrics.add(Count::CompletionTokens, claimed.into());
+    match outcome {
+        Outcome::Delivered | Outcome::ClientGone => Ok(()),
+        Outcome::MinerFailed => Err(AttemptError::Reported),
+        Outcome::OutputMismatch => Err(AttemptError::OutputMismatch),
+    }
+}
+
+fn judge(output_signed: Digest, finish_reason: FinishReason, delivery: &Delivery) -> Outcome {
+    if output_signed != delivery.output_sha256 {
+        return Outcome::OutputMismatch;
+    }
+    match finish_reason {
+        _ if delivery.client_gone => Outcome::ClientGone,
+        FinishReason::Stop | FinishReason::Length => Outcome::Delivered,
+        FinishReason::Cancelled | FinishReason::Error => Outcome::MinerFailed,
+    }
+}

@@ -1,0 +1,169 @@
+//! Every answer of the gateway that is not a success: the only place on the users' side that knows HTTP statuses.
+//!
+//! The texts are for users and say nothing of the inside; the cause goes to the log under the request's id.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::header::{HeaderValue, RETRY_AFTER};
+use http::{HeaderName, StatusCode};
+use protocol::openai::{ErrorBody, RequestError};
+
+use crate::fleet::axon::error::AttemptError;
+use crate::fleet::chat::ChatError;
+
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// A call that was refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// No key was given.
+    #[error("no API key was given; send it as `Authorization: Bearer sk-...`")]
+    NoKey,
+    /// The key is unknown or revoked.
+    #[error("the API key is not valid")]
+    BadKey,
+    /// There is nothing at this path.
+    #[error("there is nothing at this path")]
+    UnknownPath,
+    /// The path does not take this method.
+    #[error("this path does not take this method")]
+    WrongMethod,
+    /// The body did not arrive in time.
+    #[error("the request body did not arrive in time")]
+    BodyTimeout,
+    /// The body is too large.
+    #[error("the request body is larger than {body_bytes_max} bytes")]
+    BodyTooLarge {
+        /// The limit.
+        body_bytes_max: usize,
+    },
+    /// The connection broke inside the body.
+    #[error("the request body could not be read")]
+    BodyBroken,
+    /// The body is not the JSON this path takes.
+    #[error("the request body is not a valid request: {0}")]
+    Json(serde_json::Error),
+    /// A field is wrong.
+    #[error("{}", .0.message)]
+    Field(RequestError),
+    /// The model is not in the catalogue.
+    #[error("the model `{model}` does not exist")]
+    UnknownModel {
+        /// What was asked for.
+        model: String,
+    },
+    /// Too many calls are open here.
+    #[error("too many calls are in progress; try again shortly")]
+    Full,
+    /// The fleet did not serve it.
+    #[error(transparent)]
+    Chat(#[from] ChatError),
+}
+
+/// The parts of an answer.
+struct Answer {
+    status: StatusCode,
+    kind: &'static str,
+    code: Option<String>,
+    param: Option<String>,
+    retry_after_ms: Option<u64>,
+}
+
+impl Answer {
+    fn new(status: StatusCode, kind: &'static str, code: &str) -> Self {
+        Self { status, kind, code: Some(code.to_owned()), param: None, retry_after_ms: None }
+    }
+
+    fn invalid(status: StatusCode, code: &str) -> Self {
+        Self::new(status, "invalid_request_error", code)
+    }
+
+    fn retry(self, after_ms: u64) -> Self {
+        Self { retry_after_ms: Some(after_ms), ..self }
+    }
+
+    fn param(self, param: Option<String>) -> Self {
+        Self { param, ..self }
+    }
+}
+
+impl GatewayError {
+    fn answer(&self) -> Answer {
+        match self {
+            Self::NoKey | Self::BadKey => Answer::invalid(StatusCode::UNAUTHORIZED, "invalid_api_key"),
+            Self::UnknownPath => Answer::invalid(StatusCode::NOT_FOUND, "unknown_path"),
+            Self::WrongMethod => Answer::invalid(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::BodyTimeout => Answer::invalid(StatusCode::REQUEST_TIMEOUT, "body_timeout"),
+            Self::BodyTooLarge { .. } => Answer::invalid(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::BodyBroken => Answer::invalid(StatusCode::BAD_REQUEST, "body_unreadable"),
+            Self::Json(_) => Answer::invalid(StatusCode::BAD_REQUEST, "invalid_json"),
+            Self::Field(error) => Answer { code: None, ..Answer::invalid(StatusCode::BAD_REQUEST, "") }
+                .param(error.param.clone()),
+            Self::UnknownModel { .. } => unknown_model(),
+            Self::Full => {
+                Answer::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "too_many_calls").retry(1_000)
+            }
+            Self::Chat(error) => chat_answer(error),
+        }
+    }
+}
+
+fn chat_answer(error: &ChatError) -> Answer {
+    const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+    match error {
+        ChatError::UnknownModel { .. } => unknown_model(),
+        ChatError::NoMiner { retry_after_ms, .. } => {
+            Answer::new(UNAVAILABLE, "server_error", "no_miner").retry(*retry_after_ms)
+        }
+        ChatError::Busy { retry_after_ms } => {
+            Answer::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "miners_busy")
+                .retry(*retry_after_ms)
+        }
+        ChatError::Request(refusal) => {
+            let status =
+                if refusal.too_large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
+            Answer { code: refusal.code.clone(), ..Answer::invalid(status, "") }.param(refusal.param.clone())
+        }
+        ChatError::AllFailed(_) => {
+            Answer::new(StatusCode::BAD_GATEWAY, "server_error", "miners_failed").retry(1_000)
+        }
+        ChatError::Ledger(_) => Answer::new(UNAVAILABLE, "server_error", "ledger_unavailable").retry(5_000),
+    }
+}
+
+fn unknown_model() -> Answer {
+    Answer::invalid(StatusCode::NOT_FOUND, "model_not_found").param(Some("model".into()))
+}
+
+impl IntoResponse for GatewayError {
+    fn into_response(self) -> Response {
+        let Answer { status, kind, code, param, retry_after_ms } = self.answer();
+        let mut body = ErrorBody::new(kind, self.to_string());
+        body.error.code = code;
+        body.error.param = param;
+        let mut response = (status, Json(body)).into_response();
+        if let Some(after_ms) = retry_after_ms {
+            // Clients ignore waits beyond 120 s, and a wait of 0 means nothing.
+            let seconds = after_ms.div_ceil(1_000).clamp(1, 30);
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status.is_client_error() && retry_after_ms.is_none() {
+            response.headers_mut().insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
+        response
+    }
+}
+
+/// The error object inside a stream that has already begun.
+#[must_use]
+pub fn stream_error(error: &AttemptError) -> ErrorBody {
+    let (code, message) = match error {
+        AttemptError::Ledger(_) => ("ledger_unavailable", "the answer's receipt could not be stored"),
+        AttemptError::Silent { .. } => ("miner_timeout", "the miner stopped answering"),
+        AttemptError::OutputMismatch | AttemptError::Receipt(_) | AttemptError::TokenMismatch { .. } => {
+            ("miner_unproven", "the miner could not prove its answer")
+        }
+        _ => ("miner_failed", "the miner broke off its answer"),
+    };
+    ErrorBody::new("server_error", message).with_code(code)
+}

@@ -1,0 +1,33 @@
+//! `x-request-id`: taken from the client if it is one, made otherwise, sent back and passed on to the miner.
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{HeaderName, HeaderValue};
+
+const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+const BYTES_MAX: usize = 128;
+
+/// The id of the request in hand.
+#[derive(Debug, Clone)]
+pub(super) struct RequestId(pub(super) String);
+
+pub(super) async fn assign(mut request: Request, next: Next) -> Response {
+    let given = request.headers().get(&HEADER).and_then(|value| value.to_str().ok());
+    let given = given
+        .filter(|id| (1..=BYTES_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()));
+    let id = given.map_or_else(generate, str::to_owned);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let mut response = next.run(request).await;
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(HEADER, value);
+    }
+    response
+}
+
+fn generate() -> String {
+    let mut bytes = [0u8; 16];
+    // Without randomness the id is all zero, which is still a valid one.
+    let _ = getrandom::fill(&mut bytes);
+    format!("req_{}", hex::encode(bytes))
+}

@@ -1,0 +1,179 @@
+//! The receipt ledger: an append-only Merkle log of countersigned receipts in RocksDB.
+//!
+//! One thread writes. It takes what waits in its queue as one group, writes it as one atomic batch, syncs the write-ahead log,
+//! and only then answers; so an acknowledged receipt is on disk, and a hundred concurrent calls share one sync. A batch holds
+//! the receipts, their index entries and the Merkle frontier together, so a crash leaves all of it or none.
+//!
+//! Appending the same receipt twice answers [`Appended::Same`]; appending another receipt for the same call is refused.
+
+pub mod error;
+pub mod schema;
+
+mod engine;
+mod ingress;
+mod reader;
+mod store;
+
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use protocol::account::AccountId;
+use protocol::digest::Digest;
+use protocol::receipt::Countersigned;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use self::error::{AppendError, OpenError, ReadError};
+pub use self::reader::{Page, Proof, Reader, Stored, Verified};
+pub use self::schema::Owner;
+
+use self::ingress::Message;
+use self::store::Store;
+
+/// Where the ledger lies and how much may wait for it.
+#[derive(Debug, Clone)]
+pub struct LedgerConfig {
+    /// The RocksDB folder; made if it does not exist.
+    pub path: PathBuf,
+    /// Whose ledger it is.
+    pub owner: Owner,
+    /// Receipts waiting for the writer; a caller past it waits.
+    pub queue_receipts_max: NonZeroUsize,
+    /// Receipts written and synced as one group.
+    pub group_receipts_max: NonZeroUsize,
+}
+
+impl LedgerConfig {
+    /// The defaults for one owner: 4,096 waiting, groups of 256.
+    #[must_use]
+    pub fn new(path: PathBuf, owner: Owner) -> Self {
+        const QUEUE: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
+        const GROUP: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
+        Self { path, owner, queue_receipts_max: QUEUE, group_receipts_max: GROUP }
+    }
+}
+
+/// What an append came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// The receipt is new and now on disk.
+    New {
+        /// Its place in the log.
+        index: u64,
+    },
+    /// The log already held exactly this receipt.
+    Same {
+        /// Its place in the log.
+        index: u64,
+    },
+}
+
+/// The log's size and root after a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogHead {
+    /// Receipts in the log.
+    pub size: u64,
+    /// RFC 6962 root over their leaf hashes.
+    pub root: Digest,
+}
+
+/// A handle to the ledger. Clones share one writer; dropping the last one stops it and closes the database.
+#[derive(Clone)]
+pub struct Ledger {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    inbox: Option<mpsc::Sender<Message>>,
+    thread: Option<JoinHandle<()>>,
+    head: watch::Receiver<LogHead>,
+    owner: Owner,
+    store: Arc<Store>,
+}
+
+impl Ledger {
+    /// Opens or makes the ledger, checks that it is whole and ours, and starts its writer.
+    pub fn open(config: LedgerConfig) -> Result<Self, OpenError> {
+        let LedgerConfig { path, owner, queue_receipts_max, group_receipts_max } = config;
+        let store = Arc::new(Store::open(&path, owner)?);
+        let frontier = store.frontier().map_err(|error| store::open_damage(&path, error))?;
+        let (head_sender, head) = watch::channel(LogHead { size: frontier.size(), root: frontier.root() });
+        let (inbox, receiver) = mpsc::channel(queue_receipts_max.get());
+        let engine =
+            engine::Engine::new(Arc::clone(&store), owner, frontier, group_receipts_max, head_sender);
+        let thread = std::thread::Builder::new()
+            .name("ledger".into())
+            .spawn(move || engine.run(receiver))
+            .map_err(OpenError::Thread)?;
+        Ok(Self { inner: Arc::new(Inner { inbox: Some(inbox), thread: Some(thread), head, owner, store }) })
+    }
+
+    /// Appends a receipt; returns once it is synced to disk.
+    pub async fn append(&self, receipt: Countersigned) -> Result<Appended, AppendError> {
+        self.ask(|reply| Message::Append { receipt: Box::new(receipt), reply }).await
+    }
+
+    /// Takes the next `count` sequence numbers of this miner. They are never handed out again, also after a crash: a block that
+    /// was taken and not used leaves a gap.
+    pub async fn reserve_sequences(&self, miner: AccountId, count: u64) -> Result<Range<u64>, AppendError> {
+        self.ask(|reply| Message::Reserve { miner, count, reply }).await
+    }
+
+    /// The log as of the last group.
+    #[must_use]
+    pub fn head(&self) -> LogHead {
+        *self.inner.head.borrow()
+    }
+
+    /// Tells when the log grows.
+    #[must_use]
+    pub fn head_changes(&self) -> watch::Receiver<LogHead> {
+        self.inner.head.clone()
+    }
+
+    /// Whose ledger it is.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        self.inner.owner
+    }
+
+    /// A reader. Its calls block on the disk; async code goes through [`Ledger::read`].
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader::new(Arc::clone(&self.inner.store))
+    }
+
+    /// Runs a read on a thread that may block.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reader) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        // The task holds the whole ledger, so that the database outlives it even if its caller goes away.
+        let ledger = self.clone();
+        tokio::task::spawn_blocking(move || read(&ledger.reader()))
+            .await
+            .map_err(|_| ReadError::Interrupted)?
+    }
+
+    async fn ask<T>(
+        &self,
+        message: impl FnOnce(oneshot::Sender<Result<T, AppendError>>) -> Message,
+    ) -> Result<T, AppendError> {
+        let (reply, answer) = oneshot::channel();
+        let inbox = self.inner.inbox.as_ref().ok_or(AppendError::Closed)?;
+        inbox.send(message(reply)).await.map_err(|_| AppendError::Closed)?;
+        answer.await.map_err(|_| AppendError::Closed)?
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.inbox.take();
+        if let Some(thread) = self.thread.take() {
+            // The writer ends after the group in hand; a panic in it has already been reported.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What can go wrong with the ledger, one enum per operation.
+
+use std::path::PathBuf;
+
+use protocol::account::AccountId;
+use protocol::receipt::ReceiptError;
+
+/// The ledger's folder could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process holds the folder.
+    #[error("the ledger at {path} is in use by another process; stop it first", path = path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder holds a RocksDB database that is not a ledger.
+    #[error("{path} is a RocksDB database but not a receipt ledger; give an empty folder or the right one", path = path.display())]
+    NotALedger {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder was written by another version of this program.
+    #[error(
+        "the ledger has format {found}, this program reads format {expected}; use the version that wrote it"
+    )]
+    WrongFormat {
+        /// What the folder says.
+        found: u32,
+        /// What this program reads.
+        expected: u32,
+    },
+    /// The folder belongs to another validator or subnet.
+    #[error("the ledger belongs to {validator} on subnet {netuid}; every hotkey needs its own state folder")]
+    OtherOwner {
+        /// The hotkey that wrote it.
+        validator: AccountId,
+        /// The subnet it was written for.
+        netuid: u16,
+    },
+    /// Something in the folder contradicts itself.
+    #[error("the ledger is damaged: {what}; restore a backup, nothing was changed")]
+    Damaged {
+        /// Which check failed.
+        what: String,
+    },
+    /// RocksDB refused for another reason.
+    #[error("cannot open the ledger at {path}", path = path.display())]
+    Storage {
+        /// The folder.
+        path: PathBuf,
+        /// RocksDB's reason.
+        #[source]
+        source: rocksdb::Error,
+    },
+    /// The writer thread could not be started.
+    #[error("cannot start the ledger's writer thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// A receipt was not appended. Nothing was acknowledged.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AppendError {
+    /// The ledger already holds another receipt under this (miner, sequence number).
+    #[error("the ledger holds a different receipt for this call at index {index}")]
+    Conflict {
+        /// Where the other one is.
+        index: u64,
+    },
+    /// The receipt is of another validator or subnet than this ledger.
+    #[error("the receipt belongs to another validator or subnet")]
+    NotOurs,
+    /// The disk did not take the write.
+    #[error("the ledger could not write to its disk")]
+    Storage(#[source] rocksdb::Error),
+    /// What the ledger holds contradicts itself.
+    #[error("the ledger is damaged: {what}")]
+    Damaged {
+        /// Which check failed.
+        what: String,
+    },
+    /// The writer has stopped.
+    #[error("the ledger is closed")]
+    Closed,
+}
+
+/// The ledger could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// RocksDB failed.
+    #[error("the ledger could not read from its disk")]
+    Storage(#[from] rocksdb::Error),
+    /// What was read contradicts the rest of the ledger.
+    #[error("the ledger is damaged: {what}")]
+    Damaged {
+        /// Which check failed.
+        what: String,
+    },
+    /// A stored receipt no longer passes its checks.
+    #[error("the receipt at index {index} does not verify")]
+    BadReceipt {
+        /// Where it is.
+        index: u64,
+        /// Which check failed.
+        #[source]
+        source: ReceiptError,
+    },
+    /// The reading task was stopped.
+    #[error("reading was interrupted")]
+    Interrupted,
+}
+
+impl ReadError {
+    pub(super) fn damaged(what: impl Into<String>) -> Self {
+        Self::Damaged { what: what.into() }
+    }
+}

@@ -1,0 +1,32 @@
+//! What the ledger's writer can be asked.
+
+use std::ops::Range;
+
+use protocol::account::AccountId;
+use protocol::receipt::Countersigned;
+use tokio::sync::oneshot;
+
+use super::{AppendError, Appended};
+
+/// Where an answer goes.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, AppendError>>;
+
+/// One request to the writer, with the place for its answer.
+pub(super) enum Message {
+    /// Append one receipt.
+    Append {
+        /// The receipt.
+        receipt: Box<Countersigned>,
+        /// Answered after the sync.
+        reply: Reply<Appended>,
+    },
+    /// Reserve sequence numbers.
+    Reserve {
+        /// The miner they count calls to.
+        miner: AccountId,
+        /// How many.
+        count: u64,
+        /// Answered after the sync.
+        reply: Reply<Range<u64>>,
+    },
+}

@@ -1,0 +1,136 @@
+//! What lies in the ledger's RocksDB directory: column families, the bytes of every key, and the format version.
+//! This is the only file that knows them. All integers in keys are big-endian, so that RocksDB's byte order is the number's.
+//!
+//! | family | key | value |
+//! |---|---|---|
+//! | `meta` | `format` | format version, u32 |
+//! | `meta` | `owner` | validator's public key (32) ‖ netuid, u16 |
+//! | `meta` | `frontier` | SCALE `protocol::merkle::Frontier` |
+//! | `receipts` | index, u64 | SCALE `Countersigned` |
+//! | `leaves` | index, u64 | Merkle leaf hash (32) |
+//! | `by_time` | issued-at in ms, u64 ‖ index, u64 | empty |
+//! | `by_miner` | miner (32) ‖ index, u64 | empty |
+//! | `by_sequence` | miner (32) ‖ sequence, u64 | index, u64 |
+//! | `by_receipt` | hash of the miner's receipt (32) | index, u64 |
+//! | `sequences` | miner (32) | first sequence number not yet reserved, u64 |
+//!
+//! History of the format:
+//! - 1: the layout above.
+
+use protocol::account::AccountId;
+use protocol::digest::Digest;
+
+/// The format this program reads and writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Facts about the ledger as a whole.
+pub const META: &str = "meta";
+/// The receipts themselves, in order of arrival.
+pub const RECEIPTS: &str = "receipts";
+/// The Merkle log's leaves, in the same order.
+pub const LEAVES: &str = "leaves";
+/// Index by the ticket's time.
+pub const BY_TIME: &str = "by_time";
+/// Index by miner.
+pub const BY_MINER: &str = "by_miner";
+/// Index by (miner, sequence number): what makes a second append of one call visible.
+pub const BY_SEQUENCE: &str = "by_sequence";
+/// Index by receipt hash.
+pub const BY_RECEIPT: &str = "by_receipt";
+/// Sequence numbers handed out so far.
+pub const SEQUENCES: &str = "sequences";
+
+/// Every column family, in the order they are created.
+pub const FAMILIES: [&str; 8] =
+    [META, RECEIPTS, LEAVES, BY_TIME, BY_MINER, BY_SEQUENCE, BY_RECEIPT, SEQUENCES];
+
+/// Key in [`META`] of the format version.
+pub const FORMAT: &[u8] = b"format";
+/// Key in [`META`] of the owner.
+pub const OWNER: &[u8] = b"owner";
+/// Key in [`META`] of the Merkle frontier.
+pub const FRONTIER: &[u8] = b"frontier";
+
+/// Whose ledger it is: one validator hotkey on one subnet. Sequence numbers mean nothing for anybody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// The validator's hotkey.
+    pub validator: AccountId,
+    /// The subnet.
+    pub netuid: u16,
+}
+
+impl Owner {
+    /// Value under [`OWNER`].
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 34] {
+        join(&self.validator.0, &self.netuid.to_be_bytes())
+    }
+
+    /// Reads a value under [`OWNER`].
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (validator, netuid) = bytes.split_at_checked(32)?;
+        Some(Self {
+            validator: AccountId(validator.try_into().ok()?),
+            netuid: u16::from_be_bytes(netuid.try_into().ok()?),
+        })
+    }
+}
+
+/// Key in [`RECEIPTS`] and [`LEAVES`], value in [`BY_SEQUENCE`] and [`BY_RECEIPT`].
+#[must_use]
+pub fn index(index: u64) -> [u8; 8] {
+    index.to_be_bytes()
+}
+
+/// Key in [`BY_TIME`].
+#[must_use]
+pub fn by_time(issued_at_ms: u64, index: u64) -> [u8; 16] {
+    join(&issued_at_ms.to_be_bytes(), &index.to_be_bytes())
+}
+
+/// Key in [`BY_MINER`].
+#[must_use]
+pub fn by_miner(miner: &AccountId, index: u64) -> [u8; 40] {
+    join(&miner.0, &index.to_be_bytes())
+}
+
+/// Key in [`BY_SEQUENCE`].
+#[must_use]
+pub fn by_sequence(miner: &AccountId, sequence: u64) -> [u8; 40] {
+    join(&miner.0, &sequence.to_be_bytes())
+}
+
+/// Key in [`BY_RECEIPT`].
+#[must_use]
+pub fn by_receipt(receipt_hash: &Digest) -> [u8; 32] {
+    receipt_hash.0
+}
+
+/// Key in [`SEQUENCES`].
+#[must_use]
+pub fn sequences(miner: &AccountId) -> [u8; 32] {
+    miner.0
+}
+
+/// Reads a u64 value, or a u64 that is a whole key.
+#[must_use]
+pub fn read_u64(bytes: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(bytes.try_into().ok()?))
+}
+
+/// Reads the index at the end of a key of [`BY_TIME`] or [`BY_MINER`].
+#[must_use]
+pub fn trailing_index(key: &[u8]) -> Option<u64> {
+    read_u64(key.get(key.len().checked_sub(8)?..)?)
+}
+
+fn join<const N: usize>(head: &[u8], tail: &[u8]) -> [u8; N] {
+    debug_assert_eq!(head.len() + tail.len(), N, "the parts fill the key");
+    let mut key = [0u8; N];
+    for (slot, byte) in key.iter_mut().zip(head.iter().chain(tail)) {
+        *slot = *byte;
+    }
+    key
+}

@@ -1,0 +1,27 @@
+//! The validator of the subnet.
+//!
+//! Users call an OpenAI-compatible [`gateway`]; the [`fleet`] picks a miner, sends it a signed ticket and checks what comes
+//! back; what both sides signed goes to the [`ledger`]; each tempo the ledger's window becomes scores and one weight vector
+//! ([`weights`]); stakers read all of it by JSON-RPC ([`staker_rpc`]). [`validator::Validator`] is the composition root:
+//! nobody else builds these parts.
+//!
+//! Two rules hold everywhere. A receipt is stored only as `protocol::receipt::Countersigned`, so no unchecked one can get in;
+//! and nothing is acknowledged before the ledger's log is synced to disk.
+#![forbid(unsafe_code)]
+
+pub mod catalogue;
+pub mod chain_view;
+pub mod cli;
+pub mod clock;
+pub mod command;
+pub mod config;
+pub mod fleet;
+pub mod gateway;
+pub mod ledger;
+pub mod logging;
+pub mod metrics;
+pub mod registration;
+pub mod staker_rpc;
+pub mod state_dir;
+pub mod validator;
+pub mod weights;

@@ -1,0 +1,116 @@
+//! Counters of what the validator did, printed in Prometheus' text format. No hotkeys, addresses or keys in labels.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Something that is counted, with its metric name and label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// A call that was answered to its end.
+    CallAnswered,
+    /// A call refused before any miner was asked.
+    CallRefused,
+    /// A call that no miner answered.
+    CallFailed,
+    /// A call whose client went away.
+    CallAbandoned,
+    /// A miner asked.
+    AttemptStarted,
+    /// A miner that failed its attempt.
+    AttemptFailed,
+    /// A receipt stored as delivered.
+    ReceiptDelivered,
+    /// A receipt stored with another outcome.
+    ReceiptUnpaid,
+    /// Tokens read, by receipts.
+    PromptTokens,
+    /// Tokens written, by receipts.
+    CompletionTokens,
+    /// Weight vectors confirmed on chain.
+    WeightsConfirmed,
+}
+
+const ALL: [(Count, &str, &str); 11] = [
+    (Count::CallAnswered, "subnet_validator_calls_total", "outcome=\"answered\""),
+    (Count::CallRefused, "subnet_validator_calls_total", "outcome=\"refused\""),
+    (Count::CallFailed, "subnet_validator_calls_total", "outcome=\"failed\""),
+    (Count::CallAbandoned, "subnet_validator_calls_total", "outcome=\"abandoned\""),
+    (Count::AttemptStarted, "subnet_validator_attempts_total", "result=\"started\""),
+    (Count::AttemptFailed, "subnet_validator_attempts_total", "result=\"failed\""),
+    (Count::ReceiptDelivered, "subnet_validator_receipts_total", "outcome=\"delivered\""),
+    (Count::ReceiptUnpaid, "subnet_validator_receipts_total", "outcome=\"unpaid\""),
+    (Count::PromptTokens, "subnet_validator_tokens_total", "kind=\"prompt\""),
+    (Count::CompletionTokens, "subnet_validator_tokens_total", "kind=\"completion\""),
+    (Count::WeightsConfirmed, "subnet_validator_weights_total", "state=\"confirmed\""),
+];
+
+/// A value read when the page is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Gauge {
+    /// Metric name.
+    pub name: &'static str,
+    /// Its value now.
+    pub value: u64,
+}
+
+/// All counters.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    counts: [AtomicU64; ALL.len()],
+}
+
+impl Metrics {
+    /// Counts one.
+    pub fn count(&self, what: Count) {
+        self.add(what, 1);
+    }
+
+    /// Counts several.
+    pub fn add(&self, what: Count, amount: u64) {
+        if let Some(counter) = self.counts.get(what as usize) {
+            counter.fetch_add(amount, Ordering::Relaxed);
+        }
+    }
+
+    /// How many so far.
+    #[must_use]
+    pub fn get(&self, what: Count) -> u64 {
+        self.counts.get(what as usize).map_or(0, |counter| counter.load(Ordering::Relaxed))
+    }
+
+    /// The page.
+    #[must_use]
+    pub fn render(&self, gauges: &[Gauge]) -> String {
+        let mut page = String::new();
+        let mut named = "";
+        for (count, name, label) in ALL {
+            if name != named {
+                let _ = writeln!(page, "# TYPE {name} counter");
+                named = name;
+            }
+            let _ = writeln!(page, "{name}{{{label}}} {}", self.get(count));
+        }
+        for Gauge { name, value } in gauges {
+            let _ = writeln!(page, "# TYPE {name} gauge\n{name} {value}");
+        }
+        page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ALL, Count, Gauge, Metrics};
+
+    #[test]
+    fn every_counter_has_its_own_slot_and_line() {
+        for (slot, (count, _, _)) in ALL.into_iter().enumerate() {
+            assert_eq!(count as usize, slot);
+        }
+        let metrics = Metrics::default();
+        metrics.add(Count::CompletionTokens, 7);
+        let page = metrics.render(&[Gauge { name: "subnet_validator_ledger_receipts", value: 3 }]);
+        assert!(page.contains("subnet_validator_tokens_total{kind=\"completion\"} 7\n"));
+        assert!(page.contains("\nsubnet_validator_ledger_receipts 3\n"));
+        assert_eq!(page.lines().filter(|line| !line.starts_with('#')).count(), ALL.len() + 1);
+    }
+}

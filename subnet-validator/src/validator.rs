@@ -1,0 +1,327 @@
+//! The composition root: takes the configuration apart, hands each part its own piece, and holds the running whole.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chain_client::{ChainClient, ConnectConfig, ConnectError, QueryError};
+use protocol::account::AccountId;
+use protocol::catalogue::Catalogue;
+use protocol::scoring::Policy;
+use protocol::signing::Keypair;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::chain_view::{self, ChainSnapshot, ChainView, Follow};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::fleet::{self, Fleet, FleetParts};
+use crate::gateway::access::ApiKeys;
+use crate::gateway::{Gateway, GatewayParts};
+use crate::ledger::{Ledger, LedgerConfig, OpenError, Owner};
+use crate::metrics::Metrics;
+use crate::registration::{Standing, standing};
+use crate::staker_rpc::{StakerRpc, StakerRpcParts};
+use crate::state_dir;
+use crate::weights::journal::{Journal, JournalError};
+use crate::weights::{self, WeightsParts, WeightsState};
+
+/// The ledger's folder inside the state folder.
+pub const LEDGER_DIR: &str = "ledger";
+/// The file of API keys inside the state folder.
+pub const KEYS_FILE: &str = "api-keys.json";
+/// The weights journal inside the state folder.
+pub const JOURNAL_FILE: &str = "weights-journal.json";
+/// The salt of payers' hashes inside the state folder.
+pub const SALT_FILE: &str = "payer-salt";
+
+/// Everything a validator is started with.
+pub struct ValidatorConfig {
+    /// The settings; wallet and network names in them are not looked at here.
+    pub settings: Config,
+    /// Signs requests, tickets, countersignatures and weights.
+    pub hotkey: Keypair,
+    /// The models users may ask for.
+    pub catalogue: Catalogue,
+    /// WebSocket endpoints of the chain.
+    pub endpoints: Vec<String>,
+    /// Folder of everything that must survive a restart.
+    pub state_dir: PathBuf,
+}
+
+/// A running validator. Dropping it stops it at once; [`Validator::shutdown`] lets open calls end first.
+pub struct Validator {
+    hotkey: AccountId,
+    gateway: Gateway,
+    rpc: StakerRpc,
+    fleet: Fleet,
+    ledger: Ledger,
+    chain: ChainView,
+    weights: watch::Receiver<WeightsState>,
+    tasks: JoinSet<&'static str>,
+    stop: CancellationToken,
+    drain_timeout: Duration,
+}
+
+/// The validator could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The chain cannot be reached.
+    #[error("cannot connect to the chain")]
+    Connect(#[source] ConnectError),
+    /// The chain cannot be read.
+    #[error("cannot read the subnet from the chain")]
+    Chain(#[source] QueryError),
+    /// The hotkey is not registered.
+    #[error("the hotkey is not registered on subnet {netuid}")]
+    NotRegistered {
+        /// The subnet.
+        netuid: u16,
+    },
+    /// The state folder cannot be used.
+    #[error("cannot use the state folder {path}", path = path.display())]
+    State {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The ledger cannot be opened.
+    #[error("cannot open the receipt ledger")]
+    Ledger(#[source] OpenError),
+    /// The journal cannot be opened.
+    #[error("cannot open the weights journal")]
+    Journal(#[source] JournalError),
+    /// A server cannot listen.
+    #[error("the {server} cannot listen on {address}")]
+    Bind {
+        /// Which one.
+        server: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl StartError {
+    /// What the operator can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Connect(error) => Some(error.hint()),
+            Self::Chain(error) => Some(error.hint()),
+            Self::Bind { .. } => Some("another program has the port: stop it, or choose another one"),
+            Self::State { .. } => Some("choose a folder this user can write to with --state"),
+            Self::NotRegistered { .. } => Some("register the hotkey first"),
+            Self::Ledger(_) | Self::Journal(_) => None,
+        }
+    }
+}
+
+impl Validator {
+    /// Starts a validator; its servers are bound and its ledger is open when this returns.
+    pub async fn bind(config: ValidatorConfig) -> Result<Self, StartError> {
+        let ValidatorConfig { settings, hotkey, catalogue, endpoints, state_dir } = config;
+        let Config { netuid, chain_timeout_ms, gateway, fleet, ledger, weights, staker_rpc, .. } = settings;
+        let (account, clock, metrics) =
+            (hotkey.public(), Arc::new(Clock::new()), Arc::new(Metrics::default()));
+        let (catalogue, policy) = (Arc::new(catalogue), Policy::default());
+
+        let connect = ConnectConfig { request_timeout_ms: chain_timeout_ms, ..ConnectConfig::new(endpoints) };
+        let client = ChainClient::connect(connect).await.map_err(StartError::Connect)?;
+        let block = client.finalized().await.map_err(StartError::Chain)?;
+        let snapshot =
+            ChainSnapshot::read(&client, netuid, &clock, block).await.map_err(StartError::Chain)?;
+        check_standing(&snapshot, netuid, &account)?;
+        let (chain_sender, chain) = watch::channel(Arc::new(snapshot));
+
+        let at_state = |source| StartError::State { path: state_dir.clone(), source };
+        state_dir::create(&state_dir).map_err(at_state)?;
+        let payer_salt = state_dir::secret(&state_dir.join(SALT_FILE)).map_err(at_state)?;
+        let journal = Journal::open(&state_dir.join(JOURNAL_FILE)).map_err(StartError::Journal)?;
+        let keys = ApiKeys::new(&state_dir.join(KEYS_FILE));
+        let ledger = open_ledger(LedgerConfig {
+            path: state_dir.join(LEDGER_DIR),
+            owner: Owner { validator: account, netuid },
+            queue_receipts_max: ledger.queue_receipts_max,
+            group_receipts_max: ledger.group_receipts_max,
+        })
+        .await?;
+
+        let fleet = Fleet::new(FleetParts {
+            limits: fleet,
+            netuid,
+            hotkey: hotkey.clone(),
+            catalogue: Arc::clone(&catalogue),
+            ledger: ledger.clone(),
+            payer_salt,
+            clock: Arc::clone(&clock),
+            metrics: Arc::clone(&metrics),
+        });
+        let (weights_sender, weights_state) = watch::channel(WeightsState::default());
+        let (gateway_bind, rpc_bind) = (gateway.bind, staker_rpc.bind);
+        let drain_timeout = Duration::from_millis(gateway.drain_timeout_ms);
+        let gateway = Gateway::bind(GatewayParts {
+            config: gateway,
+            keys,
+            fleet: fleet.clone(),
+            ledger: ledger.clone(),
+            metrics: Arc::clone(&metrics),
+            clock: Arc::clone(&clock),
+        })
+        .await
+        .map_err(|source| StartError::Bind { server: "gateway", address: gateway_bind, source })?;
+        let rpc = StakerRpc::bind(StakerRpcParts {
+            config: staker_rpc,
+            hotkey: account,
+            policy,
+            chain: chain.clone(),
+            fleet: fleet.clone(),
+            ledger: ledger.clone(),
+            weights: weights_state.clone(),
+            clock: Arc::clone(&clock),
+        })
+        .await
+        .map_err(|source| StartError::Bind {
+            server: "JSON-RPC server",
+            address: rpc_bind,
+            source,
+        })?;
+
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let following =
+            Follow { client: client.clone(), netuid, clock, view: chain_sender, stop: stop.clone() };
+        spawn(&mut tasks, "following the chain", chain_view::follow(following));
+        spawn(
+            &mut tasks,
+            "watching the fleet",
+            fleet::refresh::run(fleet.clone(), chain.clone(), stop.clone()),
+        );
+        let setting = WeightsParts {
+            config: weights,
+            policy,
+            catalogue,
+            ledger: ledger.clone(),
+            client,
+            chain: chain.clone(),
+            hotkey,
+            journal,
+            metrics,
+        };
+        spawn(&mut tasks, "setting weights", weights::run(setting, weights_sender, stop.clone()));
+
+        let (gateway_address, rpc_address) = (gateway.address(), rpc.address());
+        tracing::info!(hotkey = %account, netuid, gateway = %gateway_address, rpc = %rpc_address, "validator is up");
+        let weights = weights_state;
+        Ok(Self { hotkey: account, gateway, rpc, fleet, ledger, chain, weights, tasks, stop, drain_timeout })
+    }
+
+    /// The validator's hotkey.
+    #[must_use]
+    pub fn hotkey(&self) -> AccountId {
+        self.hotkey
+    }
+
+    /// Where the OpenAI-compatible gateway listens.
+    #[must_use]
+    pub fn gateway_addr(&self) -> SocketAddr {
+        self.gateway.address()
+    }
+
+    /// Where the JSON-RPC server listens.
+    #[must_use]
+    pub fn rpc_addr(&self) -> SocketAddr {
+        self.rpc.address()
+    }
+
+    /// The fleet.
+    #[must_use]
+    pub fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The chain as this validator last saw it.
+    #[must_use]
+    pub fn chain(&self) -> ChainView {
+        self.chain.clone()
+    }
+
+    /// Scores and weights as they are, and when they change.
+    #[must_use]
+    pub fn weights(&self) -> watch::Receiver<WeightsState> {
+        self.weights.clone()
+    }
+
+    /// Waits until a part ends by itself, which none should; names it. Safe to cancel and call again.
+    pub async fn join(&mut self) -> &'static str {
+        match self.tasks.join_next().await {
+            Some(Ok(part)) => part,
+            Some(Err(_)) => "a part that panicked",
+            None => "every part",
+        }
+    }
+
+    /// Stops taking calls, lets open ones end up to the drain limit, and closes the ledger.
+    pub async fn shutdown(mut self) {
+        self.gateway.shutdown().await;
+        if tokio::time::timeout(self.drain_timeout, self.fleet.drain()).await.is_err() {
+            tracing::warn!("answers still under way after the drain time are cut off");
+        }
+        self.rpc.shutdown().await;
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+        // Closing waits for the writer and for RocksDB, which no executor thread should.
+        let (fleet, ledger) = (self.fleet, self.ledger);
+        let _ = tokio::task::spawn_blocking(move || drop((fleet, ledger))).await;
+    }
+}
+
+fn spawn(
+    tasks: &mut JoinSet<&'static str>,
+    part: &'static str,
+    work: impl Future<Output = ()> + Send + 'static,
+) {
+    tasks.spawn(async move {
+        work.await;
+        part
+    });
+}
+
+async fn open_ledger(config: LedgerConfig) -> Result<Ledger, StartError> {
+    let opened = tokio::task::spawn_blocking(move || Ledger::open(config)).await;
+    opened
+        .map_err(|error| StartError::Ledger(OpenError::Thread(io::Error::other(error))))?
+        .map_err(StartError::Ledger)
+}
+
+fn check_standing(snapshot: &ChainSnapshot, netuid: u16, hotkey: &AccountId) -> Result<(), StartError> {
+    match standing(&snapshot.metagraph, hotkey) {
+        Standing::NotRegistered => Err(StartError::NotRegistered { netuid }),
+        Standing::Permitted { uid } => {
+            tracing::info!(%hotkey, uid, "registered, with a validator permit");
+            Ok(())
+        }
+        Standing::WithoutPermit { uid } => {
+            tracing::warn!(
+                %hotkey,
+                uid,
+                "registered, but WITHOUT a validator permit: calls are served, and no weights can be set until the hotkey has \
+                 enough stake at the end of a tempo"
+            );
+            Ok(())
+        }
+    }
+}

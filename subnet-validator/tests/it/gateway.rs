@@ -1,0 +1,4 @@
+mod access;
+mod answers;
+mod failures;
+mod refusals;

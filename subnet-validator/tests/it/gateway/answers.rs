@@ -1,0 +1,145 @@
+use crate::support::miner::{Manner, TOKENS, TestMiner, chunks};
+use crate::support::stand::{Stand, events};
+use http::StatusCode;
+use protocol::receipt::Outcome;
+use protocol::ticket::Kind;
+use serde_json::json;
+use subnet_validator::metrics::Count;
+
+#[tokio::test]
+async fn a_whole_answer_reaches_the_user_as_the_miner_wrote_it_and_its_receipt_is_stored() {
+    let miner = TestMiner::start("//Bob", Manner::Honest).await;
+    let stand = Stand::start(&[&miner]).await;
+
+    let reply = stand.hello(false).await;
+
+    assert_eq!(reply.status, StatusCode::OK);
+    assert_eq!(reply.headers["content-type"], "application/json");
+    let answer = reply.json();
+    assert_eq!(answer["choices"][0]["message"]["content"], TOKENS.concat());
+    assert_eq!(answer["usage"], json!({"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}));
+
+    let receipts = stand.receipts();
+    let [stored] = receipts.as_slice() else { panic!("{} receipts", receipts.len()) };
+    assert!(stored.receipt.counts());
+    let (ticket, seen) = (stored.receipt.ticket(), stored.receipt.observation());
+    assert_eq!((ticket.miner, ticket.sequence, ticket.kind), (miner.key.public(), 0, Kind::Chat));
+    assert_eq!((seen.outcome, seen.tokens_delivered), (Outcome::Delivered, 3));
+    assert_eq!(stand.metrics.get(Count::CompletionTokens), 3);
+}
+
+#[tokio::test]
+async fn a_stream_is_relayed_byte_for_byte_and_ends_once_its_receipt_is_stored() {
+    let miner = TestMiner::start("//Bob", Manner::Honest).await;
+    let stand = Stand::start(&[&miner]).await;
+
+    let reply = stand.hello(true).await;
+
+    assert_eq!(reply.status, StatusCode::OK);
+    assert_eq!(reply.headers["content-type"], "text/event-stream");
+    let mut expected = chunks(false);
+    expected.push("[DONE]".into());
+    assert_eq!(events(&reply.text()), expected);
+    // `[DONE]` was seen, so the receipt is on disk.
+    assert_eq!(stand.ledger.head().size, 1);
+    let receipts = stand.receipts();
+    assert!(receipts[0].receipt.counts());
+    assert_eq!(receipts[0].receipt.observation().tokens_delivered, 3);
+}
+
+#[tokio::test]
+async fn usage_comes_with_a_stream_when_it_is_asked_for() {
+    let miner = TestMiner::start("//Bob", Manner::Honest).await;
+    let stand = Stand::start(&[&miner]).await;
+    let body = r#"{"model":"echo","messages":[{"role":"user","content":"Hi"}],"stream":true,
+        "stream_options":{"include_usage":true}}"#;
+
+    let reply = stand.chat(body).send().await;
+
+    let text = reply.text();
+    let events = events(&text);
+    let last: serde_json::Value = serde_json::from_str(events[events.len() - 2]).unwrap();
+    assert_eq!((&last["choices"], &last["usage"]["total_tokens"]), (&json!([]), &json!(8)));
+}
+
+#[tokio::test]
+async fn the_users_request_id_comes_back_and_reaches_the_miner() {
+    let miner = TestMiner::start("//Bob", Manner::Honest).await;
+    let stand = Stand::start(&[&miner]).await;
+
+    let given =
+        stand.chat(&crate::support::stand::hello(false)).header("x-request-id", "mine-1").send().await;
+    let made = stand.hello(false).await;
+
+    assert_eq!(given.headers["x-request-id"], "mine-1");
+    let made = made.headers["x-request-id"].to_str().unwrap().to_owned();
+    assert!(made.starts_with("req_"));
+    assert_eq!(miner.request_ids(), ["mine-1".to_owned(), made]);
+}
+
+#[tokio::test]
+async fn sequence_numbers_go_on_after_a_restart_and_never_repeat() {
+    let miner = TestMiner::start("//Bob", Manner::Honest).await;
+    let stand = Stand::start_with(&[&miner], |_, fleet| fleet.sequence_block = 4).await;
+    for _ in 0..6 {
+        assert_eq!(stand.hello(false).await.status, StatusCode::OK);
+    }
+    let sequences: Vec<u64> = miner.tickets().iter().map(|ticket| ticket.sequence).collect();
+    assert_eq!(sequences, [0, 1, 2, 3, 4, 5]);
+    // Whoever comes next starts behind every block taken so far.
+    let next = stand.ledger.reserve_sequences(miner.key.public(), 1).await.unwrap();
+    assert_eq!(next, 8..9);
+}
+
+#[tokio::test]
+async fn the_catalogue_is_listed_and_each_model_can_be_looked_up() {
+    let stand = Stand::start(&[]).await;
+
+    let list = stand.ask("GET", "/v1/models").send().await.json();
+    assert_eq!((&list["object"], &list["data"][0]["id"]), (&json!("list"), &json!("echo")));
+    let one = stand.ask("GET", "/v1/models/echo").send().await.json();
+    assert_eq!((&one["id"], &one["object"]), (&json!("echo"), &json!("model")));
+    let none = stand.ask("GET", "/v1/models/some/other").send().await;
+    assert_eq!((none.status, none.error_code().as_str()), (StatusCode::NOT_FOUND, "model_not_found"));
+}
+
+#[tokio::test]
+async fn health_and_metrics_need_no_key() {
+    let miner = TestMiner::start("//Bob", Manner::Honest).await;
+    let stand = Stand::start(&[&miner]).await;
+    stand.hello(false).await;
+    let open = |target| crate::support::Ask::new("GET", stand.gateway.address(), target).send();
+
+    let health = open("/health").await.json();
+    assert_eq!(health, json!({"status": "ok", "miners_online": 1, "receipts": 1}));
+    let metrics = open("/metrics").await.text();
+    assert!(metrics.contains("subnet_validator_calls_total{outcome=\"answered\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("subnet_validator_ledger_receipts 1\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_hundred_calls_at_once_all_get_their_answer_and_their_receipt() {
+    let (first, second) = (
+        TestMiner::start("//Bob", Manner::Honest).await,
+        TestMiner::start("//Charlie", Manner::Honest).await,
+    );
+    let stand = Stand::start(&[&first, &second]).await;
+
+    let replies = futures::future::join_all((0..100).map(|call| stand.hello(call % 2 == 0))).await;
+
+    assert!(replies.iter().all(|reply| reply.status == StatusCode::OK));
+    assert_eq!(stand.ledger.head().size, 100);
+    assert_eq!(stand.ledger.reader().verify(|_| {}).unwrap().size, 100);
+    assert!(first.tickets().len() > 20 && second.tickets().len() > 20, "the load is shared");
+}
+
+#[tokio::test]
+async fn shutting_down_lets_an_open_call_end() {
+    let miner = TestMiner::start("//Bob", Manner::Honest).await;
+    let mut stand = Stand::start(&[&miner]).await;
+    let open = stand.chat(&crate::support::stand::hello(true)).open().await;
+    stand.gateway.shutdown().await;
+    let text = http_body_util::BodyExt::collect(open.into_body()).await.unwrap().to_bytes();
+    assert!(text.ends_with(b"data: [DONE]\n\n"));
+    assert!(tokio::net::TcpStream::connect(stand.gateway.address()).await.is_err());
+}

@@ -1,0 +1,4 @@
+mod appending;
+mod damage;
+mod layout;
+mod reading;

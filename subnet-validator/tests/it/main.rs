@@ -1,0 +1,8 @@
+//! Tests of the validator from the outside, on real sockets and a real RocksDB, against miners that sign real receipts.
+#![allow(missing_docs)]
+
+mod gateway;
+mod ledger;
+mod staker_rpc;
+mod support;
+mod weights;

@@ -1,0 +1,274 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::support::miner::{Manner, TestMiner};
+use crate::support::stand::Stand;
+use crate::support::{Ask, catalogue, miner_key, receipt, validator};
+use chain_client::{BlockRef, EpochState, Hyperparameters, Metagraph, Neuron};
+use http::StatusCode;
+use protocol::merkle;
+use protocol::receipt::UncheckedCountersigned;
+use protocol::scoring::Policy;
+use serde_json::{Value, json};
+use subnet_validator::chain_view::ChainSnapshot;
+use subnet_validator::clock::Clock;
+use subnet_validator::config::Config;
+use subnet_validator::staker_rpc::{StakerRpc, StakerRpcParts};
+use subnet_validator::weights::window::Window;
+use subnet_validator::weights::{Scored, WeightsState};
+use tokio::sync::watch;
+
+const BLOCK: BlockRef = BlockRef { number: 1_234, hash: [0xab; 32] };
+
+fn neuron(uid: u16, name: &str) -> Neuron {
+    Neuron {
+        uid,
+        hotkey: miner_key(name).public(),
+        coldkey: miner_key("//Ferdie").public(),
+        axon: None,
+        active: true,
+        validator_permit: uid == 0,
+        stake_rao: u64::MAX,
+        incentive: 17,
+        dividends: 0,
+        consensus: 0,
+        validator_trust: 0,
+        emission_rao: 5_000_000_000,
+        last_update: 1_200,
+        registered_at: Some(10),
+    }
+}
+
+fn snapshot() -> ChainSnapshot {
+    let neurons = vec![neuron(0, "//Alice"), neuron(1, "//Bob"), neuron(2, "//Charlie"), neuron(3, "//Dave")];
+    ChainSnapshot {
+        block: BLOCK,
+        timestamp_ms: 1_700_000_000_000,
+        metagraph: Metagraph { netuid: 64, block: BLOCK, tempo: 360, neurons },
+        hyperparameters: Hyperparameters {
+            tempo: 360,
+            weights_rate_limit: 100,
+            commit_reveal_enabled: false,
+            weights_version_key: 3,
+            min_allowed_weights: 1,
+            serving_rate_limit: 50,
+            burn_rao: 1_000_000_000,
+            registration_allowed: true,
+            immunity_period: 4_096,
+            max_allowed_uids: 256,
+        },
+        epoch: EpochState {
+            block: BLOCK,
+            tempo: 360,
+            last_epoch_block: 1_080,
+            next_epoch_block: Some(1_440),
+            epoch_index: 3,
+        },
+        weights: BTreeMap::from([(0, vec![(1, 65_535), (3, 100)])]),
+        read_at_ms: Clock::new().now_ms() - 7_500,
+    }
+}
+
+struct Rpc {
+    server: StakerRpc,
+    stand: Stand,
+    _chain: watch::Sender<Arc<ChainSnapshot>>,
+    _miner: TestMiner,
+}
+
+/// A server over a ledger of `receipts` receipts, alternately Bob's and Charlie's.
+async fn rpc(receipts: u64) -> Rpc {
+    let miner = TestMiner::start("//Bob", Manner::Honest).await;
+    let stand = Stand::start(&[&miner]).await;
+    for sequence in 0..receipts {
+        let name = if sequence % 2 == 0 { "//Bob" } else { "//Charlie" };
+        stand.ledger.append(receipt(&miner_key(name), sequence)).await.unwrap();
+    }
+    let snapshot = snapshot();
+    let registered = snapshot.metagraph.neurons.iter().map(|neuron| (neuron.hotkey, neuron.uid)).collect();
+    let window = Window { policy: Policy::default(), end_ms: 1_000_000 + receipts, registered };
+    let (table, weights) = window.score(&stand.ledger, Arc::new(catalogue())).await.unwrap();
+    let scored = Some(Arc::new(Scored { block: BLOCK.number, table, weights }));
+    let (_chain, chain) = watch::channel(Arc::new(snapshot));
+    let (_, weights) =
+        watch::channel(WeightsState { scored, last: None, waiting: Some("it is early".into()) });
+    let mut config = Config::default().staker_rpc;
+    config.bind.set_port(0);
+    let server = StakerRpc::bind(StakerRpcParts {
+        config,
+        hotkey: validator().public(),
+        policy: Policy::default(),
+        chain,
+        fleet: stand.fleet.clone(),
+        ledger: stand.ledger.clone(),
+        weights,
+        clock: Arc::new(Clock::new()),
+    })
+    .await
+    .unwrap();
+    Rpc { server, stand, _chain, _miner: miner }
+}
+
+impl Rpc {
+    async fn call(&self, method: &str, params: Value) -> Value {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let reply = Ask::new("POST", self.server.address(), "/").body(body.to_string()).send().await;
+        reply.json()
+    }
+
+    /// The data of an answer, after checking what every answer says of its block.
+    async fn data(&self, method: &str, params: Value) -> Value {
+        let answer = self.call(method, params).await;
+        let as_of = &answer["result"]["asOf"];
+        assert_eq!((&as_of["block"], &as_of["finalized"]), (&json!(1_234), &json!(true)), "{answer}");
+        assert_eq!(as_of["blockHash"], format!("0x{}", "ab".repeat(32)));
+        assert_eq!(as_of["validatorHotkey"], validator().public().to_ss58());
+        assert_eq!(as_of["timestamp"], json!(1_700_000_000_000u64));
+        assert!(as_of["staleSeconds"].as_u64().unwrap() >= 7);
+        answer["result"]["data"].clone()
+    }
+
+    async fn error(&self, method: &str, params: Value) -> (i64, String) {
+        let answer = self.call(method, params).await;
+        let error = &answer["error"];
+        let code = error["data"]["code"].as_str().unwrap_or_default().to_owned();
+        (error["code"].as_i64().unwrap_or_else(|| panic!("{answer}")), code)
+    }
+}
+
+#[tokio::test]
+async fn the_methods_there_are_can_be_listed() {
+    let rpc = rpc(0).await;
+    let methods = rpc.call("rpc_methods", json!([])).await["result"]["methods"].clone();
+    let expected = [
+        "rpc_methods",
+        "subnet_v1_info",
+        "subnet_v1_miners",
+        "subnet_v1_receipt",
+        "subnet_v1_receiptProof",
+        "subnet_v1_receipts",
+        "subnet_v1_weights",
+        "system_health",
+    ];
+    assert_eq!(methods, json!(expected));
+    let health = rpc.call("system_health", json!([])).await["result"].clone();
+    assert_eq!(health, json!({"peers": 1, "isSyncing": false, "shouldHavePeers": true}));
+}
+
+#[tokio::test]
+async fn info_tells_the_rules_the_policy_and_the_log() {
+    let rpc = rpc(3).await;
+    let info = rpc.data("subnet_v1_info", json!([])).await;
+    assert_eq!(
+        (&info["netuid"], &info["tempo"], &info["nextEpochBlock"]),
+        (&json!(64), &json!(360), &json!(1_440))
+    );
+    assert_eq!(info["hyperparameters"]["burnRao"], "1000000000");
+    assert_eq!(info["validator"]["stakeRao"], u64::MAX.to_string());
+    assert_eq!(info["validator"]["validatorPermit"], true);
+    assert_eq!(info["scoring"]["policyHash"], Policy::default().hash().to_string());
+    assert_eq!(info["scoring"]["computeBps"], 5_500);
+    assert_eq!(info["ledger"], json!({"receipts": 3, "root": rpc.stand.ledger.head().root.to_string()}));
+    assert_eq!(info["models"][0]["id"], "echo");
+}
+
+#[tokio::test]
+async fn miners_are_listed_with_their_scores_by_pages() {
+    let rpc = rpc(4).await;
+    let page = rpc.data("subnet_v1_miners", json!({"limit": 2})).await;
+    assert_eq!(page["nextCursor"], "2");
+    let bob = &page["items"][0];
+    assert_eq!((&bob["uid"], &bob["online"], &bob["models"]), (&json!(1), &json!(true), &json!(["echo"])));
+    assert_eq!(bob["emissionRao"], "5000000000");
+    assert_eq!((&bob["score"]["basisPoints"], &bob["score"]["invocations"]), (&json!(5_000), &json!(2)));
+    assert_eq!(bob["score"]["computeUnits"], (2 * (5 * 250 + 3 * 1_000)).to_string());
+    let rest = rpc.data("subnet_v1_miners", json!({"limit": 2, "cursor": "2"})).await;
+    assert_eq!((&rest["items"][0]["uid"], &rest["nextCursor"]), (&json!(3), &Value::Null));
+}
+
+#[tokio::test]
+async fn receipts_come_newest_first_in_pages_of_at_most_a_hundred() {
+    let rpc = rpc(150).await;
+    let first = rpc.data("subnet_v1_receipts", Value::Null).await;
+    assert_eq!(first["items"].as_array().unwrap().len(), 100);
+    assert_eq!(first["items"][0]["index"], 149);
+    let rest = rpc.data("subnet_v1_receipts", json!([first["nextCursor"]])).await;
+    assert_eq!((rest["items"].as_array().unwrap().len(), &rest["nextCursor"]), (50, &Value::Null));
+
+    let charlie = miner_key("//Charlie").public();
+    let his = rpc.data("subnet_v1_receipts", json!({"limit": 2, "miner": charlie})).await;
+    let item = &his["items"][0];
+    assert_eq!(
+        (&item["miner"], &item["index"], &item["sequence"]),
+        (&json!(charlie), &json!(149), &json!("149"))
+    );
+    assert_eq!((&item["observed"]["outcome"], &item["finishReason"]), (&json!("delivered"), &json!("stop")));
+    assert_eq!(item["counts"], true);
+}
+
+#[tokio::test]
+async fn a_receipt_can_be_fetched_and_checked_alone_with_its_proof() {
+    let rpc = rpc(5).await;
+    let hash = receipt(&miner_key("//Bob"), 2).receipt().hash();
+
+    let one = rpc.data("subnet_v1_receipt", json!({"hash": hash})).await;
+    let bytes = hex::decode(one["encoded"].as_str().unwrap().strip_prefix("0x").unwrap()).unwrap();
+    let checked = UncheckedCountersigned::from_bytes(&bytes).unwrap().verify().unwrap();
+    assert_eq!(one["leafHash"], checked.leaf_hash().to_string());
+
+    let proof = rpc.data("subnet_v1_receiptProof", json!([hash])).await;
+    let path: Vec<_> = proof["path"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|node| node.as_str().unwrap().parse().unwrap())
+        .collect();
+    let root = proof["root"].as_str().unwrap().parse().unwrap();
+    let (index, size) = (proof["index"].as_u64().unwrap(), proof["size"].as_u64().unwrap());
+    assert!(merkle::verify_inclusion(&checked.leaf_hash(), index, size, &path, &root));
+}
+
+#[tokio::test]
+async fn weights_show_what_the_chain_holds_and_what_follows_next() {
+    let rpc = rpc(4).await;
+    let weights = rpc.data("subnet_v1_weights", json!([])).await;
+    let dave = miner_key("//Dave").public();
+    assert_eq!(weights["onChain"][1], json!({"uid": 3, "hotkey": dave, "weight": 100}));
+    assert_eq!((&weights["lastUpdate"], &weights["waiting"]), (&json!(1_200), &json!("it is early")));
+    let rows = weights["scores"]["rows"].as_array().unwrap();
+    assert_eq!(rows.iter().map(|row| row["basisPoints"].as_u64().unwrap()).sum::<u64>(), 10_000);
+    assert_eq!(weights["scores"]["setAside"]["withError"], 0);
+}
+
+#[tokio::test]
+async fn wrong_parameters_are_refused_with_a_stable_code() {
+    let rpc = rpc(1).await;
+    let invalid = (-32602, "invalid_params".to_owned());
+    for params in [
+        json!({"limit": 101}),
+        json!({"limit": 0}),
+        json!({"cursor": "x"}),
+        json!({"colour": 1}),
+        json!(["1", -1]),
+    ] {
+        assert_eq!(rpc.error("subnet_v1_receipts", params.clone()).await, invalid, "{params}");
+    }
+    assert_eq!(rpc.error("subnet_v1_receipt", json!({"hash": "0x00"})).await, invalid);
+    assert_eq!(rpc.error("subnet_v1_receipt", Value::Null).await, invalid);
+    let unknown = json!({"hash": format!("0x{}", "00".repeat(32))});
+    assert_eq!(rpc.error("subnet_v1_receipt", unknown).await, (-32004, "not_found".into()));
+    assert_eq!(rpc.error("subnet_v2_info", json!([])).await.0, -32601);
+}
+
+#[tokio::test]
+async fn batches_and_bodies_have_limits() {
+    let rpc = rpc(0).await;
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "system_health"});
+    let ask = |body: String| Ask::new("POST", rpc.server.address(), "/").body(body).send();
+    let ten = ask(json!(vec![call.clone(); 10]).to_string()).await.json();
+    assert_eq!(ten.as_array().unwrap().len(), 10);
+    let eleven = ask(json!(vec![call; 11]).to_string()).await.json();
+    assert_eq!(eleven["error"]["code"], -32010);
+    let large = ask("x".repeat(300 << 10)).await;
+    assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
+}

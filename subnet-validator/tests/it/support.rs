@@ -1,0 +1,187 @@
+//! What the tests share: keys, receipts, a miner that can misbehave, and a validator's serving side around it.
+
+// Named by path, because another test binary includes this file too.
+#[path = "support/miner.rs"]
+pub mod miner;
+#[path = "support/stand.rs"]
+pub mod stand;
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use protocol::catalogue::{Catalogue, Model};
+use protocol::digest::Digest;
+use protocol::receipt::{Countersigned, FinishReason, MinerSigned, Observation, Outcome, Receipt};
+use protocol::signing::Keypair;
+use protocol::ticket::{Kind, Ticket};
+use subnet_validator::ledger::{Ledger, LedgerConfig, Owner};
+
+pub const NETUID: u16 = 64;
+
+pub fn validator() -> Keypair {
+    Keypair::from_dev_uri("//Alice").unwrap()
+}
+
+pub fn miner_key(name: &str) -> Keypair {
+    Keypair::from_dev_uri(name).unwrap()
+}
+
+pub fn owner() -> Owner {
+    Owner { validator: validator().public(), netuid: NETUID }
+}
+
+pub fn weights_digest() -> Digest {
+    Digest::of(b"echo")
+}
+
+pub fn catalogue() -> Catalogue {
+    Catalogue::new([Model {
+        id: "echo".parse().unwrap(),
+        weights_digest: weights_digest(),
+        prompt_multiplier: 250,
+        completion_multiplier: 1_000,
+        memory_bytes: 1 << 20,
+    }])
+    .unwrap()
+}
+
+/// One call whose every detail is fixed, so that its bytes are too.
+pub struct Call {
+    pub miner: Keypair,
+    pub sequence: u64,
+    pub issued_at_ms: u64,
+    pub completion_tokens: u32,
+    pub outcome: Outcome,
+}
+
+impl Call {
+    pub fn new(miner: &Keypair, sequence: u64) -> Self {
+        Self {
+            miner: miner.clone(),
+            sequence,
+            issued_at_ms: 1_000_000 + sequence,
+            completion_tokens: 3,
+            outcome: Outcome::Delivered,
+        }
+    }
+
+    pub fn sign(&self) -> Countersigned {
+        let ticket = Ticket {
+            netuid: NETUID,
+            validator: validator().public(),
+            miner: self.miner.public(),
+            model: "echo".parse().unwrap(),
+            weights_digest: weights_digest(),
+            request_sha256: Digest::of(b"request"),
+            sequence: self.sequence,
+            issued_at_ms: self.issued_at_ms,
+            deadline_ms: self.issued_at_ms + 1_000,
+            prompt_tokens_max: 100,
+            completion_tokens_max: 100,
+            payer: Digest::ZERO,
+            kind: Kind::Chat,
+        };
+        let receipt = Receipt {
+            ticket_hash: ticket.hash(),
+            output_sha256: Digest::of(b"output"),
+            prompt_tokens: 5,
+            completion_tokens: self.completion_tokens,
+            first_token_ms: 1,
+            total_ms: 2,
+            finish_reason: FinishReason::Stop,
+            fingerprint: None,
+            previous: Digest::ZERO,
+        };
+        let observation = Observation {
+            first_byte_ms: 1,
+            last_byte_ms: 2,
+            tokens_delivered: self.completion_tokens,
+            output_sha256: Digest::of(b"output"),
+            outcome: self.outcome,
+        };
+        let ticket = ticket.sign(&validator()).verify().unwrap();
+        MinerSigned::check(ticket, receipt.sign(&self.miner))
+            .unwrap()
+            .countersign(observation, &validator())
+            .unwrap()
+    }
+}
+
+pub fn receipt(miner: &Keypair, sequence: u64) -> Countersigned {
+    Call::new(miner, sequence).sign()
+}
+
+pub fn open_ledger(path: &Path) -> Ledger {
+    Ledger::open(LedgerConfig::new(path.to_owned(), owner())).unwrap()
+}
+
+/// An HTTP request to one of the servers under test.
+pub struct Ask {
+    request: Request<Full<Bytes>>,
+}
+
+impl Ask {
+    pub fn new(method: &str, address: SocketAddr, target: &str) -> Self {
+        let request = Request::builder().method(method).uri(format!("http://{address}{target}"));
+        Self { request: request.body(Full::default()).unwrap() }
+    }
+
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.request.headers_mut().insert(name, value.parse().unwrap());
+        self
+    }
+
+    pub fn key(self, secret: &str) -> Self {
+        self.header("authorization", &format!("Bearer {secret}"))
+    }
+
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        *self.request.body_mut() = Full::new(body.into());
+        self.header("content-type", "application/json")
+    }
+
+    pub async fn open(self) -> Response<Incoming> {
+        let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+        client.request(self.request).await.unwrap()
+    }
+
+    pub async fn send(self) -> Reply {
+        let response = self.open().await;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Reply { status: head.status, headers: head.headers, body }
+    }
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Reply {
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8(self.body.to_vec()).unwrap()
+    }
+
+    /// `error.code` of an OpenAI error object, after checking the object's shape.
+    pub fn error_code(&self) -> String {
+        let json = self.json();
+        let error = json["error"].as_object().unwrap();
+        assert!(error["message"].is_string() && error["type"].is_string());
+        assert!(error.contains_key("param") && error.contains_key("code"));
+        error["code"].as_str().unwrap_or_default().to_owned()
+    }
+}

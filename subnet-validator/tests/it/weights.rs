@@ -1,0 +1,3 @@
+mod journal;
+mod one_vector;
+mod scoring;
