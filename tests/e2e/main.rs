@@ -1,0 +1,6 @@
+//! What the whole subnet promises, on a real chain with real keys, receipts and storage.
+
+mod failures;
+mod receipts;
+mod serving;
+mod weights;

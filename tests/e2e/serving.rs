@@ -1,0 +1,54 @@
+//! A user's request is answered by a miner through a validator's gateway.
+
+use subnet_tests::{ECHO_MODEL, Plan, SMOLLM2, Subnet, TestModel};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_streamed_request_brings_real_text_from_the_real_model() {
+    let plan = Plan { validators: 1, miners: 1, model: TestModel::SmolLm2, tempo_blocks: 20 };
+    let subnet = Subnet::start_with(plan).await;
+    let streamed = subnet.validators[0].chat_streamed(SMOLLM2, "What is the capital of France?").await;
+    assert!(streamed.text.contains("Paris"), "{:?}", streamed.text);
+    assert!(streamed.done);
+    let usage = &streamed.chunks.last().unwrap()["usage"];
+    assert!(usage["completion_tokens"].as_u64().unwrap() > 0);
+    assert!(usage["prompt_tokens"].as_u64().unwrap() > 10);
+    // At temperature 0 the whole answer is the same text.
+    let whole = subnet.validators[0].chat(SMOLLM2, "What is the capital of France?").await;
+    assert_eq!(whole.status, 200);
+    assert_eq!(whole.body["choices"][0]["message"]["content"], streamed.text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn models_are_listed_once_however_many_miners_hold_them() {
+    let subnet = Subnet::start(1, 2).await;
+    let listed = subnet.validators[0].get("/v1/models").await;
+    assert_eq!(listed.status, 200);
+    let ids: Vec<_> = listed.body["data"].as_array().unwrap().iter().map(|model| &model["id"]).collect();
+    assert_eq!(ids, [ECHO_MODEL]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chunks_follow_the_framing_that_clients_rely_on() {
+    let subnet = Subnet::start(1, 1).await;
+    let streamed = subnet.validators[0].chat_streamed(ECHO_MODEL, "one two three").await;
+    assert!(streamed.done);
+    let first = &streamed.chunks[0]["choices"][0];
+    assert_eq!(first["delta"]["role"], "assistant");
+    assert_eq!(first["delta"]["content"], "");
+    let (usage, answer) = streamed.chunks.split_last().unwrap();
+    assert_eq!(usage["choices"].as_array().unwrap().len(), 0);
+    let finished: Vec<_> = answer.iter().filter(|chunk| !chunk["choices"][0]["finish_reason"].is_null()).collect();
+    assert_eq!(finished.len(), 1, "exactly one chunk says why the answer ended");
+    for chunk in answer {
+        assert!(chunk["choices"][0].as_object().unwrap().contains_key("finish_reason"));
+        assert_eq!(chunk["object"], "chat.completion.chunk");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_validators_serve_through_the_same_miners() {
+    let subnet = Subnet::start(2, 2).await;
+    for validator in &subnet.validators {
+        assert_eq!(validator.chat(ECHO_MODEL, "hello").await.status, 200);
+    }
+}

@@ -1,0 +1,65 @@
+//! Receipts become scores, scores become weights, and the chain pays by them.
+
+use serde_json::json;
+use subnet_tests::{ECHO_MODEL, Subnet, wait};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_serving_miner_gets_weight_and_incentive_on_chain() {
+    let subnet = Subnet::start(1, 2).await;
+    let validator = &subnet.validators[0];
+    for number in 0..4 {
+        assert_eq!(validator.chat(ECHO_MODEL, &format!("request {number}")).await.status, 200);
+    }
+    let receipts = validator.rpc("subnet_v1_receipts", json!({"limit": 100})).await;
+    let serving: Vec<String> = receipts["data"]["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|receipt| receipt["miner"].as_str().unwrap().to_owned())
+        .collect();
+
+    let validator_uid = subnet.uid(&validator.hotkey()).await;
+    // Time passes: the vector is decided within the tempo, then applied by the epoch at its end.
+    let weights = wait::until("the validator sets weights", || async {
+        subnet.produce_blocks(1).await;
+        subnet.weights_on_chain().await.remove(&validator_uid).filter(|row| !row.is_empty())
+    })
+    .await;
+    for miner in &subnet.miners {
+        let uid = subnet.uid(&miner.hotkey()).await;
+        let weight = weights.iter().find(|(to, _)| *to == uid).map_or(0, |(_, weight)| *weight);
+        let served = serving.contains(&miner.hotkey().to_ss58());
+        assert_eq!(weight > 0, served, "miner {uid} served: {served}, weight: {weight}");
+    }
+    assert_eq!(weights.iter().map(|(_, weight)| *weight).max(), Some(u16::MAX), "the largest weight fills the range");
+
+    wait::until("an epoch turns weights into incentive", || async {
+        subnet.produce_blocks(5).await;
+        let block = subnet.client().finalized().await.unwrap();
+        let metagraph = subnet.client().metagraph(64, block).await.unwrap();
+        let paid = subnet.miners.iter().filter(|miner| metagraph.by_hotkey(&miner.hotkey()).unwrap().incentive > 0);
+        let dividends = metagraph.by_hotkey(&validator.hotkey()).unwrap().dividends;
+        (paid.count() > 0 && dividends > 0).then_some(())
+    })
+    .await;
+
+    // What a staker reads is what the chain says.
+    let answer = validator.rpc("subnet_v1_weights", json!([])).await;
+    let on_chain = answer["data"]["onChain"].as_array().unwrap();
+    for (uid, weight) in &weights {
+        assert!(on_chain.iter().any(|row| row["uid"] == *uid && row["weight"] == *weight), "{on_chain:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_weights_are_set_while_no_receipt_counts() {
+    let subnet = Subnet::start(1, 1).await;
+    let validator = &subnet.validators[0];
+    let before = validator.validator().chain().borrow().block.number;
+    subnet.produce_blocks(60).await;
+    wait::until("the validator has seen three tempos", || async {
+        (validator.validator().chain().borrow().block.number >= before + 60).then_some(())
+    })
+    .await;
+    assert!(subnet.weights_on_chain().await.values().all(Vec::is_empty));
+}

@@ -1,0 +1,14 @@
+//! Whole subnets in one process: a localnet, validators and miners, each the real thing on port 0.
+//!
+//! [`Subnet::start`] gives a subnet whose validators have their permits and whose miners are published and polled. Blocks come
+//! with submissions (the localnet's instant mode) and by [`Subnet::produce_blocks`]: no test waits for a clock.
+#![forbid(unsafe_code)]
+
+mod nodes;
+mod request;
+mod subnet;
+pub mod wait;
+
+pub use nodes::{MinerNode, ValidatorNode};
+pub use request::{Answer, Streamed};
+pub use subnet::{ECHO_MODEL, Plan, SMOLLM2, Subnet, TestModel, smollm2_path};

@@ -1,0 +1,128 @@
+//! One miner or validator of a test subnet, with what is needed to start it again.
+
+use std::path::{Path, PathBuf};
+
+use chain_client::wallet::{self, KeySource, Role, WalletPath};
+use protocol::account::AccountId;
+use protocol::signing::Keypair;
+use subnet_miner::config::Config as MinerConfig;
+use subnet_miner::miner::{Miner, StartError as MinerStartError};
+use subnet_validator::gateway::access::ApiKeys;
+use subnet_validator::validator::{KEYS_FILE, StartError as ValidatorStartError, Validator, ValidatorConfig};
+use zeroize::Zeroizing;
+
+/// A wallet on disk with both keys in the clear, as dev wallets are.
+pub(crate) struct TestWallet {
+    pub(crate) path: WalletPath,
+    pub(crate) coldkey: Keypair,
+    pub(crate) hotkey: Keypair,
+}
+
+impl TestWallet {
+    /// Keys derived from the wallet's name, so that a failing test fails the same way again.
+    pub(crate) fn create(root: &Path, name: &str) -> Self {
+        let path = WalletPath::new(root, name, "default");
+        for (role, salt) in [(Role::Coldkey, "coldkey"), (Role::Hotkey, "hotkey")] {
+            let seed = protocol::digest::Digest::of(format!("{name} {salt}").as_bytes()).0;
+            wallet::create(&path, role, KeySource::Seed(Zeroizing::new(seed))).unwrap();
+        }
+        let coldkey = wallet::load_coldkey(&path).unwrap();
+        let hotkey = wallet::load_hotkey(&path).unwrap();
+        Self { path, coldkey, hotkey }
+    }
+}
+
+/// A miner of the subnet. It can be stopped and started again on the same state.
+pub struct MinerNode {
+    pub(crate) config: MinerConfig,
+    pub(crate) wallet: TestWallet,
+    pub(crate) running: Option<Miner>,
+}
+
+impl MinerNode {
+    /// Its hotkey.
+    pub fn hotkey(&self) -> AccountId {
+        self.wallet.hotkey.public()
+    }
+
+    /// The running miner.
+    ///
+    /// # Panics
+    /// When it was stopped.
+    pub fn miner(&self) -> &Miner {
+        self.running.as_ref().expect("the miner runs")
+    }
+
+    /// The settings it is started with.
+    pub fn config(&self) -> &MinerConfig {
+        &self.config
+    }
+
+    /// Pulls the plug: open connections are cut.
+    pub fn kill(&mut self) {
+        self.running = None;
+    }
+
+    pub(crate) async fn start(&mut self) -> Result<(), MinerStartError> {
+        self.running = Some(Miner::bind(self.config.clone()).await?);
+        Ok(())
+    }
+}
+
+/// A validator of the subnet.
+pub struct ValidatorNode {
+    pub(crate) settings: subnet_validator::config::Config,
+    pub(crate) catalogue: protocol::catalogue::Catalogue,
+    pub(crate) endpoints: Vec<String>,
+    pub(crate) state_dir: PathBuf,
+    pub(crate) wallet: TestWallet,
+    pub(crate) api_key: String,
+    pub(crate) running: Option<Validator>,
+}
+
+impl ValidatorNode {
+    /// Its hotkey.
+    pub fn hotkey(&self) -> AccountId {
+        self.wallet.hotkey.public()
+    }
+
+    /// The running validator.
+    ///
+    /// # Panics
+    /// When it was stopped.
+    pub fn validator(&self) -> &Validator {
+        self.running.as_ref().expect("the validator runs")
+    }
+
+    /// A key that its gateway accepts.
+    pub fn api_key(&self) -> &str {
+        &self.api_key
+    }
+
+    /// Stops it as an operator would.
+    pub async fn stop(&mut self) {
+        if let Some(validator) = self.running.take() {
+            validator.shutdown().await;
+        }
+    }
+
+    /// Starts it, also again on the same state.
+    pub async fn start(&mut self) -> Result<(), ValidatorStartError> {
+        self.running = Some(
+            Validator::bind(ValidatorConfig {
+                settings: self.settings.clone(),
+                hotkey: self.wallet.hotkey.clone(),
+                catalogue: self.catalogue.clone(),
+                endpoints: self.endpoints.clone(),
+                state_dir: self.state_dir.clone(),
+            })
+            .await?,
+        );
+        Ok(())
+    }
+
+    pub(crate) fn create_api_key(state_dir: &Path) -> String {
+        std::fs::create_dir_all(state_dir).unwrap();
+        ApiKeys::new(&state_dir.join(KEYS_FILE)).create("tests", 0).unwrap().secret
+    }
+}
