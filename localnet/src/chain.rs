@@ -17,115 +17,120 @@ use sp_runtime::traits::BlakeTwo256;
 use sp_state_machine::{Backend as _, IterArgs, OverlayedChanges, prove_read};
 
 pub use self::{
-	draft::{Applied, Draft, Interference, SealError},
-	executor::{CallError, silence_panics},
-	genesis::GenesisError,
-	history::{Block, BlockRef},
+    draft::{Applied, Draft, Interference, SealError},
+    executor::{CallError, silence_panics},
+    genesis::GenesisError,
+    history::{Block, BlockRef},
 };
 use self::{
-	executor::Executor,
-	history::History,
-	state::{Nodes, StateBackend},
+    executor::Executor,
+    history::History,
+    state::{Nodes, StateBackend},
 };
 use crate::config::Genesis;
 
 /// A chain in memory.
 pub struct Chain {
-	executor: Executor,
-	history: RwLock<History>,
+    executor: Executor,
+    history: RwLock<History>,
 }
 
 impl Chain {
-	/// A chain of one block.
-	pub fn from_genesis(genesis: &Genesis) -> Result<Self, GenesisError> {
-		let executor = Executor::new(Nodes::new());
-		let block = genesis::build(&executor, genesis)?;
-		Ok(Self { executor, history: RwLock::new(History::new(block)) })
-	}
+    /// A chain of one block.
+    pub fn from_genesis(genesis: &Genesis) -> Result<Self, GenesisError> {
+        let executor = Executor::new(Nodes::new());
+        let block = genesis::build(&executor, genesis)?;
+        Ok(Self { executor, history: RwLock::new(History::new(block)) })
+    }
 
-	/// The newest block.
-	pub fn best(&self) -> BlockRef {
-		self.read(|history| history.best())
-	}
+    /// The newest block.
+    pub fn best(&self) -> BlockRef {
+        self.read(|history| history.best())
+    }
 
-	/// The newest block that will never be undone.
-	pub fn finalized(&self) -> BlockRef {
-		self.read(|history| history.finalized())
-	}
+    /// The newest block that will never be undone.
+    pub fn finalized(&self) -> BlockRef {
+        self.read(|history| history.finalized())
+    }
 
-	/// The block with this number.
-	pub fn by_number(&self, number: u32) -> Option<BlockRef> {
-		self.read(|history| history.by_number(number))
-	}
+    /// The block with this number.
+    pub fn by_number(&self, number: u32) -> Option<BlockRef> {
+        self.read(|history| history.by_number(number))
+    }
 
-	/// The block with this hash.
-	pub fn by_hash(&self, hash: H256) -> Option<BlockRef> {
-		self.read(|history| history.by_hash(hash))
-	}
+    /// The block with this hash.
+    pub fn by_hash(&self, hash: H256) -> Option<BlockRef> {
+        self.read(|history| history.by_hash(hash))
+    }
 
-	/// Begins the block after `parent`.
-	pub fn draft(&self, parent: &BlockRef) -> Result<Draft<'_>, SealError> {
-		Draft::begin(&self.executor, parent.clone())
-	}
+    /// Begins the block after `parent`.
+    pub fn draft(&self, parent: &BlockRef) -> Result<Draft<'_>, SealError> {
+        Draft::begin(&self.executor, parent.clone())
+    }
 
-	/// Adds a sealed block, which becomes the newest.
-	pub fn append(&self, block: Block) -> BlockRef {
-		self.write(|history| history.append(block))
-	}
+    /// Adds a sealed block, which becomes the newest.
+    pub fn append(&self, block: Block) -> BlockRef {
+        self.write(|history| history.append(block))
+    }
 
-	/// Makes the block with this number, and all before it, final.
-	pub fn finalize(&self, number: u32) -> BlockRef {
-		self.write(|history| history.finalize(number))
-	}
+    /// Makes the block with this number, and all before it, final.
+    pub fn finalize(&self, number: u32) -> BlockRef {
+        self.write(|history| history.finalize(number))
+    }
 
-	/// Calls a runtime API on the state after a block, with encoded arguments; changes are forgotten.
-	pub fn call(&self, at: &BlockRef, method: &str, arguments: &[u8]) -> Result<Vec<u8>, CallError> {
-		self.executor.call(at.state_root(), &mut OverlayedChanges::default(), method, arguments)
-	}
+    /// Calls a runtime API on the state after a block, with encoded arguments; changes are forgotten.
+    pub fn call(&self, at: &BlockRef, method: &str, arguments: &[u8]) -> Result<Vec<u8>, CallError> {
+        self.executor.call(at.state_root(), &mut OverlayedChanges::default(), method, arguments)
+    }
 
-	/// Calls a runtime API and decodes what it returns.
-	pub fn call_decoded<R: Decode>(&self, at: &BlockRef, method: &str, arguments: &[u8]) -> Result<R, CallError> {
-		let bytes = self.call(at, method, arguments)?;
-		R::decode(&mut &bytes[..]).map_err(|source| CallError::Result { method: method.into(), source })
-	}
+    /// Calls a runtime API and decodes what it returns.
+    pub fn call_decoded<R: Decode>(
+        &self,
+        at: &BlockRef,
+        method: &str,
+        arguments: &[u8],
+    ) -> Result<R, CallError> {
+        let bytes = self.call(at, method, arguments)?;
+        R::decode(&mut &bytes[..]).map_err(|source| CallError::Result { method: method.into(), source })
+    }
 
-	/// A value of the state after a block.
-	pub fn storage(&self, at: &BlockRef, key: &[u8]) -> Option<Vec<u8>> {
-		self.backend(at).storage(key).ok().flatten()
-	}
+    /// A value of the state after a block.
+    pub fn storage(&self, at: &BlockRef, key: &[u8]) -> Option<Vec<u8>> {
+        self.backend(at).storage(key).ok().flatten()
+    }
 
-	/// The hash of a value of the state after a block.
-	pub fn storage_hash(&self, at: &BlockRef, key: &[u8]) -> Option<H256> {
-		self.backend(at).storage_hash(key).ok().flatten()
-	}
+    /// The hash of a value of the state after a block.
+    pub fn storage_hash(&self, at: &BlockRef, key: &[u8]) -> Option<H256> {
+        self.backend(at).storage_hash(key).ok().flatten()
+    }
 
-	/// Keys that begin with `prefix`, in order, after `start`, at most `count`.
-	pub fn keys(&self, at: &BlockRef, prefix: &[u8], start: Option<&[u8]>, count: usize) -> Vec<Vec<u8>> {
-		let mut args = IterArgs::default();
-		args.prefix = Some(prefix);
-		args.start_at = start;
-		args.start_at_exclusive = true;
-		let backend = self.backend(at);
-		let Ok(keys) = backend.keys(args) else { return Vec::new() };
-		keys.filter_map(Result::ok).take(count).collect()
-	}
+    /// Keys that begin with `prefix`, in order, after `start`, at most `count`.
+    pub fn keys(&self, at: &BlockRef, prefix: &[u8], start: Option<&[u8]>, count: usize) -> Vec<Vec<u8>> {
+        let mut args = IterArgs::default();
+        args.prefix = Some(prefix);
+        args.start_at = start;
+        args.start_at_exclusive = true;
+        let backend = self.backend(at);
+        let Ok(keys) = backend.keys(args) else { return Vec::new() };
+        keys.filter_map(Result::ok).take(count).collect()
+    }
 
-	/// A proof of these keys' values in the state after a block.
-	pub fn proof(&self, at: &BlockRef, keys: &[Vec<u8>]) -> Vec<Vec<u8>> {
-		prove_read(self.backend(at), keys).map(|proof| proof.into_iter_nodes().collect()).unwrap_or_default()
-	}
+    /// A proof of these keys' values in the state after a block.
+    pub fn proof(&self, at: &BlockRef, keys: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        prove_read(self.backend(at), keys).map(|proof| proof.into_iter_nodes().collect()).unwrap_or_default()
+    }
 
-	fn backend(&self, at: &BlockRef) -> StateBackend {
-		self.executor.backend(at.state_root())
-	}
+    fn backend(&self, at: &BlockRef) -> StateBackend {
+        self.executor.backend(at.state_root())
+    }
 
-	fn read<R>(&self, of: impl FnOnce(&History) -> R) -> R {
-		of(&self.history.read().unwrap_or_else(PoisonError::into_inner))
-	}
+    fn read<R>(&self, of: impl FnOnce(&History) -> R) -> R {
+        of(&self.history.read().unwrap_or_else(PoisonError::into_inner))
+    }
 
-	fn write<R>(&self, to: impl FnOnce(&mut History) -> R) -> R {
-		to(&mut self.history.write().unwrap_or_else(PoisonError::into_inner))
-	}
+    fn write<R>(&self, to: impl FnOnce(&mut History) -> R) -> R {
+        to(&mut self.history.write().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// How the chain hashes.

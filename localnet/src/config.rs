@@ -1,15 +1,15 @@
 //! How a dev chain is started: where it listens, when it makes blocks, what it begins with, and its limits.
 
 use std::{
-	net::{Ipv4Addr, SocketAddr},
-	num::NonZeroUsize,
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
 };
 
 use sp_runtime::AccountId32;
 
 use crate::{
-	accounts::{TAO, dev_account, dev_accounts},
-	runtime::{SLOT_DURATION_MS_DEFAULT, subtensor::genesis::Subnet},
+    accounts::{TAO, dev_account, dev_accounts},
+    runtime::{SLOT_DURATION_MS_DEFAULT, subtensor::genesis::Subnet},
 };
 
 /// The port a chain listens on unless told otherwise.
@@ -22,154 +22,154 @@ pub const OWNER_HOTKEY_URI: &str = "//Alice//hotkey";
 /// When blocks are made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Blocks {
-	/// One for every transaction, at once.
-	Instant,
-	/// One every so often, with whatever waits.
-	Interval {
-		/// Milliseconds between two blocks, at least 1.
-		ms: u64,
-	},
-	/// Only when asked, by `dev_newBlock` or `Localnet::produce_blocks`.
-	Manual,
+    /// One for every transaction, at once.
+    Instant,
+    /// One every so often, with whatever waits.
+    Interval {
+        /// Milliseconds between two blocks, at least 1.
+        ms: u64,
+    },
+    /// Only when asked, by `dev_newBlock` or `Localnet::produce_blocks`.
+    Manual,
 }
 
 /// When a block becomes final.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Finality {
-	/// Blocks that must follow it.
-	pub lag_blocks: u32,
-	/// Milliseconds that must pass after that, so that clients see a block before they see it final.
-	pub delay_ms: u64,
+    /// Blocks that must follow it.
+    pub lag_blocks: u32,
+    /// Milliseconds that must pass after that, so that clients see a block before they see it final.
+    pub delay_ms: u64,
 }
 
 /// What the chain may hold and serve.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limits {
-	/// Transactions waiting.
-	pub pool_transactions_max: NonZeroUsize,
-	/// Bytes of transactions waiting.
-	pub pool_bytes_max: usize,
-	/// Connections at a time.
-	pub connections_max: u32,
-	/// Subscriptions of one connection.
-	pub subscriptions_per_connection_max: u32,
-	/// Bytes of one request.
-	pub request_bytes_max: u32,
-	/// Bytes of one response.
-	pub response_bytes_max: u32,
-	/// Calls in one batch request.
-	pub batch_calls_max: u32,
-	/// Notifications that wait for a slow reader before its subscription waits too.
-	pub notifications_waiting_max: u32,
-	/// Blocks that one `dev_newBlock` may ask for.
-	pub blocks_per_call_max: u32,
+    /// Transactions waiting.
+    pub pool_transactions_max: NonZeroUsize,
+    /// Bytes of transactions waiting.
+    pub pool_bytes_max: usize,
+    /// Connections at a time.
+    pub connections_max: u32,
+    /// Subscriptions of one connection.
+    pub subscriptions_per_connection_max: u32,
+    /// Bytes of one request.
+    pub request_bytes_max: u32,
+    /// Bytes of one response.
+    pub response_bytes_max: u32,
+    /// Calls in one batch request.
+    pub batch_calls_max: u32,
+    /// Notifications that wait for a slow reader before its subscription waits too.
+    pub notifications_waiting_max: u32,
+    /// Blocks that one `dev_newBlock` may ask for.
+    pub blocks_per_call_max: u32,
 }
 
 impl Default for Limits {
-	fn default() -> Self {
-		Self {
-			pool_transactions_max: NonZeroUsize::new(8_192).expect("8,192 is not zero"),
-			pool_bytes_max: 20 * 1024 * 1024,
-			connections_max: 256,
-			subscriptions_per_connection_max: 1_024,
-			request_bytes_max: 15 * 1024 * 1024,
-			response_bytes_max: 64 * 1024 * 1024,
-			batch_calls_max: 1_000,
-			notifications_waiting_max: 256,
-			blocks_per_call_max: 100_000,
-		}
-	}
+    fn default() -> Self {
+        Self {
+            pool_transactions_max: NonZeroUsize::new(8_192).expect("8,192 is not zero"),
+            pool_bytes_max: 20 * 1024 * 1024,
+            connections_max: 256,
+            subscriptions_per_connection_max: 1_024,
+            request_bytes_max: 15 * 1024 * 1024,
+            response_bytes_max: 64 * 1024 * 1024,
+            batch_calls_max: 1_000,
+            notifications_waiting_max: 256,
+            blocks_per_call_max: 100_000,
+        }
+    }
 }
 
 /// What the chain begins with.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Genesis {
-	/// Name of the chain.
-	pub chain_name: String,
-	/// Accounts and what they have, in rao.
-	pub balances: Vec<(AccountId32, u64)>,
-	/// The account that may do everything.
-	pub sudo: AccountId32,
-	/// Milliseconds between blocks, as clients are told.
-	pub slot_duration_ms: u64,
-	/// The subnets.
-	pub subnets: Vec<Subnet>,
+    /// Name of the chain.
+    pub chain_name: String,
+    /// Accounts and what they have, in rao.
+    pub balances: Vec<(AccountId32, u64)>,
+    /// The account that may do everything.
+    pub sudo: AccountId32,
+    /// Milliseconds between blocks, as clients are told.
+    pub slot_duration_ms: u64,
+    /// The subnets.
+    pub subnets: Vec<Subnet>,
 }
 
 impl Default for Genesis {
-	/// The development accounts, and subnet 64 owned by Alice, started, with commit-reveal off.
-	fn default() -> Self {
-		let accounts = dev_accounts();
-		let alice = accounts.first().expect("Alice is the first development account").account.clone();
-		Self {
-			chain_name: "Bittensor".into(),
-			balances: accounts.into_iter().map(|account| (account.account, account.balance_rao)).collect(),
-			slot_duration_ms: SLOT_DURATION_MS_DEFAULT,
-			subnets: vec![dev_subnet(alice.clone())],
-			sudo: alice,
-		}
-	}
+    /// The development accounts, and subnet 64 owned by Alice, started, with commit-reveal off.
+    fn default() -> Self {
+        let accounts = dev_accounts();
+        let alice = accounts.first().expect("Alice is the first development account").account.clone();
+        Self {
+            chain_name: "Bittensor".into(),
+            balances: accounts.into_iter().map(|account| (account.account, account.balance_rao)).collect(),
+            slot_duration_ms: SLOT_DURATION_MS_DEFAULT,
+            subnets: vec![dev_subnet(alice.clone())],
+            sudo: alice,
+        }
+    }
 }
 
 /// Subnet 64 as a developer wants it: short tempo, cheap registration, few limits. Nobody is registered yet.
 fn dev_subnet(owner: AccountId32) -> Subnet {
-	Subnet {
-		netuid: NETUID,
-		name: "dev".into(),
-		symbol: "ᚠ".into(),
-		owner_hotkey: dev_account(OWNER_HOTKEY_URI).expect("the owner's hotkey is a valid development key"),
-		owner,
-		tempo_blocks: 20,
-		immunity_blocks: 100,
-		uids_max: 256,
-		validators_max: 64,
-		weights_min: 1,
-		weights_rate_limit_blocks: 0,
-		serving_rate_limit_blocks: 0,
-		burn_rao: TAO / 10,
-		commit_reveal: false,
-		neurons: Vec::new(),
-	}
+    Subnet {
+        netuid: NETUID,
+        name: "dev".into(),
+        symbol: "ᚠ".into(),
+        owner_hotkey: dev_account(OWNER_HOTKEY_URI).expect("the owner's hotkey is a valid development key"),
+        owner,
+        tempo_blocks: 20,
+        immunity_blocks: 100,
+        uids_max: 256,
+        validators_max: 64,
+        weights_min: 1,
+        weights_rate_limit_blocks: 0,
+        serving_rate_limit_blocks: 0,
+        burn_rao: TAO / 10,
+        commit_reveal: false,
+        neurons: Vec::new(),
+    }
 }
 
 /// How a dev chain is started.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Config {
-	/// Where it listens; port 0 takes any free one.
-	pub bind: SocketAddr,
-	/// When blocks are made.
-	pub blocks: Blocks,
-	/// When a block becomes final.
-	pub finality: Finality,
-	/// What the chain begins with.
-	pub genesis: Genesis,
-	/// What the chain may hold and serve.
-	pub limits: Limits,
+    /// Where it listens; port 0 takes any free one.
+    pub bind: SocketAddr,
+    /// When blocks are made.
+    pub blocks: Blocks,
+    /// When a block becomes final.
+    pub finality: Finality,
+    /// What the chain begins with.
+    pub genesis: Genesis,
+    /// What the chain may hold and serve.
+    pub limits: Limits,
 }
 
 impl Config {
-	/// A chain that makes blocks this way, on the usual port of this machine.
-	pub fn new(blocks: Blocks) -> Self {
-		let mut genesis = Genesis::default();
-		let finality = match blocks {
-			Blocks::Instant => Finality { lag_blocks: 0, delay_ms: 15 },
-			Blocks::Interval { ms } => {
-				genesis.slot_duration_ms = ms;
-				Finality { lag_blocks: 1, delay_ms: 0 }
-			},
-			Blocks::Manual => Finality { lag_blocks: 0, delay_ms: 0 },
-		};
-		Self {
-			bind: SocketAddr::from((Ipv4Addr::LOCALHOST, PORT_DEFAULT)),
-			blocks,
-			finality,
-			genesis,
-			limits: Limits::default(),
-		}
-	}
+    /// A chain that makes blocks this way, on the usual port of this machine.
+    pub fn new(blocks: Blocks) -> Self {
+        let mut genesis = Genesis::default();
+        let finality = match blocks {
+            Blocks::Instant => Finality { lag_blocks: 0, delay_ms: 40 },
+            Blocks::Interval { ms } => {
+                genesis.slot_duration_ms = ms;
+                Finality { lag_blocks: 1, delay_ms: 0 }
+            }
+            Blocks::Manual => Finality { lag_blocks: 0, delay_ms: 0 },
+        };
+        Self {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, PORT_DEFAULT)),
+            blocks,
+            finality,
+            genesis,
+            limits: Limits::default(),
+        }
+    }
 
-	/// A chain for a test: any free port, blocks when asked.
-	pub fn test() -> Self {
-		Self { bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), ..Self::new(Blocks::Manual) }
-	}
+    /// A chain for a test: any free port, blocks when asked.
+    pub fn test() -> Self {
+        Self { bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), ..Self::new(Blocks::Manual) }
+    }
 }

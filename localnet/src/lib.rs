@@ -1,4 +1,41 @@
-//! An embedded Substrate dev chain shaped like subtensor.
+//! An embedded Substrate dev chain shaped like subtensor: what anvil is to Ethereum.
+//!
+//! A **native FRAME runtime executed in this process**, served over the standard Substrate JSON-RPC. No wasm, no network, no
+//! container, no other node. Unmodified clients talk to it as to the real chain: subxt, the Python SDK and its `btcli`,
+//! polkadot.js. A whole tempo takes milliseconds.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let chain = localnet::spawn(localnet::Config::test()).await?; // any free port, blocks when asked
+//! println!("listening on {}", chain.ws_url());
+//! chain.produce_blocks(20).await?; // one epoch of subnet 64
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where things are
+//!
+//! `runtime` is the chain's rules: pallets at the indices of the pinned metadata, with `subtensor` (registration, serving,
+//! weights, stake, epochs) as the largest. [`chain`] holds blocks and states and runs the runtime on any of them. [`pool`]
+//! holds transactions that wait. [`node`] decides when blocks are made and become final. `rpc` and `server` are the outside.
+//!
+//! **Invariants.** Every call of the runtime is guarded against panics and leaves no trace when it fails. A block is kept only
+//! if the state written has the root its header names. Every queue, body and wait is bounded ([`config::Limits`]).
+//! A test compares the metadata with the pinned metadata of the real runtime, item by item.
+//!
+//! # Deliberately absent
+//!
+//! - **Markets.** Subnets are of mechanism 0: one alpha for one TAO. Limit orders check the price and fill whole or not at all;
+//!   pools take no fee and keep no price history. No TAO is emitted into pools, so alpha from emission can be sold
+//!   only while others' TAO is in the reserve.
+//! - **Root.** TAO staked on root counts by its weight, but root has no validators, dividends, claims or baskets.
+//! - **Commit-reveal and drand.** Weights are set openly; where commit-reveal is switched on they are refused, as on the real
+//!   chain. Timelocked commitments are stored and never revealed.
+//! - **Liquid alpha** (bonds move by one rate), child and parent hotkeys, collateral, leases, locks, voting power.
+//! - **New subnets.** Subnets exist at genesis; none can be registered or dissolved.
+//! - **Pallets**: Grandpa, Multisig, Preimage, Scheduler, Proxy, AdminUtils, SafeMode, Ethereum, EVM, Drand, Crowdloan, Swap,
+//!   Contracts, MevShield, LimitOrders. `sudo(System.set_storage)` and `dev_setStorage` change any hyperparameter.
+//! - **Consensus and peers.** Blocks are final when this process says so; there are no forks.
 #![forbid(unsafe_code)]
 #![recursion_limit = "512"]
 

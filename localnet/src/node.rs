@@ -10,173 +10,175 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use codec::Encode;
 use sp_core::H256;
 use sp_runtime::{
-	AccountId32,
-	transaction_validity::{TransactionSource, TransactionValidity},
+    AccountId32,
+    transaction_validity::{TransactionSource, TransactionValidity},
 };
 use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::{
-	chain::{BlockRef, CallError, Chain, GenesisError, Interference, SealError},
-	config::{Blocks, Config, Finality, Limits},
-	pool::{Pool, PoolError, Watcher},
-	time::Clock,
+    chain::{BlockRef, CallError, Chain, GenesisError, Interference, SealError},
+    config::{Blocks, Config, Finality, Limits},
+    pool::{Pool, PoolError, Watcher},
+    time::Clock,
 };
 
 /// How far the chain is.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Heads {
-	/// Number of the newest block.
-	pub best: u32,
-	/// Number of the newest final block.
-	pub finalized: u32,
+    /// Number of the newest block.
+    pub best: u32,
+    /// Number of the newest final block.
+    pub finalized: u32,
 }
 
 /// Why a block was not made.
 #[derive(Debug, Error)]
 pub enum ProduceError {
-	/// It could not be built.
-	#[error("could not make block {number}")]
-	Seal {
-		/// Its number.
-		number: u32,
-		/// Why.
-		#[source]
-		source: SealError,
-	},
+    /// It could not be built.
+    #[error("could not make block {number}")]
+    Seal {
+        /// Its number.
+        number: u32,
+        /// Why.
+        #[source]
+        source: SealError,
+    },
 }
 
 /// Which block to make.
 #[derive(Debug)]
 enum Make {
-	/// Also one without transactions.
-	Any,
-	/// None without transactions.
-	NotEmpty,
-	/// One with a change that no transaction could make.
-	With(Interference),
+    /// Also one without transactions.
+    Any,
+    /// None without transactions.
+    NotEmpty,
+    /// One with a change that no transaction could make.
+    With(Interference),
 }
 
 /// A chain with everything that drives it.
 pub struct Node {
-	/// The chain.
-	pub chain: Chain,
-	/// Its name.
-	pub chain_name: String,
-	/// Its clock.
-	pub clock: Clock,
-	/// What it may hold and serve.
-	pub limits: Limits,
-	blocks: Blocks,
-	finality: Finality,
-	pool: Mutex<Pool>,
-	making: Mutex<()>,
-	heads: watch::Sender<Heads>,
+    /// The chain.
+    pub chain: Chain,
+    /// Its name.
+    pub chain_name: String,
+    /// Its clock.
+    pub clock: Clock,
+    /// What it may hold and serve.
+    pub limits: Limits,
+    blocks: Blocks,
+    finality: Finality,
+    pool: Mutex<Pool>,
+    making: Mutex<()>,
+    heads: watch::Sender<Heads>,
 }
 
 impl Node {
-	/// A node at genesis.
-	pub fn new(config: &Config) -> Result<Self, GenesisError> {
-		Ok(Self {
-			chain: Chain::from_genesis(&config.genesis)?,
-			chain_name: config.genesis.chain_name.clone(),
-			clock: Clock::default(),
-			limits: config.limits,
-			blocks: config.blocks,
-			finality: config.finality,
-			pool: Mutex::new(Pool::new(&config.limits)),
-			making: Mutex::new(()),
-			heads: watch::Sender::new(Heads::default()),
-		})
-	}
+    /// A node at genesis.
+    pub fn new(config: &Config) -> Result<Self, GenesisError> {
+        Ok(Self {
+            chain: Chain::from_genesis(&config.genesis)?,
+            chain_name: config.genesis.chain_name.clone(),
+            clock: Clock::default(),
+            limits: config.limits,
+            blocks: config.blocks,
+            finality: config.finality,
+            pool: Mutex::new(Pool::new(&config.limits)),
+            making: Mutex::new(()),
+            heads: watch::Sender::new(Heads::default()),
+        })
+    }
 
-	/// Follows the chain.
-	pub fn heads(&self) -> watch::Receiver<Heads> {
-		self.heads.subscribe()
-	}
+    /// Follows the chain.
+    pub fn heads(&self) -> watch::Receiver<Heads> {
+        self.heads.subscribe()
+    }
 
-	/// Milliseconds a block waits before it becomes final.
-	pub fn finality_delay_ms(&self) -> u64 {
-		self.finality.delay_ms
-	}
+    /// Milliseconds a block waits before it becomes final.
+    pub fn finality_delay_ms(&self) -> u64 {
+        self.finality.delay_ms
+    }
 
-	/// The pool, for looking at it.
-	pub fn pool(&self) -> MutexGuard<'_, Pool> {
-		self.pool.lock().unwrap_or_else(PoisonError::into_inner)
-	}
+    /// The pool, for looking at it.
+    pub fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-	/// Takes a transaction into the pool; makes a block of it at once if that is how blocks are made.
-	pub fn submit(&self, bytes: Vec<u8>, watcher: Option<Watcher>) -> Result<H256, PoolError> {
-		let hash = H256(sp_crypto_hashing::blake2_256(&bytes));
-		let validity = self.validate(&bytes)?.map_err(PoolError::Refused)?;
-		self.pool().add(hash, bytes, validity, watcher)?;
-		if self.blocks == Blocks::Instant {
-			// A transaction that must wait for another makes no block, and is no error.
-			if let Err(error) = self.make_block(Make::NotEmpty) {
-				tracing::error!(%error, "no block was made");
-			}
-		}
-		Ok(hash)
-	}
+    /// Takes a transaction into the pool; makes a block of it at once if that is how blocks are made.
+    pub fn submit(&self, bytes: Vec<u8>, watcher: Option<Watcher>) -> Result<H256, PoolError> {
+        let hash = H256(sp_crypto_hashing::blake2_256(&bytes));
+        let validity = self.validate(&bytes)?.map_err(PoolError::Refused)?;
+        self.pool().add(hash, bytes, validity, watcher)?;
+        if self.blocks == Blocks::Instant {
+            // A transaction that must wait for another makes no block, and is no error.
+            if let Err(error) = self.make_block(Make::NotEmpty) {
+                tracing::error!(%error, "no block was made");
+            }
+        }
+        Ok(hash)
+    }
 
-	/// Asks the runtime whether a transaction can be in the block after the newest.
-	pub fn validate(&self, bytes: &[u8]) -> Result<TransactionValidity, PoolError> {
-		let best = self.chain.best();
-		let mut arguments = TransactionSource::External.encode();
-		arguments.extend_from_slice(bytes);
-		best.hash().encode_to(&mut arguments);
-		match self.chain.call_decoded(&best, "TaggedTransactionQueue_validate_transaction", &arguments) {
-			Err(CallError::Panicked(_)) => Err(PoolError::Undecodable),
-			other => Ok(other?),
-		}
-	}
+    /// Asks the runtime whether a transaction can be in the block after the newest.
+    pub fn validate(&self, bytes: &[u8]) -> Result<TransactionValidity, PoolError> {
+        let best = self.chain.best();
+        let mut arguments = TransactionSource::External.encode();
+        arguments.extend_from_slice(bytes);
+        best.hash().encode_to(&mut arguments);
+        match self.chain.call_decoded(&best, "TaggedTransactionQueue_validate_transaction", &arguments) {
+            Err(CallError::Panicked(_)) => Err(PoolError::Undecodable),
+            other => Ok(other?),
+        }
+    }
 
-	/// The nonce of the next transaction an account should submit, counting those that wait.
-	pub fn next_nonce(&self, account: &AccountId32) -> Result<u32, CallError> {
-		let best = self.chain.best();
-		let mut nonce: u32 = self.chain.call_decoded(&best, "AccountNonceApi_account_nonce", &account.encode())?;
-		let pool = self.pool();
-		while pool.provides(&(account, nonce).encode()) {
-			nonce = nonce.saturating_add(1);
-		}
-		Ok(nonce)
-	}
+    /// The nonce of the next transaction an account should submit, counting those that wait.
+    pub fn next_nonce(&self, account: &AccountId32) -> Result<u32, CallError> {
+        let best = self.chain.best();
+        let mut nonce: u32 =
+            self.chain.call_decoded(&best, "AccountNonceApi_account_nonce", &account.encode())?;
+        let pool = self.pool();
+        while pool.provides(&(account, nonce).encode()) {
+            nonce = nonce.saturating_add(1);
+        }
+        Ok(nonce)
+    }
 
-	/// Makes one block of what waits, even if nothing does.
-	pub fn produce(&self) -> Result<BlockRef, ProduceError> {
-		self.make_block(Make::Any)
-	}
+    /// Makes one block of what waits, even if nothing does.
+    pub fn produce(&self) -> Result<BlockRef, ProduceError> {
+        self.make_block(Make::Any)
+    }
 
-	/// Makes one block with a change that no transaction could make, and of what waits.
-	pub fn produce_with(&self, interference: Interference) -> Result<BlockRef, ProduceError> {
-		self.make_block(Make::With(interference))
-	}
+    /// Makes one block with a change that no transaction could make, and of what waits.
+    pub fn produce_with(&self, interference: Interference) -> Result<BlockRef, ProduceError> {
+        self.make_block(Make::With(interference))
+    }
 
-	/// Makes a block and moves the heads; answers with the newest block.
-	fn make_block(&self, make: Make) -> Result<BlockRef, ProduceError> {
-		let making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-		let parent = self.chain.best();
-		let number = parent.number() + 1;
-		let made = self.fill_block(&parent, make).map_err(|source| ProduceError::Seal { number, source })?;
-		let Some(block) = made else { return Ok(parent) };
-		tracing::debug!(number, hash = ?block.hash(), transactions = block.extrinsics.len() - 1, "made a block");
-		self.heads.send_modify(|heads| heads.best = number);
-		if self.finality.delay_ms == 0 {
-			self.finalize(number);
-		}
-		drop(making);
-		Ok(block)
-	}
+    /// Makes a block and moves the heads; answers with the newest block.
+    fn make_block(&self, make: Make) -> Result<BlockRef, ProduceError> {
+        let making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        let parent = self.chain.best();
+        let number = parent.number() + 1;
+        // A block that was asked for is final at once; whoever asked waits for nothing else.
+        let may_wait = matches!(make, Make::NotEmpty);
+        let made = self.fill_block(&parent, make).map_err(|source| ProduceError::Seal { number, source })?;
+        let Some(block) = made else { return Ok(parent) };
+        tracing::debug!(number, hash = ?block.hash(), transactions = block.extrinsics.len() - 1, "made a block");
+        self.heads.send_modify(|heads| heads.best = number);
+        if !may_wait || self.finality.delay_ms == 0 {
+            self.finalize(number);
+        }
+        drop(making);
+        Ok(block)
+    }
 
-	/// Makes final what may be when `number` is the newest block.
-	pub fn finalize(&self, number: u32) {
-		let finalized = self.chain.finalize(number.saturating_sub(self.finality.lag_blocks)).number();
-		self.pool().finalize(finalized);
-		self.heads.send_if_modified(|heads| {
-			let moved = heads.finalized < finalized;
-			heads.finalized = heads.finalized.max(finalized);
-			moved
-		});
-	}
+    /// Makes final what may be when `number` is the newest block.
+    pub fn finalize(&self, number: u32) {
+        let finalized = self.chain.finalize(number.saturating_sub(self.finality.lag_blocks)).number();
+        self.pool().finalize(finalized);
+        self.heads.send_if_modified(|heads| {
+            let moved = heads.finalized < finalized;
+            heads.finalized = heads.finalized.max(finalized);
+            moved
+        });
+    }
 }
-

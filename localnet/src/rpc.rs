@@ -25,17 +25,17 @@ type Methods = RpcModule<Node>;
 
 /// Every method.
 pub(crate) fn methods(node: Arc<Node>) -> Result<RpcModule<Node>, RegisterMethodError> {
-	let mut methods = RpcModule::from_arc(node);
-	author::register(&mut methods)?;
-	chain::register(&mut methods)?;
-	dev::register(&mut methods)?;
-	payment::register(&mut methods)?;
-	state::register(&mut methods)?;
-	system::register(&mut methods)?;
+    let mut methods = RpcModule::from_arc(node);
+    author::register(&mut methods)?;
+    chain::register(&mut methods)?;
+    dev::register(&mut methods)?;
+    payment::register(&mut methods)?;
+    state::register(&mut methods)?;
+    system::register(&mut methods)?;
 
-	let mut names: Vec<&'static str> = methods.method_names().collect();
-	names.push("rpc_methods");
-	names.sort_unstable();
-	methods.register_method("rpc_methods", move |_, _, _| json!({ "methods": names }))?;
-	Ok(methods)
+    let mut names: Vec<&'static str> = methods.method_names().collect();
+    names.push("rpc_methods");
+    names.sort_unstable();
+    methods.register_method("rpc_methods", move |_, _, _| json!({ "methods": names }))?;
+    Ok(methods)
 }

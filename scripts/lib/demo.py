@@ -329,11 +329,26 @@ class Demo:
         for row in answer["data"]["scores"]["rows"]:
             terms = ", ".join(f"{name} {points}" for name, points in row["termsBps"].items())
             say(f"      {who.get(row['hotkey'], row['hotkey'])}: {row['basisPoints']} of 10000 basis points ({terms})")
-        say(f"    weights read back from the chain at block {answer['asOf']['block']}:")
-        for row in answer["data"]["onChain"]:
-            say(f"      {who.get(row['hotkey'], row['hotkey'])} (uid {row['uid']}): {row['weight']} of 65535")
+        uids = {row["uid"]: who.get(row["hotkey"], row["hotkey"]) for row in answer["data"]["onChain"]}
+        validator_uid = self.rpc(self.rpc_url, "subnet_v1_info", [])["data"]["validator"]["uid"]
+        say("    weights as the chain itself holds them (SubtensorModule.Weights, read by storage key):")
+        for uid, weight in self.weights_in_storage(validator_uid):
+            say(f"      {uids.get(uid, 'unknown')} (uid {uid}): {weight} of 65535")
         say("    staker JSON-RPC, subnet_v1_info:")
         say(indent(json.dumps(self.rpc(self.rpc_url, "subnet_v1_info", []), indent=2), 6))
+
+    def weights_in_storage(self, validator_uid):
+        """Asks the chain without any of our own code in between: twox128 of pallet and item, then both keys as they are."""
+        prefix = "0x658faa385070e074c85bf6b568cf0555" "a1e7036061f484bc3048a64b64e35ec4"
+        key = prefix + NETUID.to_bytes(2, "little").hex() + validator_uid.to_bytes(2, "little").hex()
+        value = self.rpc(self.chain_url.replace("ws", "http", 1), "state_getStorage", [key])
+        if value is None:
+            raise Failure("the chain holds no weights of the validator", "read the log", self.logs / "validator.log")
+        scale = bytes.fromhex(value[2:])
+        # A SCALE vector of (u16, u16): a compact length (one byte below 64 items, two above), then the pairs.
+        start = 1 if scale[0] % 4 == 0 else 2
+        numbers = [int.from_bytes(scale[at : at + 2], "little") for at in range(start, len(scale), 2)]
+        return list(zip(numbers[::2], numbers[1::2]))
 
 
 def indent(text, spaces):

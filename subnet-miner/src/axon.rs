@@ -117,6 +117,7 @@ pub struct Axon {
     address: SocketAddr,
     stop: CancellationToken,
     cut: CancellationToken,
+    hang_up: CancellationToken,
     connections: TaskTracker,
     admission: Arc<Admission>,
     drain: Duration,
@@ -156,7 +157,8 @@ impl Axon {
         let listener = TcpListener::bind(bind).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
 
-        let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
+        let (stop, cut, hang_up) =
+            (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
         let connections = TaskTracker::new();
         let admission =
             Arc::new(Admission::new(netuid, hotkey.public(), &limits, permits, receipts.clone(), recovered));
@@ -181,11 +183,11 @@ impl Axon {
             router,
             limits,
             stop: stop.clone(),
-            cut: cut.clone(),
+            hang_up: hang_up.clone(),
             connections: connections.clone(),
         };
         let accepting = tokio::spawn(server.run());
-        Ok(Self { address, stop, cut, connections, admission, drain, accepting })
+        Ok(Self { address, stop, cut, hang_up, connections, admission, drain, accepting })
     }
 
     /// The address it listens on.
@@ -193,15 +195,19 @@ impl Axon {
         self.address
     }
 
-    /// Stops accepting, lets answers in the making finish for as long as configured, then ends what is left.
+    /// Stops accepting and lets answers in the making finish for as long as configured. What is left then ends with an
+    /// error and a receipt for what was delivered.
     pub async fn shutdown(mut self) {
         self.stop.cancel();
         // The accept loop only ever ends by being stopped.
         let _ = (&mut self.accepting).await;
         if tokio::time::timeout(self.drain, self.connections.wait()).await.is_err() {
-            tracing::warn!(open = self.connections.len(), "ending connections that did not finish in time");
+            tracing::warn!(open = self.connections.len(), "ending answers that did not finish in time");
             self.cut.cancel();
-            self.connections.wait().await;
+            if tokio::time::timeout(chat::LAST_WORDS, self.connections.wait()).await.is_err() {
+                self.hang_up.cancel();
+                self.connections.wait().await;
+            }
         }
         self.admission.settle().await;
     }
@@ -211,6 +217,7 @@ impl Drop for Axon {
     fn drop(&mut self) {
         self.stop.cancel();
         self.cut.cancel();
+        self.hang_up.cancel();
     }
 }
 

@@ -25,7 +25,10 @@ pub async fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<(), CommandE
         flags.apply(&mut config);
     }
     let config = config.at_home(std::env::home_dir().as_deref());
-    logging::start(&config.log_level, config.json_logs).map_err(CommandError::LogLevel)?;
+    // A command that prints its result and ends has nothing to tell beside it, unless asked to.
+    let quiet = !matches!(command, Command::Run(_)) && config.log_level == Config::default().log_level;
+    let level = if quiet { "warn" } else { &config.log_level };
+    logging::start(level, config.json_logs).map_err(CommandError::LogLevel)?;
     match command {
         Command::Run(_) => run::run(config).await,
         Command::Register(flags) => register::run(&config, &flags, out).await,

@@ -3,6 +3,7 @@
 mod error;
 
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::error::NO_KEY;
 pub use self::error::StartError;
 use crate::axon::{Axon, AxonParts};
 use crate::axon_publisher::Publisher;
@@ -67,7 +69,10 @@ impl Miner {
             return Err(StartError::NotRegistered { hotkey, netuid, command });
         }
 
-        std::fs::create_dir_all(&receipts_path)
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&receipts_path)
             .map_err(|source| StartError::State { path: receipts_path.clone(), source })?;
         let receipts =
             ReceiptStore::open(&receipts_path, &receipts, keypair.clone()).map_err(StartError::Receipts)?;

@@ -51,11 +51,6 @@ pub enum Refusal {
 }
 
 impl Permits {
-    /// The permits of an empty subnet: only the policy's own list may call.
-    pub fn none(policy: PermitPolicy) -> Self {
-        Self { policy, validators: BTreeSet::new(), read_at_ms: 0 }
-    }
-
     /// The given validators, as if a metagraph read at `read_at_ms` had named them.
     pub fn of(
         policy: PermitPolicy,

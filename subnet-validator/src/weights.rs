@@ -205,7 +205,7 @@ impl Driver {
             return;
         }
         if let Some(wait) = wait {
-            tracing::info!("no weights are set: {wait}");
+            tracing::info!("no weights are set now: {wait}");
         }
         self.waiting = wait;
         self.state.send_modify(|state| state.waiting = wait.map(|wait| wait.to_string()));

@@ -1,6 +1,6 @@
 //! A disk that takes no more: nothing is acknowledged, the user gets 503, and service returns with the space.
 //! In a process of its own, since the limit that stands for the full disk holds for all of it.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 #[path = "it/support.rs"]
 #[allow(dead_code)]

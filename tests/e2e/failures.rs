@@ -60,7 +60,10 @@ async fn bad_requests_get_openai_error_objects() {
     let validator = &subnet.validators[0];
 
     let malformed = validator.post("/v1/chat/completions", "{\"model\": ".into()).await;
-    assert_eq!((malformed.status, malformed.body["error"]["type"].as_str()), (400, Some("invalid_request_error")));
+    assert_eq!(
+        (malformed.status, malformed.body["error"]["type"].as_str()),
+        (400, Some("invalid_request_error"))
+    );
 
     let unknown = validator.chat("no-such-model", "hi").await;
     assert_eq!((unknown.status, unknown.error_code()), (404, "model_not_found"));

@@ -37,7 +37,8 @@ async fn chunks_follow_the_framing_that_clients_rely_on() {
     assert_eq!(first["delta"]["content"], "");
     let (usage, answer) = streamed.chunks.split_last().unwrap();
     assert_eq!(usage["choices"].as_array().unwrap().len(), 0);
-    let finished: Vec<_> = answer.iter().filter(|chunk| !chunk["choices"][0]["finish_reason"].is_null()).collect();
+    let finished: Vec<_> =
+        answer.iter().filter(|chunk| !chunk["choices"][0]["finish_reason"].is_null()).collect();
     assert_eq!(finished.len(), 1, "exactly one chunk says why the answer ended");
     for chunk in answer {
         assert!(chunk["choices"][0].as_object().unwrap().contains_key("finish_reason"));

@@ -31,13 +31,18 @@ async fn the_serving_miner_gets_weight_and_incentive_on_chain() {
         let served = serving.contains(&miner.hotkey().to_ss58());
         assert_eq!(weight > 0, served, "miner {uid} served: {served}, weight: {weight}");
     }
-    assert_eq!(weights.iter().map(|(_, weight)| *weight).max(), Some(u16::MAX), "the largest weight fills the range");
+    assert_eq!(
+        weights.iter().map(|(_, weight)| *weight).max(),
+        Some(u16::MAX),
+        "the largest weight fills the range"
+    );
 
     wait::until("an epoch turns weights into incentive", || async {
         subnet.produce_blocks(5).await;
         let block = subnet.client().finalized().await.unwrap();
         let metagraph = subnet.client().metagraph(64, block).await.unwrap();
-        let paid = subnet.miners.iter().filter(|miner| metagraph.by_hotkey(&miner.hotkey()).unwrap().incentive > 0);
+        let paid =
+            subnet.miners.iter().filter(|miner| metagraph.by_hotkey(&miner.hotkey()).unwrap().incentive > 0);
         let dividends = metagraph.by_hotkey(&validator.hotkey()).unwrap().dividends;
         (paid.count() > 0 && dividends > 0).then_some(())
     })

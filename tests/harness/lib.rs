@@ -3,6 +3,7 @@
 //! [`Subnet::start`] gives a subnet whose validators have their permits and whose miners are published and polled. Blocks come
 //! with submissions (the localnet's instant mode) and by [`Subnet::produce_blocks`]: no test waits for a clock.
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a harness fails its test by panicking")]
 
 mod nodes;
 mod request;

@@ -110,8 +110,11 @@ impl ValidatorNode {
 async fn answer(request: reqwest::RequestBuilder) -> Answer {
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();
-    let retry_after_s =
-        response.headers().get("retry-after").and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+    let retry_after_s = response
+        .headers()
+        .get("retry-after")
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse().ok());
     let body = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or(Value::Null);
     Answer { status, body, retry_after_s }
 }

@@ -76,7 +76,11 @@ impl Subnet {
 
     /// The subnet of a plan; its validators have permits and see every miner hot when this returns.
     pub async fn start_with(plan: Plan) -> Self {
-        let mut config = ChainConfig { blocks: Blocks::Instant, finality: Finality { lag_blocks: 0, delay_ms: 1 }, ..ChainConfig::test() };
+        let mut config = ChainConfig {
+            blocks: Blocks::Instant,
+            finality: Finality { lag_blocks: 0, delay_ms: 1 },
+            ..ChainConfig::test()
+        };
         for subnet in &mut config.genesis.subnets {
             subnet.tempo_blocks = plan.tempo_blocks;
         }
@@ -123,7 +127,9 @@ impl Subnet {
             wait::until("the validator sees the miners' models", || async {
                 let miners = validator.rpc("subnet_v1_miners", json!([])).await;
                 let hot = miners["data"]["items"].as_array().unwrap().iter();
-                (hot.filter(|row| row["models"].as_array().is_some_and(|models| !models.is_empty())).count() >= count).then_some(())
+                (hot.filter(|row| row["models"].as_array().is_some_and(|models| !models.is_empty())).count()
+                    >= count)
+                    .then_some(())
             })
             .await;
         }
@@ -160,7 +166,8 @@ impl Subnet {
     async fn register_validator(&mut self, name: &str) {
         let wallet = TestWallet::create(&self.folder.path().join("wallets"), name);
         self.register(&wallet).await;
-        let stake = self.client.add_stake(&wallet.coldkey, &wallet.hotkey.public(), NETUID, 1_000 * TAO).await;
+        let stake =
+            self.client.add_stake(&wallet.coldkey, &wallet.hotkey.public(), NETUID, 1_000 * TAO).await;
         stake.unwrap();
         let state_dir = self.folder.path().join(name);
         let mut settings = ValidatorSettings { netuid: NETUID, ..ValidatorSettings::default() };
@@ -194,7 +201,13 @@ impl Subnet {
                 let handle = runtime.load(ECHO_MODEL, ModelSource::Echo).await.unwrap();
                 let weights_digest = Digest(handle.facts().weights_sha256);
                 let id = model_id(ECHO_MODEL);
-                let model = Model { id, weights_digest, prompt_multiplier: 1_000, completion_multiplier: 2_000, memory_bytes: 1 << 20 };
+                let model = Model {
+                    id,
+                    weights_digest,
+                    prompt_multiplier: 1_000,
+                    completion_multiplier: 2_000,
+                    memory_bytes: 1 << 20,
+                };
                 Catalogue::new([model]).unwrap()
             }
         }
@@ -234,7 +247,8 @@ fn model_file() -> PathBuf {
     }
     let cache = std::env::var_os("SUBNET64_CACHE").map(PathBuf::from).unwrap_or_else(|| {
         let user = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        user.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache")).join("subnet64")
+        user.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache"))
+            .join("subnet64")
     });
     cache.join("models").join("SmolLM2-135M-Instruct.Q4_1.gguf")
 }

@@ -28,7 +28,18 @@ const RULES: [Rule; 8] = [
     Rule {
         folder: "metadata/protocol",
         may: &[],
-        never: &["tokio", "subxt", "axum", "hyper", "reqwest", "rocksdb", "burn", "futures", "getrandom", "rand"],
+        never: &[
+            "tokio",
+            "subxt",
+            "axum",
+            "hyper",
+            "reqwest",
+            "rocksdb",
+            "burn",
+            "futures",
+            "getrandom",
+            "rand",
+        ],
     },
     Rule {
         folder: "metadata/chain",
@@ -69,7 +80,8 @@ fn manifest(folder: &str) -> toml::Table {
 }
 
 fn dependencies(manifest: &toml::Table) -> BTreeSet<String> {
-    let table = |name: &str| manifest.get(name).and_then(|value| value.as_table()).cloned().unwrap_or_default();
+    let table =
+        |name: &str| manifest.get(name).and_then(|value| value.as_table()).cloned().unwrap_or_default();
     table("dependencies").keys().chain(table("build-dependencies").keys()).cloned().collect()
 }
 
@@ -98,7 +110,10 @@ fn every_workspace_member_has_a_rule() {
     let members = root["workspace"]["members"].as_array().expect("members is a list");
     for member in members {
         let folder = member.as_str().expect("a member is a string");
-        assert!(RULES.iter().any(|rule| rule.folder == folder), "{folder} has no rule in tests/tidy/dependencies.rs");
+        assert!(
+            RULES.iter().any(|rule| rule.folder == folder),
+            "{folder} has no rule in tests/tidy/dependencies.rs"
+        );
     }
 }
 

@@ -27,7 +27,9 @@ fn the_architecture_names_every_crate() {
 fn links_between_documents_lead_somewhere() {
     for path in files().into_iter().filter(|path| path.extension().is_some_and(|e| e == "md")) {
         let folder = root().join(path.parent().unwrap_or(Path::new("")));
-        for link in text(&path).split("](").skip(1).filter_map(|rest| rest.split(')').next().map(str::to_owned)) {
+        for link in
+            text(&path).split("](").skip(1).filter_map(|rest| rest.split(')').next().map(str::to_owned))
+        {
             let target = link.split('#').next().unwrap_or_default();
             if target.is_empty() || target.contains("://") || target.starts_with("mailto:") {
                 continue;

@@ -23,7 +23,11 @@ fn no_file_is_called_mod_rs_or_after_nothing() {
     const BANNED: [&str; 6] = ["mod.rs", "utils.rs", "util.rs", "helpers.rs", "common.rs", "misc.rs"];
     for path in rust_files() {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        assert!(!BANNED.contains(&name), "{}: name the file after what it holds (foo.rs beside foo/)", path.display());
+        assert!(
+            !BANNED.contains(&name),
+            "{}: name the file after what it holds (foo.rs beside foo/)",
+            path.display()
+        );
     }
 }
 
@@ -31,7 +35,11 @@ fn no_file_is_called_mod_rs_or_after_nothing() {
 fn files_stay_small_enough_to_read() {
     for path in rust_files() {
         let lines = text(&path).lines().count();
-        assert!(lines <= LINES_MAX, "{} has {lines} lines (limit {LINES_MAX}): split it by what its parts do", path.display());
+        assert!(
+            lines <= LINES_MAX,
+            "{} has {lines} lines (limit {LINES_MAX}): split it by what its parts do",
+            path.display()
+        );
     }
 }
 
@@ -48,21 +56,30 @@ fn nothing_unfinished_is_left_in_the_code() {
 #[test]
 fn no_test_is_ignored() {
     for path in rust_files().into_iter().filter(|path| !is_this_folder(path)) {
-        assert!(!text(&path).contains("#[ignore"), "{}: a test that does not run proves nothing", path.display());
+        assert!(
+            !text(&path).contains("#[ignore"),
+            "{}: a test that does not run proves nothing",
+            path.display()
+        );
     }
 }
 
 #[test]
 fn tests_await_conditions_instead_of_sleeping() {
     for path in rust_files().into_iter().filter(|path| !is_this_folder(path)) {
-        let in_tests = path.components().any(|part| part.as_os_str() == "tests") || path.ends_with("tests.rs");
+        let in_tests =
+            path.components().any(|part| part.as_os_str() == "tests") || path.ends_with("tests.rs");
         // The harness polls with a deadline; it is the one place that may wait.
         if !in_tests || path == Path::new("tests/harness/wait.rs") {
             continue;
         }
         let source = text(&path);
         for call in ["thread::sleep(", "time::sleep("] {
-            assert!(!source.contains(call), "{}: await a condition with a deadline instead of `{call}`", path.display());
+            assert!(
+                !source.contains(call),
+                "{}: await a condition with a deadline instead of `{call}`",
+                path.display()
+            );
         }
     }
 }
@@ -94,10 +111,17 @@ fn every_rust_file_is_reached_by_a_module_declaration() {
 #[test]
 fn nothing_names_a_package_registry_or_a_developers_machine() {
     // Split so that this file does not contain what it forbids.
-    let forbidden: Vec<String> = [["pypi", ".org"], ["npmjs", ".org"], ["npmjs", ".com"], ["deb.debian", ".org"], ["/work", "/"], ["/root", "/"]]
-        .iter()
-        .map(|parts| parts.concat())
-        .collect();
+    let forbidden: Vec<String> = [
+        ["pypi", ".org"],
+        ["npmjs", ".org"],
+        ["npmjs", ".com"],
+        ["deb.debian", ".org"],
+        ["/work", "/"],
+        ["/root", "/"],
+    ]
+    .iter()
+    .map(|parts| parts.concat())
+    .collect();
     for path in files() {
         if path.ends_with("Cargo.lock") || path.ends_with("package-lock.json") {
             continue;

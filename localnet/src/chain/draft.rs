@@ -4,159 +4,158 @@ use codec::{Decode, Encode};
 use frame_support::traits::fungible::Mutate as _;
 use sp_core::H256;
 use sp_runtime::{
-	AccountId32,
-	ApplyExtrinsicResult, Digest, DispatchError, StateVersion,
-	transaction_validity::{InvalidTransaction, TransactionValidityError},
+    AccountId32, ApplyExtrinsicResult, Digest, DispatchError, StateVersion,
+    transaction_validity::{InvalidTransaction, TransactionValidityError},
 };
 use thiserror::Error;
 
 use super::{
-	executor::{CallError, Executor, Overlay},
-	history::{Block, BlockRef},
+    executor::{CallError, Executor, Overlay},
+    history::{Block, BlockRef},
 };
 use crate::runtime::{Balances, Header, RuntimeCall, UncheckedExtrinsic, VERSION, numbers::TaoBalance};
 
 /// Why a block could not be built.
 #[derive(Debug, Error)]
 pub enum SealError {
-	/// The runtime failed where it must not.
-	#[error("could not execute the block")]
-	Execution(#[from] CallError),
-	/// The state does not take what was to be written to it.
-	#[error("the state does not take this change")]
-	Interference,
-	/// The timestamp was refused.
-	#[error("the block's timestamp was refused: {0:?}")]
-	Timestamp(TransactionValidityError),
-	/// The runtime's header is not one.
-	#[error("the runtime returned no header")]
-	Header(#[source] codec::Error),
-	/// The state could not be computed.
-	#[error("could not compute the state: {0}")]
-	State(String),
-	/// The state written is not the state the header names.
-	#[error("the state written has root {written}, the header says {header}")]
-	RootMismatch {
-		/// Root of what was written.
-		written: H256,
-		/// Root in the header.
-		header: H256,
-	},
+    /// The runtime failed where it must not.
+    #[error("could not execute the block")]
+    Execution(#[from] CallError),
+    /// The state does not take what was to be written to it.
+    #[error("the state does not take this change")]
+    Interference,
+    /// The timestamp was refused.
+    #[error("the block's timestamp was refused: {0:?}")]
+    Timestamp(TransactionValidityError),
+    /// The runtime's header is not one.
+    #[error("the runtime returned no header")]
+    Header(#[source] codec::Error),
+    /// The state could not be computed.
+    #[error("could not compute the state: {0}")]
+    State(String),
+    /// The state written is not the state the header names.
+    #[error("the state written has root {written}, the header says {header}")]
+    RootMismatch {
+        /// Root of what was written.
+        written: H256,
+        /// Root in the header.
+        header: H256,
+    },
 }
 
 /// A change of the state that no transaction could make.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Interference {
-	/// Keys and their values; no value deletes the key.
-	Storage(Vec<(Vec<u8>, Option<Vec<u8>>)>),
-	/// A gift out of nothing.
-	Gift {
-		/// Who gets it.
-		to: AccountId32,
-		/// How much.
-		amount: TaoBalance,
-	},
+    /// Keys and their values; no value deletes the key.
+    Storage(Vec<(Vec<u8>, Option<Vec<u8>>)>),
+    /// A gift out of nothing.
+    Gift {
+        /// Who gets it.
+        to: AccountId32,
+        /// How much.
+        amount: TaoBalance,
+    },
 }
 
 /// What became of a transaction.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Applied {
-	/// It is in the block; dispatch may have failed.
-	Included(Result<(), DispatchError>),
-	/// It cannot be in this block, and left no trace.
-	Refused(TransactionValidityError),
+    /// It is in the block; dispatch may have failed.
+    Included(Result<(), DispatchError>),
+    /// It cannot be in this block, and left no trace.
+    Refused(TransactionValidityError),
 }
 
 /// A block whose transactions are being applied.
 pub struct Draft<'a> {
-	executor: &'a Executor,
-	parent: BlockRef,
-	overlay: Overlay,
-	extrinsics: Vec<Vec<u8>>,
+    executor: &'a Executor,
+    parent: BlockRef,
+    overlay: Overlay,
+    extrinsics: Vec<Vec<u8>>,
 }
 
 impl<'a> Draft<'a> {
-	pub(super) fn begin(executor: &'a Executor, parent: BlockRef) -> Result<Self, SealError> {
-		let header = Header {
-			parent_hash: parent.hash(),
-			number: parent.number() + 1,
-			state_root: H256::zero(),
-			extrinsics_root: H256::zero(),
-			digest: Digest::default(),
-		};
-		let mut draft = Self { executor, parent, overlay: Overlay::default(), extrinsics: Vec::new() };
-		draft.call("Core_initialize_block", &header.encode())?;
-		Ok(draft)
-	}
+    pub(super) fn begin(executor: &'a Executor, parent: BlockRef) -> Result<Self, SealError> {
+        let header = Header {
+            parent_hash: parent.hash(),
+            number: parent.number() + 1,
+            state_root: H256::zero(),
+            extrinsics_root: H256::zero(),
+            digest: Digest::default(),
+        };
+        let mut draft = Self { executor, parent, overlay: Overlay::default(), extrinsics: Vec::new() };
+        draft.call("Core_initialize_block", &header.encode())?;
+        Ok(draft)
+    }
 
-	/// Sets the block's time, which every block must do once, first.
-	pub fn set_time(&mut self, milliseconds: u64) -> Result<(), SealError> {
-		let call = RuntimeCall::Timestamp(pallet_timestamp::Call::set { now: milliseconds });
-		match self.apply(UncheckedExtrinsic::new_bare(call).encode())? {
-			Applied::Included(_) => Ok(()),
-			Applied::Refused(error) => Err(SealError::Timestamp(error)),
-		}
-	}
+    /// Sets the block's time, which every block must do once, first.
+    pub fn set_time(&mut self, milliseconds: u64) -> Result<(), SealError> {
+        let call = RuntimeCall::Timestamp(pallet_timestamp::Call::set { now: milliseconds });
+        match self.apply(UncheckedExtrinsic::new_bare(call).encode())? {
+            Applied::Included(_) => Ok(()),
+            Applied::Refused(error) => Err(SealError::Timestamp(error)),
+        }
+    }
 
-	/// Applies a transaction, encoded.
-	pub fn apply(&mut self, extrinsic: Vec<u8>) -> Result<Applied, SealError> {
-		self.overlay.start_transaction();
-		let applied = match self.call("BlockBuilder_apply_extrinsic", &extrinsic) {
-			Ok(result) => match ApplyExtrinsicResult::decode(&mut &result[..]).map_err(SealError::Header)? {
-				Ok(outcome) => Applied::Included(outcome),
-				Err(error) => Applied::Refused(error),
-			},
-			// What the pool let in once can still be nothing the runtime can decode.
-			Err(CallError::Panicked(_)) => Applied::Refused(InvalidTransaction::Call.into()),
-			Err(error) => return Err(error.into()),
-		};
-		let closed = if matches!(applied, Applied::Included(_)) {
-			self.extrinsics.push(extrinsic);
-			self.overlay.commit_transaction()
-		} else {
-			self.overlay.rollback_transaction()
-		};
-		closed.map_err(|_| SealError::State("a transaction on the state was not open".into()))?;
-		Ok(applied)
-	}
+    /// Applies a transaction, encoded.
+    pub fn apply(&mut self, extrinsic: Vec<u8>) -> Result<Applied, SealError> {
+        self.overlay.start_transaction();
+        let applied = match self.call("BlockBuilder_apply_extrinsic", &extrinsic) {
+            Ok(result) => match ApplyExtrinsicResult::decode(&mut &result[..]).map_err(SealError::Header)? {
+                Ok(outcome) => Applied::Included(outcome),
+                Err(error) => Applied::Refused(error),
+            },
+            // What the pool let in once can still be nothing the runtime can decode.
+            Err(CallError::Panicked(_)) => Applied::Refused(InvalidTransaction::Call.into()),
+            Err(error) => return Err(error.into()),
+        };
+        let closed = if matches!(applied, Applied::Included(_)) {
+            self.extrinsics.push(extrinsic);
+            self.overlay.commit_transaction()
+        } else {
+            self.overlay.rollback_transaction()
+        };
+        closed.map_err(|_| SealError::State("a transaction on the state was not open".into()))?;
+        Ok(applied)
+    }
 
-	/// Writes to the state directly, as no transaction can.
-	pub fn interfere(&mut self, with: Interference) -> Result<(), SealError> {
-		let root = self.parent.state_root();
-		let done = self.executor.run(root, &mut self.overlay, || match with {
-			Interference::Storage(items) => {
-				for (key, value) in items {
-					match value {
-						Some(value) => sp_io::storage::set(&key, &value),
-						None => sp_io::storage::clear(&key),
-					}
-				}
-				true
-			},
-			Interference::Gift { to, amount } => Balances::mint_into(&to, amount).is_ok(),
-		});
-		match done {
-			Some(true) => Ok(()),
-			_ => Err(SealError::Interference),
-		}
-	}
+    /// Writes to the state directly, as no transaction can.
+    pub fn interfere(&mut self, with: Interference) -> Result<(), SealError> {
+        let root = self.parent.state_root();
+        let done = self.executor.run(root, &mut self.overlay, || match with {
+            Interference::Storage(items) => {
+                for (key, value) in items {
+                    match value {
+                        Some(value) => sp_io::storage::set(&key, &value),
+                        None => sp_io::storage::clear(&key),
+                    }
+                }
+                true
+            }
+            Interference::Gift { to, amount } => Balances::mint_into(&to, amount).is_ok(),
+        });
+        match done {
+            Some(true) => Ok(()),
+            _ => Err(SealError::Interference),
+        }
+    }
 
-	/// Finishes the block and keeps the state after it.
-	pub fn seal(mut self) -> Result<Block, SealError> {
-		let header = self.call("BlockBuilder_finalize_block", &[])?;
-		let header = Header::decode(&mut &header[..]).map_err(SealError::Header)?;
-		let backend = self.executor.backend(self.parent.state_root());
-		let version: StateVersion = VERSION.state_version();
-		let changes = self.overlay.drain_storage_changes(&backend, version).map_err(SealError::State)?;
-		if changes.transaction_storage_root != header.state_root {
-			let written = changes.transaction_storage_root;
-			return Err(SealError::RootMismatch { written, header: header.state_root });
-		}
-		self.executor.nodes().add(changes.transaction);
-		Ok(Block::new(header, self.extrinsics))
-	}
+    /// Finishes the block and keeps the state after it.
+    pub fn seal(mut self) -> Result<Block, SealError> {
+        let header = self.call("BlockBuilder_finalize_block", &[])?;
+        let header = Header::decode(&mut &header[..]).map_err(SealError::Header)?;
+        let backend = self.executor.backend(self.parent.state_root());
+        let version: StateVersion = VERSION.state_version();
+        let changes = self.overlay.drain_storage_changes(&backend, version).map_err(SealError::State)?;
+        if changes.transaction_storage_root != header.state_root {
+            let written = changes.transaction_storage_root;
+            return Err(SealError::RootMismatch { written, header: header.state_root });
+        }
+        self.executor.nodes().add(changes.transaction);
+        Ok(Block::new(header, self.extrinsics))
+    }
 
-	fn call(&mut self, method: &str, arguments: &[u8]) -> Result<Vec<u8>, CallError> {
-		self.executor.call(self.parent.state_root(), &mut self.overlay, method, arguments)
-	}
+    fn call(&mut self, method: &str, arguments: &[u8]) -> Result<Vec<u8>, CallError> {
+        self.executor.call(self.parent.state_root(), &mut self.overlay, method, arguments)
+    }
 }

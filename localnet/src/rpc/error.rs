@@ -17,56 +17,62 @@ const BAD_REQUEST: i32 = -32602;
 
 /// No block has this hash.
 pub(super) fn unknown_block(hash: H256) -> ErrorObjectOwned {
-	let text = format!("Client error: UnknownBlock: State already discarded for {hash:?}");
-	ErrorObject::owned(CLIENT, text, None::<()>)
+    let text = format!("Client error: UnknownBlock: State already discarded for {hash:?}");
+    ErrorObject::owned(CLIENT, text, None::<()>)
 }
 
 /// The parameters are not what the method takes.
 pub(super) fn bad_request(text: impl Into<String>) -> ErrorObjectOwned {
-	ErrorObject::owned(BAD_REQUEST, text, None::<()>)
+    ErrorObject::owned(BAD_REQUEST, text, None::<()>)
 }
 
 /// The runtime gave no answer.
 pub(super) fn call_failed(error: &CallError) -> ErrorObjectOwned {
-	ErrorObject::owned(CLIENT, format!("Client error: Execution failed: {error}"), None::<()>)
+    ErrorObject::owned(CLIENT, format!("Client error: Execution failed: {error}"), None::<()>)
 }
 
 /// No block was made.
 pub(super) fn not_produced(error: &ProduceError) -> ErrorObjectOwned {
-	tracing::error!(error = ?error, "no block was made");
-	ErrorObject::owned(CLIENT, error.to_string(), None::<()>)
+    tracing::error!(error = ?error, "no block was made");
+    ErrorObject::owned(CLIENT, error.to_string(), None::<()>)
 }
 
 /// The pool did not take the transaction.
 pub(super) fn refused(error: &PoolError) -> ErrorObjectOwned {
-	match error {
-		PoolError::Undecodable => {
-			ErrorObject::owned(BAD_FORMAT, "Extrinsic has invalid format", Some("the bytes are not a transaction"))
-		},
-		PoolError::Refused(TransactionValidityError::Invalid(InvalidTransaction::Custom(code))) => {
-			ErrorObject::owned(INVALID_TRANSACTION, "Invalid Transaction", Some(format!("Custom error: {code}")))
-		},
-		PoolError::Refused(TransactionValidityError::Invalid(reason)) => {
-			let text: &'static str = (*reason).into();
-			ErrorObject::owned(INVALID_TRANSACTION, "Invalid Transaction", Some(text))
-		},
-		PoolError::Refused(TransactionValidityError::Unknown(reason)) => {
-			let text: &'static str = (*reason).into();
-			ErrorObject::owned(UNKNOWN_VALIDITY, "Unknown Transaction Validity", Some(text))
-		},
-		PoolError::AlreadyImported(hash) => {
-			ErrorObject::owned(ALREADY_IMPORTED, "Transaction Already Imported", Some(format!("{hash:?}")))
-		},
-		PoolError::PriorityTooLow { old, new } => ErrorObject::owned(
-			PRIORITY_TOO_LOW,
-			format!("Priority is too low: ({old} vs {new})"),
-			Some("The transaction has too low priority to replace another transaction already in the pool."),
-		),
-		PoolError::Full => ErrorObject::owned(
-			POOL_FULL,
-			"Immediately Dropped",
-			Some("The transaction couldn't enter the pool because of the limit"),
-		),
-		PoolError::Execution(error) => call_failed(error),
-	}
+    match error {
+        PoolError::Undecodable => ErrorObject::owned(
+            BAD_FORMAT,
+            "Extrinsic has invalid format",
+            Some("the bytes are not a transaction"),
+        ),
+        PoolError::Refused(TransactionValidityError::Invalid(InvalidTransaction::Custom(code))) => {
+            ErrorObject::owned(
+                INVALID_TRANSACTION,
+                "Invalid Transaction",
+                Some(format!("Custom error: {code}")),
+            )
+        }
+        PoolError::Refused(TransactionValidityError::Invalid(reason)) => {
+            let text: &'static str = (*reason).into();
+            ErrorObject::owned(INVALID_TRANSACTION, "Invalid Transaction", Some(text))
+        }
+        PoolError::Refused(TransactionValidityError::Unknown(reason)) => {
+            let text: &'static str = (*reason).into();
+            ErrorObject::owned(UNKNOWN_VALIDITY, "Unknown Transaction Validity", Some(text))
+        }
+        PoolError::AlreadyImported(hash) => {
+            ErrorObject::owned(ALREADY_IMPORTED, "Transaction Already Imported", Some(format!("{hash:?}")))
+        }
+        PoolError::PriorityTooLow { old, new } => ErrorObject::owned(
+            PRIORITY_TOO_LOW,
+            format!("Priority is too low: ({old} vs {new})"),
+            Some("The transaction has too low priority to replace another transaction already in the pool."),
+        ),
+        PoolError::Full => ErrorObject::owned(
+            POOL_FULL,
+            "Immediately Dropped",
+            Some("The transaction couldn't enter the pool because of the limit"),
+        ),
+        PoolError::Execution(error) => call_failed(error),
+    }
 }

@@ -5,103 +5,103 @@ use std::collections::BTreeMap;
 use sp_runtime::AccountId32;
 
 use super::{
-	numbers::{AlphaBalance, MechId, NetUid, TaoBalance},
-	subtensor::info::{
-		DynamicInfo, HyperparamEntry, Metagraph, NeuronInfo, NeuronInfoLite, StakeAvailability, StakeInfo,
-	},
+    numbers::{AlphaBalance, MechId, NetUid, TaoBalance},
+    subtensor::info::{
+        DynamicInfo, HyperparamEntry, Metagraph, NeuronInfo, NeuronInfoLite, StakeAvailability, StakeInfo,
+    },
 };
 
 sp_api::decl_runtime_apis! {
-	/// Neurons of a subnet.
-	pub trait NeuronInfoRuntimeApi {
-		/// Every neuron with weights and bonds.
-		fn get_neurons(netuid: NetUid) -> Vec<NeuronInfo<AccountId32>>;
-		/// One neuron with weights and bonds.
-		fn get_neuron(netuid: NetUid, uid: u16) -> Option<NeuronInfo<AccountId32>>;
-		/// Every neuron.
-		fn get_neurons_lite(netuid: NetUid) -> Vec<NeuronInfoLite<AccountId32>>;
-		/// One neuron.
-		fn get_neuron_lite(netuid: NetUid, uid: u16) -> Option<NeuronInfoLite<AccountId32>>;
-	}
+    /// Neurons of a subnet.
+    pub trait NeuronInfoRuntimeApi {
+        /// Every neuron with weights and bonds.
+        fn get_neurons(netuid: NetUid) -> Vec<NeuronInfo<AccountId32>>;
+        /// One neuron with weights and bonds.
+        fn get_neuron(netuid: NetUid, uid: u16) -> Option<NeuronInfo<AccountId32>>;
+        /// Every neuron.
+        fn get_neurons_lite(netuid: NetUid) -> Vec<NeuronInfoLite<AccountId32>>;
+        /// One neuron.
+        fn get_neuron_lite(netuid: NetUid, uid: u16) -> Option<NeuronInfoLite<AccountId32>>;
+    }
 
-	/// Subnets.
-	pub trait SubnetInfoRuntimeApi {
-		/// Every subnet's pool, emission and identity, by netuid.
-		fn get_all_dynamic_info() -> Vec<Option<DynamicInfo<AccountId32>>>;
-		/// Every subnet and its neurons.
-		fn get_all_metagraphs() -> Vec<Option<Metagraph<AccountId32>>>;
-		/// A subnet and its neurons.
-		fn get_metagraph(netuid: NetUid) -> Option<Metagraph<AccountId32>>;
-		/// A subnet and its neurons as one mechanism sees them.
-		fn get_mechagraph(netuid: NetUid, mecid: MechId) -> Option<Metagraph<AccountId32>>;
-		/// A subnet's pool, emission and identity.
-		fn get_dynamic_info(netuid: NetUid) -> Option<DynamicInfo<AccountId32>>;
-		/// Where a coldkey's incentive on a subnet is staked.
-		fn get_coldkey_auto_stake_hotkey(coldkey: AccountId32, netuid: NetUid) -> Option<AccountId32>;
-		/// The subnet that would make room for another.
-		fn get_subnet_to_prune() -> Option<NetUid>;
-		/// The block whose initialisation runs the next epoch.
-		fn get_next_epoch_start_block(netuid: NetUid) -> Option<u64>;
-		/// TAO issued by one block.
-		fn get_block_emission() -> TaoBalance;
-		/// The hyperparameters of a subnet.
-		fn get_subnet_hyperparams_v3(netuid: NetUid) -> Option<Vec<HyperparamEntry>>;
-	}
+    /// Subnets.
+    pub trait SubnetInfoRuntimeApi {
+        /// Every subnet's pool, emission and identity, by netuid.
+        fn get_all_dynamic_info() -> Vec<Option<DynamicInfo<AccountId32>>>;
+        /// Every subnet and its neurons.
+        fn get_all_metagraphs() -> Vec<Option<Metagraph<AccountId32>>>;
+        /// A subnet and its neurons.
+        fn get_metagraph(netuid: NetUid) -> Option<Metagraph<AccountId32>>;
+        /// A subnet and its neurons as one mechanism sees them.
+        fn get_mechagraph(netuid: NetUid, mecid: MechId) -> Option<Metagraph<AccountId32>>;
+        /// A subnet's pool, emission and identity.
+        fn get_dynamic_info(netuid: NetUid) -> Option<DynamicInfo<AccountId32>>;
+        /// Where a coldkey's incentive on a subnet is staked.
+        fn get_coldkey_auto_stake_hotkey(coldkey: AccountId32, netuid: NetUid) -> Option<AccountId32>;
+        /// The subnet that would make room for another.
+        fn get_subnet_to_prune() -> Option<NetUid>;
+        /// The block whose initialisation runs the next epoch.
+        fn get_next_epoch_start_block(netuid: NetUid) -> Option<u64>;
+        /// TAO issued by one block.
+        fn get_block_emission() -> TaoBalance;
+        /// The hyperparameters of a subnet.
+        fn get_subnet_hyperparams_v3(netuid: NetUid) -> Option<Vec<HyperparamEntry>>;
+    }
 
-	/// Stakes.
-	pub trait StakeInfoRuntimeApi {
-		/// Every stake of a coldkey.
-		fn get_stake_info_for_coldkey(coldkey_account: AccountId32) -> Vec<StakeInfo<AccountId32>>;
-		/// Every stake of some coldkeys.
-		fn get_stake_info_for_coldkeys(coldkey_accounts: Vec<AccountId32>) -> Vec<(AccountId32, Vec<StakeInfo<AccountId32>>)>;
-		/// What a coldkey has staked to a hotkey on a subnet.
-		fn get_stake_info_for_hotkey_coldkey_netuid(hotkey_account: AccountId32, coldkey_account: AccountId32, netuid: NetUid) -> Option<StakeInfo<AccountId32>>;
-		/// How much of their stake some coldkeys may move.
-		fn get_stake_availability_for_coldkeys(coldkey_accounts: Vec<AccountId32>, netuids: Option<Vec<NetUid>>) -> BTreeMap<AccountId32, BTreeMap<NetUid, StakeAvailability>>;
-	}
+    /// Stakes.
+    pub trait StakeInfoRuntimeApi {
+        /// Every stake of a coldkey.
+        fn get_stake_info_for_coldkey(coldkey_account: AccountId32) -> Vec<StakeInfo<AccountId32>>;
+        /// Every stake of some coldkeys.
+        fn get_stake_info_for_coldkeys(coldkey_accounts: Vec<AccountId32>) -> Vec<(AccountId32, Vec<StakeInfo<AccountId32>>)>;
+        /// What a coldkey has staked to a hotkey on a subnet.
+        fn get_stake_info_for_hotkey_coldkey_netuid(hotkey_account: AccountId32, coldkey_account: AccountId32, netuid: NetUid) -> Option<StakeInfo<AccountId32>>;
+        /// How much of their stake some coldkeys may move.
+        fn get_stake_availability_for_coldkeys(coldkey_accounts: Vec<AccountId32>, netuids: Option<Vec<NetUid>>) -> BTreeMap<AccountId32, BTreeMap<NetUid, StakeAvailability>>;
+    }
 
-	/// Registering subnets.
-	pub trait SubnetRegistrationRuntimeApi {
-		/// What locking a new subnet costs.
-		fn get_network_registration_cost() -> TaoBalance;
-	}
+    /// Registering subnets.
+    pub trait SubnetRegistrationRuntimeApi {
+        /// What locking a new subnet costs.
+        fn get_network_registration_cost() -> TaoBalance;
+    }
 
-	/// The pools.
-	pub trait SwapRuntimeApi {
-		/// Price of one alpha in rao.
-		fn current_alpha_price(netuid: NetUid) -> u64;
-		/// Price of one alpha in rao, of every subnet.
-		fn current_alpha_price_all() -> Vec<SubnetPrice>;
-		/// What TAO would buy.
-		fn sim_swap_tao_for_alpha(netuid: NetUid, tao: TaoBalance) -> SimSwapResult;
-		/// What alpha would sell for.
-		fn sim_swap_alpha_for_tao(netuid: NetUid, alpha: AlphaBalance) -> SimSwapResult;
-	}
+    /// The pools.
+    pub trait SwapRuntimeApi {
+        /// Price of one alpha in rao.
+        fn current_alpha_price(netuid: NetUid) -> u64;
+        /// Price of one alpha in rao, of every subnet.
+        fn current_alpha_price_all() -> Vec<SubnetPrice>;
+        /// What TAO would buy.
+        fn sim_swap_tao_for_alpha(netuid: NetUid, tao: TaoBalance) -> SimSwapResult;
+        /// What alpha would sell for.
+        fn sim_swap_alpha_for_tao(netuid: NetUid, alpha: AlphaBalance) -> SimSwapResult;
+    }
 
-	/// The slots.
-	pub trait AuraApi {
-		/// Milliseconds between two blocks.
-		fn slot_duration() -> u64;
-	}
+    /// The slots.
+    pub trait AuraApi {
+        /// Milliseconds between two blocks.
+        fn slot_duration() -> u64;
+    }
 }
 
 /// The price of a subnet's alpha.
 #[derive(Clone, Debug, codec::Decode, codec::Encode, Eq, PartialEq, scale_info::TypeInfo)]
 pub struct SubnetPrice {
-	/// The subnet.
-	pub netuid: NetUid,
-	/// Price of one alpha in rao.
-	pub price: u64,
+    /// The subnet.
+    pub netuid: NetUid,
+    /// Price of one alpha in rao.
+    pub price: u64,
 }
 
 /// What a swap would do.
 #[derive(Clone, Debug, codec::Decode, codec::Encode, Default, Eq, PartialEq, scale_info::TypeInfo)]
 #[allow(missing_docs, reason = "the fields are their names")]
 pub struct SimSwapResult {
-	pub tao_amount: TaoBalance,
-	pub alpha_amount: AlphaBalance,
-	pub tao_fee: TaoBalance,
-	pub alpha_fee: AlphaBalance,
-	pub tao_slippage: TaoBalance,
-	pub alpha_slippage: AlphaBalance,
+    pub tao_amount: TaoBalance,
+    pub alpha_amount: AlphaBalance,
+    pub tao_fee: TaoBalance,
+    pub alpha_fee: AlphaBalance,
+    pub tao_slippage: TaoBalance,
+    pub alpha_slippage: AlphaBalance,
 }

@@ -5,5 +5,5 @@ pub mod fixed;
 pub mod share;
 
 pub use amount::{AlphaBalance, MechId, NetUid, NetUidStorageIndex, TaoBalance};
-pub use fixed::{I32F32, I96F32, U64F64, U96F32};
+pub use fixed::{I32F32, I64F64, I96F32, U64F64, U96F32};
 pub use share::SafeFloat;

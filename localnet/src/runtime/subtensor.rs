@@ -40,44 +40,44 @@ use storage::{hyperparameters, neurons, stake as stake_items, subnets};
 #[allow(missing_docs, reason = "the names are the chain's own; FRAME generates items without documentation")]
 #[allow(clippy::too_many_arguments, reason = "the calls have the chain's arguments")]
 pub mod pallet {
-	use codec::Compact;
-	use frame_support::{
-		pallet_prelude::*,
-		traits::{ConstBool, ConstI16, ConstU16, ConstU32, ConstU64, ConstU8},
-	};
-	use frame_system::pallet_prelude::*;
-	use sp_core::H256;
-	use sp_runtime::{AccountId32, PerU16};
+    use codec::Compact;
+    use frame_support::{
+        pallet_prelude::*,
+        traits::{ConstBool, ConstI16, ConstU8, ConstU16, ConstU32, ConstU64},
+    };
+    use frame_system::pallet_prelude::*;
+    use sp_core::H256;
+    use sp_runtime::{AccountId32, PerU16};
 
-	use super::{
-		defaults::{Fixed, Mechanisms, Pair, Rao, Share, Tau, ZeroAccount},
-		types::{
-			AxonInfo, ChainIdentityV2, CommitBytesMax, ConsensusMode, EpochConsensus, MinerCollateralState, NeuronCertificate, PrometheusInfo,
-			RecycleOrBurnEnum, SubnetIdentityV3,
-		},
-	};
-	use crate::runtime::numbers::{
-		AlphaBalance, I96F32, MechId, NetUid, NetUidStorageIndex, SafeFloat, TaoBalance, U64F64, U96F32,
-	};
+    use super::{
+        defaults::{Fixed, Mechanisms, Pair, Rao, Share, Tau, ZeroAccount},
+        types::{
+            AxonInfo, ChainIdentityV2, CommitBytesMax, ConsensusMode, EpochConsensus, MinerCollateralState,
+            NeuronCertificate, PrometheusInfo, RecycleOrBurnEnum, SubnetIdentityV3,
+        },
+    };
+    use crate::runtime::numbers::{
+        AlphaBalance, I64F64, I96F32, MechId, NetUid, NetUidStorageIndex, SafeFloat, TaoBalance, U64F64, U96F32,
+    };
 
-	#[pallet::pallet]
-	#[pallet::without_storage_info]
-	pub struct Pallet<T>(_);
+    #[pallet::pallet]
+    #[pallet::without_storage_info]
+    pub struct Pallet<T>(_);
 
-	#[pallet::config]
-	pub trait Config:
-		frame_system::Config<AccountId = AccountId32, RuntimeEvent: From<Event<Self>>>
-		+ pallet_balances::Config<Balance = TaoBalance>
-	{
-	}
+    #[pallet::config]
+    pub trait Config:
+        frame_system::Config<AccountId = AccountId32, RuntimeEvent: From<Event<Self>>>
+        + pallet_balances::Config<Balance = TaoBalance>
+    {
+    }
 
-	#[pallet::hooks]
-	impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
-		fn on_initialize(_block: BlockNumberFor<T>) -> Weight {
-			Self::decay_burn_prices();
-			Self::accrue_block_emission();
-			Self::run_due_epochs();
-			Weight::zero()
-		}
-	}
+    #[pallet::hooks]
+    impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
+        fn on_initialize(_block: BlockNumberFor<T>) -> Weight {
+            Self::decay_burn_prices();
+            Self::accrue_block_emission();
+            Self::run_due_epochs();
+            Weight::zero()
+        }
+    }
 }

@@ -1,4 +1,5 @@
 //! What the chain does, seen from outside: through subxt, plain JSON-RPC, or its own library.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod blocks;
 mod client;

@@ -51,6 +51,13 @@ fn main() -> anyhow::Result<()> {
         bail!("{input} is version {}, not 15", metadata.version());
     };
     let count = metadata.pallets.len();
+    let has_pallet = |name: &&&str| metadata.pallets.iter().any(|pallet| pallet.name == **name);
+    let has_api = |name: &&&str| metadata.apis.iter().any(|api| api.name == **name);
+    let lacking: Vec<_> = PALLETS.iter().filter(|name| !has_pallet(name)).collect();
+    let lacking_apis: Vec<_> = RUNTIME_APIS.iter().filter(|name| !has_api(name)).collect();
+    if !lacking.is_empty() || !lacking_apis.is_empty() {
+        bail!("this is not the metadata of subtensor: it lacks {lacking:?} {lacking_apis:?}");
+    }
     metadata.strip_metadata(|pallet| PALLETS.contains(&pallet), |api| RUNTIME_APIS.contains(&api));
     drop_docs(&mut metadata);
     let (name, version) = spec(&metadata)?;

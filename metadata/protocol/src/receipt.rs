@@ -136,6 +136,17 @@ pub struct Countersigned {
     signature: Signature,
 }
 
+/// The signatures of one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Signatures {
+    /// The validator's, over the ticket.
+    pub ticket: Signature,
+    /// The miner's, over the receipt.
+    pub receipt: Signature,
+    /// The validator's, over what it observed.
+    pub countersignature: Signature,
+}
+
 /// The same bytes, read from a store or another node: nothing has been checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UncheckedCountersigned(Countersigned);
@@ -259,6 +270,15 @@ impl Countersigned {
     /// The observation, signed by the ticket's validator.
     pub fn observation(&self) -> &Observation {
         &self.observation
+    }
+
+    /// The three signatures that were checked.
+    pub fn signatures(&self) -> Signatures {
+        Signatures {
+            ticket: self.ticket.signature,
+            receipt: self.receipt.signature,
+            countersignature: self.signature,
+        }
     }
 
     /// The leaf of this receipt in a validator's log.

@@ -133,9 +133,9 @@ pub fn encode(kind: TensorType, values: &[f32]) -> Vec<u8> {
         TensorType::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
         TensorType::F16 => values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect(),
         TensorType::BF16 => values.iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes()).collect(),
-        TensorType::Q8_0 => values.chunks(32).flat_map(|block| q8_0(block)).collect(),
-        TensorType::Q4_0 => values.chunks(32).flat_map(|block| q4_0(block)).collect(),
-        TensorType::Q4_1 => values.chunks(32).flat_map(|block| q4_1(block)).collect(),
+        TensorType::Q8_0 => values.chunks(32).flat_map(q8_0).collect(),
+        TensorType::Q4_0 => values.chunks(32).flat_map(q4_0).collect(),
+        TensorType::Q4_1 => values.chunks(32).flat_map(q4_1).collect(),
         TensorType::Other(_) => Vec::new(),
     }
 }

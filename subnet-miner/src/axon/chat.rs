@@ -7,6 +7,8 @@ mod answer;
 mod stream;
 mod whole;
 
+use std::time::Duration;
+
 use axum::extract::{Request, State};
 use axum::response::Response;
 use protocol::digest::Digest;
@@ -20,6 +22,9 @@ use super::error::AxonError;
 use super::server::Peer;
 use crate::clock;
 use crate::models::Model;
+
+/// Time past its end in which an answer's error and receipt may still be written to a slow client.
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 
 pub(super) async fn complete(
     State(state): State<AxonState>,

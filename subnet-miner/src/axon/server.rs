@@ -34,7 +34,7 @@ pub(super) struct Server {
     /// Ends the accept loop and lets open connections finish their request.
     pub stop: CancellationToken,
     /// Drops open connections at once.
-    pub cut: CancellationToken,
+    pub hang_up: CancellationToken,
     /// Connections still open.
     pub connections: TaskTracker,
 }
@@ -74,7 +74,7 @@ impl Server {
                 tracing::debug!(%address, "too many connections from one address");
                 continue;
             };
-            let peer = Peer { address, hang_up: self.cut.child_token() };
+            let peer = Peer { address, hang_up: self.hang_up.child_token() };
             let connection = serve(builder.clone(), stream, peer, self.router.clone(), self.stop.clone());
             self.connections.spawn(async move {
                 connection.await;

@@ -5,7 +5,7 @@ use chain_client::{QueryError, SubmitError};
 
 use crate::config::ConfigError;
 use crate::logging::BadLevel;
-use crate::miner::StartError;
+use crate::miner::{NO_KEY, StartError};
 use crate::receipts::{DatabaseError, OpenError};
 use crate::registration::Obstacle;
 
@@ -76,6 +76,7 @@ impl CommandError {
             Self::Config(_) => "compare with `subnet-miner config --print-default`".to_owned(),
             Self::LogLevel(_) => "use error, warn, info, debug or trace".to_owned(),
             Self::Start(error) => return Some(error.next_step()),
+            Self::Wallet(WalletError::NotFound { .. }) => NO_KEY.to_owned(),
             Self::Wallet(error) => error.hint().to_owned(),
             Self::Chain(error) => error.hint().to_owned(),
             Self::Submit(error) => error.hint().to_owned(),

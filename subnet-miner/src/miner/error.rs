@@ -12,6 +12,10 @@ use crate::axon::AxonBindError;
 use crate::models::ModelError;
 use crate::receipts::OpenError;
 
+/// What to do when there is no key file.
+pub(crate) const NO_KEY: &str =
+    "check --wallet, --wallet-hotkey and --wallet-path, or make new keys with `subnet-miner wallet new`";
+
 /// Why a miner does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -86,6 +90,7 @@ impl StartError {
     /// What the operator does next.
     pub fn next_step(&self) -> String {
         match self {
+            Self::Wallet(WalletError::NotFound { .. }) => NO_KEY.to_owned(),
             Self::Wallet(error) => error.hint().to_owned(),
             Self::ColdkeyPresent { .. } => {
                 "move the coldkey to another machine, or encrypt it with btcli; for development pass --allow-coldkey-present".to_owned()

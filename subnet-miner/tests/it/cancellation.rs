@@ -1,7 +1,9 @@
-//! Clients that go away, or stay and do not read.
+//! Answers that end early: the client goes away or does not read, the miner stops.
 
 use std::num::{NonZeroU16, NonZeroU32};
 
+use protocol::digest::Hasher;
+use protocol::receipt::{FinishReason, SignedReceipt};
 use protocol::ticket;
 use serde_json::json;
 use subnet_miner::axon::{Limits, Rate};
@@ -83,4 +85,57 @@ async fn a_client_that_stops_reading_keeps_its_slot_only_until_the_deadline() {
     let mut rest = Vec::new();
     let _ = in_time(stream.read_to_end(&mut rest)).await;
     assert!(!String::from_utf8_lossy(&rest).contains("event: receipt"));
+}
+
+#[tokio::test]
+async fn a_miner_that_stops_lets_its_answers_finish() {
+    let mut fixture = Fixture::with(one_slot()).await;
+    let mut stream = begin_long_answer(&fixture).await;
+    let (_, events) = in_time(async { tokio::join!(fixture.restart(), read_events(&mut stream)) }).await;
+    assert_eq!(receipt_over(&events).receipt.finish_reason, FinishReason::Stop);
+}
+
+#[tokio::test]
+async fn a_miner_that_must_stop_signs_for_what_it_delivered() {
+    let mut fixture = Fixture::with(Limits { drain_ms_max: 0, ..one_slot() }).await;
+    let mut stream = begin_long_answer(&fixture).await;
+    let (_, events) = in_time(async { tokio::join!(fixture.restart(), read_events(&mut stream)) }).await;
+    let receipt = receipt_over(&events).receipt;
+    assert_eq!(receipt.finish_reason, FinishReason::Error);
+    let error = events[events.len() - 2].strip_prefix("data: ").unwrap();
+    let error: serde_json::Value = serde_json::from_str(error).unwrap();
+    assert_eq!(error["error"]["code"], "generation_failed");
+    // The chunks before the error: the one that opens the answer, and one for each token but the empty ones.
+    assert_eq!(events.len() - 3, receipt.completion_tokens as usize);
+}
+
+/// The receipt that ends a stream, once its hash has been compared with the data before it.
+fn receipt_over(events: &[String]) -> SignedReceipt {
+    let (receipt, data) = events.split_last().unwrap();
+    let mut hasher = Hasher::new();
+    for event in data {
+        hasher.update(event.strip_prefix("data: ").unwrap().as_bytes());
+        hasher.update(b"\n");
+    }
+    let signed = SignedReceipt::from_header(receipt.strip_prefix("event: receipt\ndata: ").unwrap()).unwrap();
+    assert_eq!(signed.receipt.output_sha256, hasher.finish());
+    signed
+}
+
+/// The rest of a streamed answer whose status line has been read, as its events.
+async fn read_events(stream: &mut TcpStream) -> Vec<String> {
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.unwrap();
+    let head = rest.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    let (mut coded, mut body) = (&rest[head..], Vec::new());
+    loop {
+        let line = coded.windows(2).position(|window| window == b"\r\n").unwrap();
+        let size = usize::from_str_radix(std::str::from_utf8(&coded[..line]).unwrap(), 16).unwrap();
+        if size == 0 {
+            break;
+        }
+        body.extend_from_slice(&coded[line + 2..line + 2 + size]);
+        coded = &coded[line + 2 + size + 2..];
+    }
+    String::from_utf8(body).unwrap().split_terminator("\n\n").map(str::to_owned).collect()
 }

@@ -73,7 +73,8 @@ impl AxonClient {
         connector.set_connect_timeout(Some(Duration::from_millis(limits.connect_timeout_ms)));
         let http = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(30))
+            // Below the six seconds after which a miner closes an idle connection, so that none is used as it closes.
+            .pool_idle_timeout(Duration::from_secs(5))
             .http1_max_buf_size(limits.event_bytes_max.max(64 << 10))
             .build(connector);
         Self { http, hotkey, clock, limits }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::chain_view::ChainSnapshot;
 use crate::ledger::LogHead;
 use crate::weights::Scored;
-use crate::weights::journal::Entry;
+use crate::weights::journal::{Entry, Progress};
 
 /// Which block an answer belongs to.
 #[derive(Debug, Serialize)]
@@ -179,8 +179,12 @@ pub(super) struct VectorAnswer {
     pub decided_at_block: u32,
     pub score_table: Digest,
     pub weights: Vec<WeightAnswer>,
-    #[serde(flatten)]
-    pub progress: crate::weights::journal::Progress,
+    /// `decided`, `submitted` or `confirmed`.
+    pub state: &'static str,
+    /// The best block when it was submitted, while its fate is unknown.
+    pub submitted_at_block: Option<u32>,
+    /// The finalised block that holds it.
+    pub in_block: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -288,12 +292,19 @@ impl WeightAnswer {
 
 impl VectorAnswer {
     pub(super) fn new(entry: &Entry, snapshot: &ChainSnapshot) -> Self {
+        let (state, submitted_at_block, in_block) = match entry.progress {
+            Progress::Decided => ("decided", None, None),
+            Progress::Submitted { at_block } => ("submitted", Some(at_block), None),
+            Progress::Confirmed { in_block } => ("confirmed", None, Some(in_block)),
+        };
         Self {
             epoch_index: entry.epoch_index,
             decided_at_block: entry.decided_at_block,
             score_table: entry.scores,
             weights: WeightAnswer::list(&entry.vector, snapshot),
-            progress: entry.progress,
+            state,
+            submitted_at_block,
+            in_block,
         }
     }
 }

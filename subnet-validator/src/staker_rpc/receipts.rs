@@ -3,7 +3,7 @@
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use protocol::account::AccountId;
 use protocol::digest::Digest;
-use protocol::receipt::{FinishReason, Outcome};
+use protocol::receipt::{FinishReason, Outcome, Signatures};
 use protocol::ticket::Kind;
 use serde::Serialize;
 
@@ -36,6 +36,7 @@ pub(super) struct ReceiptAnswer {
     pub request_sha256: Digest,
     pub previous: Digest,
     pub observed: ObservedAnswer,
+    pub signatures: Signatures,
     /// Whether it counts for scores, its model's place in the catalogue and the window aside.
     pub counts: bool,
 }
@@ -127,6 +128,7 @@ impl From<&Stored> for ReceiptAnswer {
             index: *index,
             receipt_hash: receipt.hash(),
             leaf_hash: countersigned.leaf_hash(),
+            signatures: countersigned.signatures(),
             ticket_hash: receipt.ticket_hash,
             miner: ticket.miner,
             validator: ticket.validator,

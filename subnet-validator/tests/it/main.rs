@@ -1,5 +1,5 @@
 //! Tests of the validator from the outside, on real sockets and a real RocksDB, against miners that sign real receipts.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod gateway;
 mod ledger;

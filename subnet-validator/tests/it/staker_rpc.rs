@@ -6,6 +6,7 @@ use crate::support::stand::Stand;
 use crate::support::{Ask, catalogue, miner_key, receipt, validator};
 use chain_client::{BlockRef, EpochState, Hyperparameters, Metagraph, Neuron};
 use http::StatusCode;
+use protocol::digest::Digest;
 use protocol::merkle;
 use protocol::receipt::UncheckedCountersigned;
 use protocol::scoring::Policy;
@@ -14,6 +15,7 @@ use subnet_validator::chain_view::ChainSnapshot;
 use subnet_validator::clock::Clock;
 use subnet_validator::config::Config;
 use subnet_validator::staker_rpc::{StakerRpc, StakerRpcParts};
+use subnet_validator::weights::journal::{Entry, Progress};
 use subnet_validator::weights::window::Window;
 use subnet_validator::weights::{Scored, WeightsState};
 use tokio::sync::watch;
@@ -90,8 +92,17 @@ async fn rpc(receipts: u64) -> Rpc {
     let (table, weights) = window.score(&stand.ledger, Arc::new(catalogue())).await.unwrap();
     let scored = Some(Arc::new(Scored { block: BLOCK.number, table, weights }));
     let (_chain, chain) = watch::channel(Arc::new(snapshot));
-    let (_, weights) =
-        watch::channel(WeightsState { scored, last: None, waiting: Some("it is early".into()) });
+    let last = Entry {
+        netuid: 64,
+        mechanism: 0,
+        epoch_index: 2,
+        decided_at_block: 1_190,
+        scores: Digest::ZERO,
+        vector: vec![(1, 65_535)],
+        progress: Progress::Confirmed { in_block: 1_200 },
+    };
+    let state = WeightsState { scored, last: Some(last), waiting: Some("it is early".into()) };
+    let (_, weights) = watch::channel(state);
     let mut config = Config::default().staker_rpc;
     config.bind.set_port(0);
     let server = StakerRpc::bind(StakerRpcParts {
@@ -235,6 +246,12 @@ async fn weights_show_what_the_chain_holds_and_what_follows_next() {
     let dave = miner_key("//Dave").public();
     assert_eq!(weights["onChain"][1], json!({"uid": 3, "hotkey": dave, "weight": 100}));
     assert_eq!((&weights["lastUpdate"], &weights["waiting"]), (&json!(1_200), &json!("it is early")));
+    let last = &weights["last"];
+    assert_eq!(
+        (&last["state"], &last["inBlock"], &last["submittedAtBlock"]),
+        (&json!("confirmed"), &json!(1_200), &Value::Null)
+    );
+    assert_eq!(last["weights"][0]["hotkey"], json!(miner_key("//Bob").public()));
     let rows = weights["scores"]["rows"].as_array().unwrap();
     assert_eq!(rows.iter().map(|row| row["basisPoints"].as_u64().unwrap()).sum::<u64>(), 10_000);
     assert_eq!(weights["scores"]["setAside"]["withError"], 0);

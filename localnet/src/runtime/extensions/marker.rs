@@ -25,14 +25,14 @@ macro_rules! marker {
 }
 
 marker!(
-	/// On the real chain: only the sudo key's sudo calls enter the pool.
-	SudoTransactionExtension
+    /// On the real chain: only the sudo key's sudo calls enter the pool.
+    SudoTransactionExtension
 );
 marker!(
-	/// On the real chain: encrypted transactions are well formed.
-	CheckShieldedTxValidity
+    /// On the real chain: encrypted transactions are well formed.
+    CheckShieldedTxValidity
 );
 marker!(
-	/// On the real chain: beacon pulses go first.
-	DrandPriority
+    /// On the real chain: beacon pulses go first.
+    DrandPriority
 );

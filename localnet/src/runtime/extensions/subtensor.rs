@@ -3,9 +3,9 @@
 use codec::{Decode, DecodeWithMemTracking, Encode};
 use scale_info::TypeInfo;
 use sp_runtime::{
-	impl_tx_ext_default,
-	traits::{AsSystemOriginSigner, DispatchInfoOf, TransactionExtension, ValidateResult},
-	transaction_validity::{TransactionSource, ValidTransaction},
+    impl_tx_ext_default,
+    traits::{AsSystemOriginSigner, DispatchInfoOf, TransactionExtension, ValidateResult},
+    transaction_validity::{TransactionSource, ValidTransaction},
 };
 
 use crate::runtime::{RuntimeCall, RuntimeOrigin, SubtensorModule};
@@ -15,26 +15,26 @@ use crate::runtime::{RuntimeCall, RuntimeOrigin, SubtensorModule};
 pub struct SubtensorTransactionExtension;
 
 impl TransactionExtension<RuntimeCall> for SubtensorTransactionExtension {
-	const IDENTIFIER: &'static str = "SubtensorTransactionExtension";
-	type Implicit = ();
-	type Val = ();
-	type Pre = ();
+    const IDENTIFIER: &'static str = "SubtensorTransactionExtension";
+    type Implicit = ();
+    type Val = ();
+    type Pre = ();
 
-	impl_tx_ext_default!(RuntimeCall; weight prepare);
+    impl_tx_ext_default!(RuntimeCall; weight prepare);
 
-	fn validate(
-		&self,
-		origin: RuntimeOrigin,
-		call: &RuntimeCall,
-		_info: &DispatchInfoOf<RuntimeCall>,
-		_len: usize,
-		_implicit: (),
-		_implication: &impl Encode,
-		_source: TransactionSource,
-	) -> ValidateResult<Self::Val, RuntimeCall> {
-		if let (Some(who), RuntimeCall::SubtensorModule(call)) = (origin.as_system_origin_signer(), call) {
-			SubtensorModule::guard(who, call)?;
-		}
-		Ok((ValidTransaction::default(), (), origin))
-	}
+    fn validate(
+        &self,
+        origin: RuntimeOrigin,
+        call: &RuntimeCall,
+        _info: &DispatchInfoOf<RuntimeCall>,
+        _len: usize,
+        _implicit: (),
+        _implication: &impl Encode,
+        _source: TransactionSource,
+    ) -> ValidateResult<Self::Val, RuntimeCall> {
+        if let (Some(who), RuntimeCall::SubtensorModule(call)) = (origin.as_system_origin_signer(), call) {
+            SubtensorModule::guard(who, call)?;
+        }
+        Ok((ValidTransaction::default(), (), origin))
+    }
 }

@@ -47,119 +47,121 @@ macro_rules! fixed {
 }
 
 fixed!(
-	/// Unsigned, 64 bits before and after the point.
-	U64F64(u128), 64, "FixedU128", "u128"
+    /// Unsigned, 64 bits before and after the point.
+    U64F64(u128), 64, "FixedU128", "u128"
 );
 fixed!(
-	/// Unsigned, 96 bits before the point and 32 after.
-	U96F32(u128), 32, "FixedU128", "u128"
+    /// Unsigned, 96 bits before the point and 32 after.
+    U96F32(u128), 32, "FixedU128", "u128"
 );
 fixed!(
-	/// Signed, 96 bits before the point and 32 after.
-	I96F32(i128), 32, "FixedI128", "i128"
+    /// Signed, 96 bits before the point and 32 after.
+    I96F32(i128), 32, "FixedI128", "i128"
 );
 fixed!(
-	/// Signed, 32 bits before and after the point: the epoch's number.
-	I32F32(i64), 32, "FixedI64", "i64"
+    /// Signed, 32 bits before and after the point: the epoch's number.
+    I32F32(i64), 32, "FixedI64", "i64"
 );
 
 impl U64F64 {
-	/// Product with a whole number, rounded down, stopping at the largest.
-	pub fn saturating_mul_int(self, whole: u64) -> u64 {
-		let product = sp_core::U256::from(self.bits) * sp_core::U256::from(whole);
-		u64::try_from(product >> Self::FRACTION_BITS).unwrap_or(u64::MAX)
-	}
+    /// Product with a whole number, rounded down, stopping at the largest.
+    pub fn saturating_mul_int(self, whole: u64) -> u64 {
+        let product = sp_core::U256::from(self.bits) * sp_core::U256::from(whole);
+        u64::try_from(product >> Self::FRACTION_BITS).unwrap_or(u64::MAX)
+    }
 }
 
 impl I32F32 {
-	/// A whole number, saturated.
-	pub fn from_int(whole: i64) -> Self {
-		Self::saturate(i128::from(whole) << Self::FRACTION_BITS)
-	}
+    /// A whole number, saturated.
+    pub fn from_int(whole: i64) -> Self {
+        Self::saturate(i128::from(whole) << Self::FRACTION_BITS)
+    }
 
-	/// `numerator / denominator`, truncated; zero when the denominator is.
-	pub fn from_ratio(numerator: u128, denominator: u128) -> Self {
-		if denominator == 0 {
-			return Self::ZERO;
-		}
-		let bits = (sp_core::U256::from(numerator) << Self::FRACTION_BITS) / sp_core::U256::from(denominator);
-		Self::saturate(i128::try_from(bits).unwrap_or(i128::MAX))
-	}
+    /// `numerator / denominator`, truncated; zero when the denominator is.
+    pub fn from_ratio(numerator: u128, denominator: u128) -> Self {
+        if denominator == 0 {
+            return Self::ZERO;
+        }
+        let bits = (sp_core::U256::from(numerator) << Self::FRACTION_BITS) / sp_core::U256::from(denominator);
+        Self::saturate(i128::try_from(bits).unwrap_or(i128::MAX))
+    }
 
-	/// A share of 65535.
-	pub fn from_u16_proportion(share: u16) -> Self {
-		Self::from_ratio(share.into(), u16::MAX.into())
-	}
+    /// A share of 65535.
+    pub fn from_u16_proportion(share: u16) -> Self {
+        Self::from_ratio(share.into(), u16::MAX.into())
+    }
 
-	/// Share of 65535, truncated, clamped to 0..=65535.
-	pub fn to_u16_proportion(self) -> u16 {
-		let scaled = (i128::from(self.bits) * i128::from(u16::MAX)) >> Self::FRACTION_BITS;
-		u16::try_from(scaled.clamp(0, u16::MAX.into())).unwrap_or(u16::MAX)
-	}
+    /// Share of 65535, truncated, clamped to 0..=65535.
+    pub fn to_u16_proportion(self) -> u16 {
+        let scaled = (i128::from(self.bits) * i128::from(u16::MAX)) >> Self::FRACTION_BITS;
+        u16::try_from(scaled.clamp(0, u16::MAX.into())).unwrap_or(u16::MAX)
+    }
 
-	/// This share of a whole amount, truncated; zero when negative.
-	pub fn of(self, amount: u64) -> u64 {
-		let product = (i128::from(self.bits.max(0)) * i128::from(amount)) >> Self::FRACTION_BITS;
-		u64::try_from(product).unwrap_or(u64::MAX)
-	}
+    /// This share of a whole amount, truncated; zero when negative.
+    pub fn of(self, amount: u64) -> u64 {
+        let product = (i128::from(self.bits.max(0)) * i128::from(amount)) >> Self::FRACTION_BITS;
+        u64::try_from(product).unwrap_or(u64::MAX)
+    }
 
-	/// Sum.
-	pub const fn add(self, other: Self) -> Self {
-		Self { bits: self.bits.saturating_add(other.bits) }
-	}
+    /// Sum.
+    pub const fn add(self, other: Self) -> Self {
+        Self { bits: self.bits.saturating_add(other.bits) }
+    }
 
-	/// Difference.
-	pub const fn sub(self, other: Self) -> Self {
-		Self { bits: self.bits.saturating_sub(other.bits) }
-	}
+    /// Difference.
+    pub const fn sub(self, other: Self) -> Self {
+        Self { bits: self.bits.saturating_sub(other.bits) }
+    }
 
-	/// Product.
-	pub fn mul(self, other: Self) -> Self {
-		Self::saturate((i128::from(self.bits) * i128::from(other.bits)) >> Self::FRACTION_BITS)
-	}
+    /// Product.
+    #[expect(clippy::should_implement_trait, reason = "an operator would hide that this saturates")]
+    pub fn mul(self, other: Self) -> Self {
+        Self::saturate((i128::from(self.bits) * i128::from(other.bits)) >> Self::FRACTION_BITS)
+    }
 
-	/// Quotient; zero when the divisor is.
-	pub fn div(self, other: Self) -> Self {
-		if other.bits == 0 {
-			return Self::ZERO;
-		}
-		Self::saturate((i128::from(self.bits) << Self::FRACTION_BITS) / i128::from(other.bits))
-	}
+    /// Quotient; zero when the divisor is.
+    #[expect(clippy::should_implement_trait, reason = "an operator would hide that this saturates")]
+    pub fn div(self, other: Self) -> Self {
+        if other.bits == 0 {
+            return Self::ZERO;
+        }
+        Self::saturate((i128::from(self.bits) << Self::FRACTION_BITS) / i128::from(other.bits))
+    }
 
-	/// The number between two others, or the nearer of them.
-	pub fn clamp(self, low: Self, high: Self) -> Self {
-		Self { bits: self.bits.clamp(low.bits, high.bits) }
-	}
+    /// The number between two others, or the nearer of them.
+    pub fn clamp(self, low: Self, high: Self) -> Self {
+        Self { bits: self.bits.clamp(low.bits, high.bits) }
+    }
 
-	/// Sum of many.
-	pub fn sum(numbers: impl IntoIterator<Item = Self>) -> Self {
-		numbers.into_iter().fold(Self::ZERO, Self::add)
-	}
+    /// Sum of many.
+    pub fn sum(numbers: impl IntoIterator<Item = Self>) -> Self {
+        numbers.into_iter().fold(Self::ZERO, Self::add)
+    }
 
-	fn saturate(bits: i128) -> Self {
-		Self { bits: i64::try_from(bits).unwrap_or(if bits < 0 { i64::MIN } else { i64::MAX }) }
-	}
+    fn saturate(bits: i128) -> Self {
+        Self { bits: i64::try_from(bits).unwrap_or(if bits < 0 { i64::MIN } else { i64::MAX }) }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-	use super::*;
+    use super::*;
 
-	#[test]
-	fn quotients_and_proportions_truncate() {
-		let third = I32F32::from_ratio(1, 3);
-		assert_eq!(third.bits, (1 << 32) / 3);
-		assert_eq!(third.to_u16_proportion(), 21844);
-		assert_eq!(I32F32::ONE.to_u16_proportion(), u16::MAX);
-		assert_eq!(third.of(3_000_000_000), 2_999_999_999);
-	}
+    #[test]
+    fn quotients_and_proportions_truncate() {
+        let third = I32F32::from_ratio(1, 3);
+        assert_eq!(third.bits, (1 << 32) / 3);
+        assert_eq!(third.to_u16_proportion(), 21844);
+        assert_eq!(I32F32::ONE.to_u16_proportion(), u16::MAX);
+        assert_eq!(third.of(3_000_000_000), 999_999_999);
+    }
 
-	#[test]
-	fn arithmetic_saturates_instead_of_wrapping() {
-		let huge = I32F32::from_int(i64::MAX);
-		assert_eq!(huge.add(huge).bits, i64::MAX);
-		assert_eq!(huge.mul(huge).bits, i64::MAX);
-		assert_eq!(I32F32::ONE.div(I32F32::ZERO), I32F32::ZERO);
-		assert_eq!(U64F64::from_bits(u128::MAX).saturating_mul_int(u64::MAX), u64::MAX);
-	}
+    #[test]
+    fn arithmetic_saturates_instead_of_wrapping() {
+        let huge = I32F32::from_int(i64::MAX);
+        assert_eq!(huge.add(huge).bits, i64::MAX);
+        assert_eq!(huge.mul(huge).bits, i64::MAX);
+        assert_eq!(I32F32::ONE.div(I32F32::ZERO), I32F32::ZERO);
+        assert_eq!(U64F64::from_bits(u128::MAX).saturating_mul_int(u64::MAX), u64::MAX);
+    }
 }

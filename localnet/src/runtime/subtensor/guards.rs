@@ -3,143 +3,149 @@
 //! The guards look only at calls submitted directly. Inside a batch or a proxy the same faults surface as module errors.
 
 use sp_runtime::{
-	AccountId32,
-	transaction_validity::{InvalidTransaction, TransactionValidityError},
+    AccountId32,
+    transaction_validity::{InvalidTransaction, TransactionValidityError},
 };
 
 use crate::runtime::{
-	numbers::{MechId, NetUid},
-	subtensor::{
-		Axons, Call, Config, EndpointError, Error, Pallet, Prometheus, Uids,
-		types::{AxonInfo, PrometheusInfo},
-	},
+    numbers::{MechId, NetUid},
+    subtensor::{
+        Axons, Call, Config, EndpointError, Error, Pallet, Prometheus, Uids,
+        types::{AxonInfo, PrometheusInfo},
+    },
 };
 
 /// Why the pool refuses a transaction; the discriminant is the `n` of `Custom(n)`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub enum PoolRefusal {
-	/// Less than one may stake, or than one needs to set weights.
-	StakeAmountTooLow = 1,
-	/// The account does not have the amount.
-	BalanceTooLow = 2,
-	/// No such subnet.
-	SubnetNotExists = 3,
-	/// No such hotkey.
-	HotkeyAccountDoesntExist = 4,
-	/// More than is staked.
-	NotEnoughStakeToWithdraw = 5,
-	/// Weights again too soon.
-	RateLimitExceeded = 6,
-	/// The pool cannot give it.
-	InsufficientLiquidity = 7,
-	/// The price is past the limit.
-	SlippageTooHigh = 8,
-	/// The hotkey is not a neuron of the subnet.
-	HotKeyNotRegisteredInNetwork = 10,
-	/// An address nobody can reach.
-	InvalidIpAddress = 11,
-	/// An endpoint again too soon.
-	ServingRateLimitExceeded = 12,
-	/// Port 0.
-	InvalidPort = 13,
-	/// The hotkey has no uid on the subnet.
-	UidNotFound = 19,
-	/// Anything else.
-	BadRequest = 255,
+    /// Less than one may stake, or than one needs to set weights.
+    StakeAmountTooLow = 1,
+    /// The account does not have the amount.
+    BalanceTooLow = 2,
+    /// No such subnet.
+    SubnetNotExists = 3,
+    /// No such hotkey.
+    HotkeyAccountDoesntExist = 4,
+    /// More than is staked.
+    NotEnoughStakeToWithdraw = 5,
+    /// Weights again too soon.
+    RateLimitExceeded = 6,
+    /// The pool cannot give it.
+    InsufficientLiquidity = 7,
+    /// The price is past the limit.
+    SlippageTooHigh = 8,
+    /// The hotkey is not a neuron of the subnet.
+    HotKeyNotRegisteredInNetwork = 10,
+    /// An address nobody can reach.
+    InvalidIpAddress = 11,
+    /// An endpoint again too soon.
+    ServingRateLimitExceeded = 12,
+    /// Port 0.
+    InvalidPort = 13,
+    /// The hotkey has no uid on the subnet.
+    UidNotFound = 19,
+    /// Anything else.
+    BadRequest = 255,
 }
 
 impl From<PoolRefusal> for TransactionValidityError {
-	fn from(refusal: PoolRefusal) -> Self {
-		InvalidTransaction::Custom(refusal as u8).into()
-	}
+    fn from(refusal: PoolRefusal) -> Self {
+        InvalidTransaction::Custom(refusal as u8).into()
+    }
 }
 
 impl From<EndpointError> for PoolRefusal {
-	fn from(error: EndpointError) -> Self {
-		match error {
-			EndpointError::IpType => Self::BadRequest,
-			EndpointError::IpAddress => Self::InvalidIpAddress,
-			EndpointError::Port => Self::InvalidPort,
-		}
-	}
+    fn from(error: EndpointError) -> Self {
+        match error {
+            EndpointError::IpType => Self::BadRequest,
+            EndpointError::IpAddress => Self::InvalidIpAddress,
+            EndpointError::Port => Self::InvalidPort,
+        }
+    }
 }
 
 impl<T: Config> From<Error<T>> for PoolRefusal {
-	fn from(error: Error<T>) -> Self {
-		match error {
-			Error::AmountTooLow => Self::StakeAmountTooLow,
-			Error::NotEnoughBalanceToStake => Self::BalanceTooLow,
-			Error::SubnetNotExists => Self::SubnetNotExists,
-			Error::HotKeyAccountNotExists => Self::HotkeyAccountDoesntExist,
-			Error::NotEnoughStakeToWithdraw => Self::NotEnoughStakeToWithdraw,
-			Error::InsufficientLiquidity => Self::InsufficientLiquidity,
-			Error::SlippageTooHigh => Self::SlippageTooHigh,
-			_ => Self::BadRequest,
-		}
-	}
+    fn from(error: Error<T>) -> Self {
+        match error {
+            Error::AmountTooLow => Self::StakeAmountTooLow,
+            Error::NotEnoughBalanceToStake => Self::BalanceTooLow,
+            Error::SubnetNotExists => Self::SubnetNotExists,
+            Error::HotKeyAccountNotExists => Self::HotkeyAccountDoesntExist,
+            Error::NotEnoughStakeToWithdraw => Self::NotEnoughStakeToWithdraw,
+            Error::InsufficientLiquidity => Self::InsufficientLiquidity,
+            Error::SlippageTooHigh => Self::SlippageTooHigh,
+            _ => Self::BadRequest,
+        }
+    }
 }
 
 impl<T: Config> Pallet<T> {
-	/// What the pool asks of a call before it takes it from `who`.
-	pub fn guard(who: &AccountId32, call: &Call<T>) -> Result<(), PoolRefusal> {
-		match call {
-			Call::set_weights { netuid, .. } => Self::guard_weights(who, *netuid, MechId::MAIN),
-			Call::set_mechanism_weights { netuid, mecid, .. } => Self::guard_weights(who, *netuid, *mecid),
-			Call::serve_axon { netuid, ip, port, ip_type, .. } | Call::serve_axon_tls { netuid, ip, port, ip_type, .. } => {
-				let axon = AxonInfo { ip: *ip, port: *port, ip_type: *ip_type, ..Default::default() };
-				Self::guard_endpoint(
-					who,
-					*netuid,
-					Self::check_axon(&axon),
-					Axons::<T>::get(netuid, who).unwrap_or_default().block,
-				)
-			},
-			Call::serve_prometheus { netuid, ip, port, ip_type, .. } => {
-				let endpoint = PrometheusInfo { ip: *ip, port: *port, ip_type: *ip_type, ..Default::default() };
-				Self::guard_endpoint(
-					who,
-					*netuid,
-					Self::check_prometheus(&endpoint),
-					Prometheus::<T>::get(netuid, who).unwrap_or_default().block,
-				)
-			},
-			Call::add_stake { hotkey, netuid, amount_staked } => {
-				Self::check_add_stake(who, hotkey, *netuid, *amount_staked).map_err(PoolRefusal::from)
-			},
-			Call::remove_stake { hotkey, netuid, amount_unstaked } => {
-				Self::check_remove_stake(who, hotkey, *netuid, *amount_unstaked).map_err(PoolRefusal::from)
-			},
-			Call::add_stake_limit { hotkey, netuid, amount_staked, limit_price, .. } => {
-				Self::check_buy_price(*netuid, *limit_price)?;
-				Self::check_add_stake(who, hotkey, *netuid, *amount_staked).map_err(PoolRefusal::from)
-			},
-			Call::remove_stake_limit { hotkey, netuid, amount_unstaked, limit_price, .. } => {
-				Self::check_sell_price(*netuid, *limit_price)?;
-				Self::check_remove_stake(who, hotkey, *netuid, *amount_unstaked).map_err(PoolRefusal::from)
-			},
-			_ => Ok(()),
-		}
-	}
+    /// What the pool asks of a call before it takes it from `who`.
+    pub fn guard(who: &AccountId32, call: &Call<T>) -> Result<(), PoolRefusal> {
+        match call {
+            Call::set_weights { netuid, .. } => Self::guard_weights(who, *netuid, MechId::MAIN),
+            Call::set_mechanism_weights { netuid, mecid, .. } => Self::guard_weights(who, *netuid, *mecid),
+            Call::serve_axon { netuid, ip, port, ip_type, .. }
+            | Call::serve_axon_tls { netuid, ip, port, ip_type, .. } => {
+                let axon = AxonInfo { ip: *ip, port: *port, ip_type: *ip_type, ..Default::default() };
+                Self::guard_endpoint(
+                    who,
+                    *netuid,
+                    Self::check_axon(&axon),
+                    Axons::<T>::get(netuid, who).unwrap_or_default().block,
+                )
+            }
+            Call::serve_prometheus { netuid, ip, port, ip_type, .. } => {
+                let endpoint =
+                    PrometheusInfo { ip: *ip, port: *port, ip_type: *ip_type, ..Default::default() };
+                Self::guard_endpoint(
+                    who,
+                    *netuid,
+                    Self::check_prometheus(&endpoint),
+                    Prometheus::<T>::get(netuid, who).unwrap_or_default().block,
+                )
+            }
+            Call::add_stake { hotkey, netuid, amount_staked } => {
+                Self::check_add_stake(who, hotkey, *netuid, *amount_staked).map_err(PoolRefusal::from)
+            }
+            Call::remove_stake { hotkey, netuid, amount_unstaked } => {
+                Self::check_remove_stake(who, hotkey, *netuid, *amount_unstaked).map_err(PoolRefusal::from)
+            }
+            Call::add_stake_limit { hotkey, netuid, amount_staked, limit_price, .. } => {
+                Self::check_buy_price(*netuid, *limit_price)?;
+                Self::check_add_stake(who, hotkey, *netuid, *amount_staked).map_err(PoolRefusal::from)
+            }
+            Call::remove_stake_limit { hotkey, netuid, amount_unstaked, limit_price, .. } => {
+                Self::check_sell_price(*netuid, *limit_price)?;
+                Self::check_remove_stake(who, hotkey, *netuid, *amount_unstaked).map_err(PoolRefusal::from)
+            }
+            _ => Ok(()),
+        }
+    }
 
-	fn guard_weights(who: &AccountId32, netuid: NetUid, mechanism: MechId) -> Result<(), PoolRefusal> {
-		if !Self::has_stake_to_set_weights(who, netuid) {
-			return Err(PoolRefusal::StakeAmountTooLow);
-		}
-		let uid = Uids::<T>::get(netuid, who).ok_or(PoolRefusal::UidNotFound)?;
-		if Self::may_set_weights_again(netuid, mechanism, uid) { Ok(()) } else { Err(PoolRefusal::RateLimitExceeded) }
-	}
+    fn guard_weights(who: &AccountId32, netuid: NetUid, mechanism: MechId) -> Result<(), PoolRefusal> {
+        if !Self::has_stake_to_set_weights(who, netuid) {
+            return Err(PoolRefusal::StakeAmountTooLow);
+        }
+        let uid = Uids::<T>::get(netuid, who).ok_or(PoolRefusal::UidNotFound)?;
+        if Self::may_set_weights_again(netuid, mechanism, uid) {
+            Ok(())
+        } else {
+            Err(PoolRefusal::RateLimitExceeded)
+        }
+    }
 
-	fn guard_endpoint(
-		who: &AccountId32,
-		netuid: NetUid,
-		address: Result<(), EndpointError>,
-		last: u64,
-	) -> Result<(), PoolRefusal> {
-		if !Uids::<T>::contains_key(netuid, who) {
-			return Err(PoolRefusal::HotKeyNotRegisteredInNetwork);
-		}
-		address?;
-		if Self::may_serve_again(netuid, last) { Ok(()) } else { Err(PoolRefusal::ServingRateLimitExceeded) }
-	}
+    fn guard_endpoint(
+        who: &AccountId32,
+        netuid: NetUid,
+        address: Result<(), EndpointError>,
+        last: u64,
+    ) -> Result<(), PoolRefusal> {
+        if !Uids::<T>::contains_key(netuid, who) {
+            return Err(PoolRefusal::HotKeyNotRegisteredInNetwork);
+        }
+        address?;
+        if Self::may_serve_again(netuid, last) { Ok(()) } else { Err(PoolRefusal::ServingRateLimitExceeded) }
+    }
 }

@@ -97,16 +97,17 @@ impl Answer {
         let event = tokio::select! {
             biased;
             () = self.limits.cut.cancelled() => return Step::Failed(AxonError::Generation),
-            event = tokio::time::timeout_at(self.limits.deadline, self.generation.next()) => event,
+            // Before the model, which may be ahead of a slow client by its whole answer.
+            () = tokio::time::sleep_until(self.limits.deadline) => return Step::Failed(AxonError::Deadline),
+            event = self.generation.next() => event,
         };
         match event {
-            Err(_) => Step::Failed(AxonError::Deadline),
-            Ok(Some(Event::Token { text, .. })) => {
+            Some(Event::Token { text, .. }) => {
                 self.completion_tokens = self.completion_tokens.saturating_add(1);
                 self.first_token_ms.get_or_insert_with(|| clock::elapsed_ms(self.limits.arrived));
                 Step::Text(text)
             }
-            Ok(Some(Event::Finished(finished))) => {
+            Some(Event::Finished(finished)) => {
                 // Counts the token that ended the answer too, which has no text.
                 self.completion_tokens = finished.completion_tokens;
                 match finished.reason {
@@ -118,11 +119,11 @@ impl Answer {
                     }
                 }
             }
-            Ok(Some(Event::Failed(reason))) => {
+            Some(Event::Failed(reason)) => {
                 tracing::error!(%reason, "the model failed in the middle of an answer");
                 Step::Failed(AxonError::Generation)
             }
-            Ok(None) => {
+            None => {
                 tracing::error!("the model ended an answer without saying why");
                 Step::Failed(AxonError::Generation)
             }

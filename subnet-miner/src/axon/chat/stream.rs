@@ -4,8 +4,6 @@
 //! exactly what went over the wire. Chunks are written by a task of their own: it ends with the client, with the deadline, or
 //! with the last chunk, and never waits for a client that has stopped reading for longer than the ticket allows.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
@@ -21,13 +19,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::LAST_WORDS;
 use super::answer::{Answer, Step};
 use crate::axon::AxonState;
 use crate::axon::error::AxonError;
 use crate::receipts::ReceiptStore;
-
-/// Time past the deadline in which the error and the receipt may still be written.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 
 pub(super) struct Options {
     /// Whether a last chunk reports the tokens used.
@@ -46,7 +42,7 @@ pub(super) async fn respond(
         step => step,
     };
     let (sender, chunks) = mpsc::channel(state.0.limits.chunks_waiting_max.get());
-    let wire = Wire { sender, give_up: answer.limits.deadline + LAST_WORDS, cut: answer.limits.cut.clone() };
+    let wire = Wire { sender, give_up: answer.limits.deadline + LAST_WORDS };
     let receipts = state.0.receipts.clone();
     let written = async move {
         match write(wire, answer, first, options.include_usage, &receipts).await {
@@ -76,7 +72,6 @@ enum Gone {
 struct Wire {
     sender: mpsc::Sender<Bytes>,
     give_up: Instant,
-    cut: CancellationToken,
 }
 
 impl Wire {
@@ -85,7 +80,6 @@ impl Wire {
             biased;
             sent = self.sender.send(event.into()) => sent.map_err(|_| Gone::Client),
             () = tokio::time::sleep_until(self.give_up) => Err(Gone::TooSlow),
-            () = self.cut.cancelled() => Err(Gone::TooSlow),
         }
     }
 

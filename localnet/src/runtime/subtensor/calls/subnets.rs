@@ -5,67 +5,65 @@ use frame_system::pallet_prelude::OriginFor;
 use sp_runtime::{AccountId32, DispatchError};
 
 use crate::runtime::{
-	numbers::NetUid,
-	subtensor::{
-		AdminFreezeWindow, CommitRevealWeightsEnabled, Config, Error, Event, FirstEmissionBlockNumber, NetworkRegisteredAt,
-		NetworksAdded, Pallet, PendingEpochAt, StartCallDelay, SubnetOwner, SubtokenEnabled, Tempo,
-	},
+    numbers::NetUid,
+    subtensor::{
+        AdminFreezeWindow, CommitRevealWeightsEnabled, Config, Error, Event, FirstEmissionBlockNumber,
+        NetworkRegisteredAt, NetworksAdded, Pallet, PendingEpochAt, StartCallDelay, SubnetOwner,
+        SubtokenEnabled, Tempo,
+    },
 };
 
 impl<T: Config> Pallet<T> {
-	pub(crate) fn do_start_call(coldkey: &AccountId32, netuid: NetUid) -> DispatchResult {
-		ensure!(NetworksAdded::<T>::get(netuid), Error::<T>::SubnetNotExists);
-		ensure!(SubnetOwner::<T>::get(netuid) == *coldkey, Error::<T>::NotSubnetOwner);
-		ensure!(
-			FirstEmissionBlockNumber::<T>::get(netuid).is_none(),
-			Error::<T>::FirstEmissionBlockNumberAlreadySet
-		);
-		let ready = NetworkRegisteredAt::<T>::get(netuid).saturating_add(StartCallDelay::<T>::get());
-		ensure!(Self::block() >= ready, Error::<T>::NeedWaitingMoreBlocksToStarCall);
+    pub(crate) fn do_start_call(coldkey: &AccountId32, netuid: NetUid) -> DispatchResult {
+        ensure!(NetworksAdded::<T>::get(netuid), Error::<T>::SubnetNotExists);
+        ensure!(SubnetOwner::<T>::get(netuid) == *coldkey, Error::<T>::NotSubnetOwner);
+        ensure!(
+            FirstEmissionBlockNumber::<T>::get(netuid).is_none(),
+            Error::<T>::FirstEmissionBlockNumberAlreadySet
+        );
+        let ready = NetworkRegisteredAt::<T>::get(netuid).saturating_add(StartCallDelay::<T>::get());
+        ensure!(Self::block() >= ready, Error::<T>::NeedWaitingMoreBlocksToStarCall);
 
-		let first = Self::block().saturating_add(1);
-		FirstEmissionBlockNumber::<T>::insert(netuid, first);
-		SubtokenEnabled::<T>::insert(netuid, true);
-		Self::deposit_event(Event::FirstEmissionBlockNumberSet(netuid, first));
-		Ok(())
-	}
+        let first = Self::block().saturating_add(1);
+        FirstEmissionBlockNumber::<T>::insert(netuid, first);
+        SubtokenEnabled::<T>::insert(netuid, true);
+        Self::deposit_event(Event::FirstEmissionBlockNumberSet(netuid, first));
+        Ok(())
+    }
 
-	pub(crate) fn do_set_tempo(netuid: NetUid, tempo: u16) -> DispatchResult {
-		ensure!(
-			(Self::min_tempo()..=Self::max_tempo()).contains(&tempo),
-			Error::<T>::TempoOutOfBounds
-		);
-		Tempo::<T>::insert(netuid, tempo);
-		Self::deposit_event(Event::TempoSet(netuid, tempo));
-		Ok(())
-	}
+    pub(crate) fn do_set_tempo(netuid: NetUid, tempo: u16) -> DispatchResult {
+        ensure!((Self::min_tempo()..=Self::max_tempo()).contains(&tempo), Error::<T>::TempoOutOfBounds);
+        Tempo::<T>::insert(netuid, tempo);
+        Self::deposit_event(Event::TempoSet(netuid, tempo));
+        Ok(())
+    }
 
-	pub(crate) fn do_trigger_epoch(owner: AccountId32, netuid: NetUid) -> DispatchResult {
-		ensure!(
-			!CommitRevealWeightsEnabled::<T>::get(netuid),
-			Error::<T>::DynamicTempoBlockedByCommitReveal
-		);
-		ensure!(PendingEpochAt::<T>::get(netuid) == 0, Error::<T>::EpochTriggerAlreadyPending);
-		let fires_at = Self::block().saturating_add(AdminFreezeWindow::<T>::get().into()).saturating_add(1);
-		let automatic = Self::next_epoch_block(netuid);
-		ensure!(automatic.is_none_or(|block| block > fires_at), Error::<T>::AutoEpochAlreadyImminent);
-		PendingEpochAt::<T>::insert(netuid, fires_at);
-		Self::deposit_event(Event::EpochTriggered { netuid, by: owner, fires_at });
-		Ok(())
-	}
+    pub(crate) fn do_trigger_epoch(owner: AccountId32, netuid: NetUid) -> DispatchResult {
+        ensure!(!CommitRevealWeightsEnabled::<T>::get(netuid), Error::<T>::DynamicTempoBlockedByCommitReveal);
+        ensure!(PendingEpochAt::<T>::get(netuid) == 0, Error::<T>::EpochTriggerAlreadyPending);
+        let fires_at = Self::block().saturating_add(AdminFreezeWindow::<T>::get().into()).saturating_add(1);
+        let automatic = Self::next_epoch_block(netuid);
+        ensure!(automatic.is_none_or(|block| block > fires_at), Error::<T>::AutoEpochAlreadyImminent);
+        PendingEpochAt::<T>::insert(netuid, fires_at);
+        Self::deposit_event(Event::EpochTriggered { netuid, by: owner, fires_at });
+        Ok(())
+    }
 
-	pub(crate) fn ensure_subnet_owner(origin: OriginFor<T>, netuid: NetUid) -> Result<AccountId32, DispatchError> {
-		let coldkey = frame_system::ensure_signed(origin)?;
-		ensure!(NetworksAdded::<T>::get(netuid), Error::<T>::SubnetNotExists);
-		ensure!(SubnetOwner::<T>::get(netuid) == coldkey, DispatchError::BadOrigin);
-		Ok(coldkey)
-	}
+    pub(crate) fn ensure_subnet_owner(
+        origin: OriginFor<T>,
+        netuid: NetUid,
+    ) -> Result<AccountId32, DispatchError> {
+        let coldkey = frame_system::ensure_signed(origin)?;
+        ensure!(NetworksAdded::<T>::get(netuid), Error::<T>::SubnetNotExists);
+        ensure!(SubnetOwner::<T>::get(netuid) == coldkey, DispatchError::BadOrigin);
+        Ok(coldkey)
+    }
 
-	pub(crate) fn ensure_subnet_owner_or_root(origin: OriginFor<T>, netuid: NetUid) -> DispatchResult {
-		if frame_system::ensure_root(origin.clone()).is_err() {
-			Self::ensure_subnet_owner(origin, netuid)?;
-		}
-		ensure!(NetworksAdded::<T>::get(netuid), Error::<T>::SubnetNotExists);
-		Ok(())
-	}
+    pub(crate) fn ensure_subnet_owner_or_root(origin: OriginFor<T>, netuid: NetUid) -> DispatchResult {
+        if frame_system::ensure_root(origin.clone()).is_err() {
+            Self::ensure_subnet_owner(origin, netuid)?;
+        }
+        ensure!(NetworksAdded::<T>::get(netuid), Error::<T>::SubnetNotExists);
+        Ok(())
+    }
 }

@@ -4,11 +4,12 @@ use sp_runtime::AccountId32;
 
 use super::matrix::{Matrix, normalised};
 use crate::runtime::{
-	numbers::{I32F32, MechId, NetUid},
-	subtensor::{
-		ActivityCutoffFactorMilli, BlockAtRegistration, Bonds, BondsMovingAverage, BondsPenalty, Config, Kappa, LastMechansimStepBlock,
-		LastUpdate, MaxAllowedValidators, Pallet, StakeThreshold, Tempo, ValidatorPermit, Weights, Yuma3On,
-	},
+    numbers::{I32F32, MechId, NetUid},
+    subtensor::{
+        ActivityCutoffFactorMilli, BlockAtRegistration, Bonds, BondsMovingAverage, BondsPenalty, Config,
+        Kappa, LastMechansimStepBlock, LastUpdate, MaxAllowedValidators, Pallet, StakeThreshold, Tempo,
+        ValidatorPermit, Weights, Yuma3On,
+    },
 };
 
 /// `BondsMovingAverage` that means one.
@@ -16,149 +17,152 @@ const MOVING_AVERAGE_ONE: u64 = 1_000_000;
 
 /// What every mechanism of a subnet shares.
 pub(super) struct Shared {
-	pub hotkeys: Vec<AccountId32>,
-	pub owner: Option<usize>,
-	/// Stake weights, normalised.
-	pub stake: Vec<I32F32>,
-	/// Permits of the epoch that now ends, with the owner's.
-	pub permits: Vec<bool>,
-	/// Permits of the epoch that now begins.
-	pub new_permits: Vec<bool>,
-	pub registered_at: Vec<u64>,
+    pub hotkeys: Vec<AccountId32>,
+    pub owner: Option<usize>,
+    /// Stake weights, normalised.
+    pub stake: Vec<I32F32>,
+    /// Permits of the epoch that now ends, with the owner's.
+    pub permits: Vec<bool>,
+    /// Permits of the epoch that now begins.
+    pub new_permits: Vec<bool>,
+    pub registered_at: Vec<u64>,
 }
 
 /// What one mechanism adds.
 pub(super) struct Inputs {
-	/// Stake of active validators with a permit, normalised.
-	pub active_stake: Vec<I32F32>,
-	/// Weights that count, rows normalised.
-	pub weights: Matrix,
-	/// Bonds, those of the recently registered masked.
-	pub bonds: Matrix,
-	pub kappa: I32F32,
-	pub bonds_penalty: I32F32,
-	/// How much of the new bonds an epoch takes over.
-	pub bonds_alpha: I32F32,
-	pub yuma3: bool,
+    /// Stake of active validators with a permit, normalised.
+    pub active_stake: Vec<I32F32>,
+    /// Weights that count, rows normalised.
+    pub weights: Matrix,
+    /// Bonds, those of the recently registered masked.
+    pub bonds: Matrix,
+    pub kappa: I32F32,
+    pub bonds_penalty: I32F32,
+    /// How much of the new bonds an epoch takes over.
+    pub bonds_alpha: I32F32,
+    pub yuma3: bool,
 }
 
 impl<T: Config> Pallet<T> {
-	pub(super) fn shared_inputs(netuid: NetUid) -> Shared {
-		let hotkeys = Self::hotkeys(netuid);
-		let owner = Self::owner_uid(netuid).map(usize::from);
-		let stake = Self::normalised_stake(netuid, &hotkeys, owner);
+    pub(super) fn shared_inputs(netuid: NetUid) -> Shared {
+        let hotkeys = Self::hotkeys(netuid);
+        let owner = Self::owner_uid(netuid).map(usize::from);
+        let stake = Self::normalised_stake(netuid, &hotkeys, owner);
 
-		let mut permits = ValidatorPermit::<T>::get(netuid);
-		permits.resize(hotkeys.len(), false);
-		let mut new_permits = most_staked(&stake, usize::from(MaxAllowedValidators::<T>::get(netuid)));
-		for permits in [&mut permits, &mut new_permits] {
-			if let Some(permit) = owner.and_then(|owner| permits.get_mut(owner)) {
-				*permit = true;
-			}
-		}
-		let registered_at =
-			(0..hotkeys.len()).map(|uid| BlockAtRegistration::<T>::get(netuid, uid as u16)).collect();
-		Shared { hotkeys, owner, stake, permits, new_permits, registered_at }
-	}
+        let mut permits = ValidatorPermit::<T>::get(netuid);
+        permits.resize(hotkeys.len(), false);
+        let mut new_permits = most_staked(&stake, usize::from(MaxAllowedValidators::<T>::get(netuid)));
+        for permits in [&mut permits, &mut new_permits] {
+            if let Some(permit) = owner.and_then(|owner| permits.get_mut(owner)) {
+                *permit = true;
+            }
+        }
+        let registered_at =
+            (0..hotkeys.len()).map(|uid| BlockAtRegistration::<T>::get(netuid, uid as u16)).collect();
+        Shared { hotkeys, owner, stake, permits, new_permits, registered_at }
+    }
 
-	fn normalised_stake(netuid: NetUid, hotkeys: &[AccountId32], owner: Option<usize>) -> Vec<I32F32> {
-		let threshold = u128::from(StakeThreshold::<T>::get());
-		let stakes: Vec<u128> = hotkeys
-			.iter()
-			.enumerate()
-			.map(|(uid, hotkey)| {
-				let stake = Self::stake_weight(hotkey, netuid);
-				if stake < threshold && owner != Some(uid) { 0 } else { stake }
-			})
-			.collect();
-		let total = stakes.iter().sum();
-		stakes.into_iter().map(|stake| I32F32::from_ratio(stake, total)).collect()
-	}
+    fn normalised_stake(netuid: NetUid, hotkeys: &[AccountId32], owner: Option<usize>) -> Vec<I32F32> {
+        let threshold = u128::from(StakeThreshold::<T>::get());
+        let stakes: Vec<u128> = hotkeys
+            .iter()
+            .enumerate()
+            .map(|(uid, hotkey)| {
+                let stake = Self::stake_weight(hotkey, netuid);
+                if stake < threshold && owner != Some(uid) { 0 } else { stake }
+            })
+            .collect();
+        let total = stakes.iter().sum();
+        stakes.into_iter().map(|stake| I32F32::from_ratio(stake, total)).collect()
+    }
 
-	pub(super) fn mechanism_inputs(netuid: NetUid, mechanism: MechId, shared: &Shared) -> Inputs {
-		let index = netuid.index(mechanism);
-		let size = shared.hotkeys.len();
-		let now = Self::block();
-		let mut updated = LastUpdate::<T>::get(index);
-		updated.resize(size, 0);
+    pub(super) fn mechanism_inputs(netuid: NetUid, mechanism: MechId, shared: &Shared) -> Inputs {
+        let index = netuid.index(mechanism);
+        let size = shared.hotkeys.len();
+        let now = Self::block();
+        let mut updated = LastUpdate::<T>::get(index);
+        updated.resize(size, 0);
 
-		let cutoff = Self::activity_cutoff(netuid);
-		let active: Vec<bool> = updated.iter().map(|updated| updated.saturating_add(cutoff) >= now).collect();
-		let counted: Vec<I32F32> = (0..size)
-			.map(|uid| if active[uid] && shared.permits[uid] { shared.stake[uid] } else { I32F32::ZERO })
-			.collect();
+        let cutoff = Self::activity_cutoff(netuid);
+        let active: Vec<bool> = updated.iter().map(|updated| updated.saturating_add(cutoff) >= now).collect();
+        let counted: Vec<I32F32> = (0..size)
+            .map(|uid| if active[uid] && shared.permits[uid] { shared.stake[uid] } else { I32F32::ZERO })
+            .collect();
 
-		let mut weights = Matrix::zero(size);
-		for row in (0..size).filter(|row| shared.permits[*row]) {
-			for (column, value) in Weights::<T>::get(index, row as u16) {
-				let column = usize::from(column);
-				let to_itself = row == column && shared.owner != Some(row);
-				let outdated = shared.registered_at.get(column).is_none_or(|registered| updated[row] <= *registered);
-				if !to_itself && !outdated {
-					weights.set(row, column, I32F32::from_int(value.into()));
-				}
-			}
-		}
+        let mut weights = Matrix::zero(size);
+        for row in (0..size).filter(|row| shared.permits[*row]) {
+            for (column, value) in Weights::<T>::get(index, row as u16) {
+                let column = usize::from(column);
+                let to_itself = row == column && shared.owner != Some(row);
+                let outdated =
+                    shared.registered_at.get(column).is_none_or(|registered| updated[row] <= *registered);
+                if !to_itself && !outdated {
+                    weights.set(row, column, I32F32::from_int(value.into()));
+                }
+            }
+        }
 
-		Inputs {
-			active_stake: normalised(&counted),
-			weights: weights.rows_normalised(),
-			bonds: Self::bonds_that_hold(netuid, mechanism, shared, now),
-			kappa: I32F32::from_u16_proportion(Kappa::<T>::get(netuid)),
-			bonds_penalty: I32F32::from_u16_proportion(BondsPenalty::<T>::get(netuid)),
-			bonds_alpha: I32F32::ONE
-				.sub(I32F32::from_ratio(BondsMovingAverage::<T>::get(netuid).into(), MOVING_AVERAGE_ONE.into())),
-			yuma3: Yuma3On::<T>::get(netuid),
-		}
-	}
+        Inputs {
+            active_stake: normalised(&counted),
+            weights: weights.rows_normalised(),
+            bonds: Self::bonds_that_hold(netuid, mechanism, shared, now),
+            kappa: I32F32::from_u16_proportion(Kappa::<T>::get(netuid)),
+            bonds_penalty: I32F32::from_u16_proportion(BondsPenalty::<T>::get(netuid)),
+            bonds_alpha: I32F32::ONE.sub(I32F32::from_ratio(
+                BondsMovingAverage::<T>::get(netuid).into(),
+                MOVING_AVERAGE_ONE.into(),
+            )),
+            yuma3: Yuma3On::<T>::get(netuid),
+        }
+    }
 
-	/// Bonds as stored, without those towards neurons registered since the last epoch.
-	fn bonds_that_hold(netuid: NetUid, mechanism: MechId, shared: &Shared, now: u64) -> Matrix {
-		let last_step = LastMechansimStepBlock::<T>::get(netuid);
-		let last_epoch = if last_step == 0 {
-			now.saturating_sub(Tempo::<T>::get(netuid).into())
-		} else {
-			last_step.saturating_add(1)
-		};
-		let mut bonds = Matrix::zero(shared.hotkeys.len());
-		for row in 0..shared.hotkeys.len() {
-			for (column, value) in Bonds::<T>::get(netuid.index(mechanism), row as u16) {
-				let column = usize::from(column);
-				if shared.registered_at.get(column).is_some_and(|registered| last_epoch > *registered) {
-					bonds.set(row, column, I32F32::from_u16_proportion(value));
-				}
-			}
-		}
-		bonds
-	}
+    /// Bonds as stored, without those towards neurons registered since the last epoch.
+    fn bonds_that_hold(netuid: NetUid, mechanism: MechId, shared: &Shared, now: u64) -> Matrix {
+        let last_step = LastMechansimStepBlock::<T>::get(netuid);
+        let last_epoch = if last_step == 0 {
+            now.saturating_sub(Tempo::<T>::get(netuid).into())
+        } else {
+            last_step.saturating_add(1)
+        };
+        let mut bonds = Matrix::zero(shared.hotkeys.len());
+        for row in 0..shared.hotkeys.len() {
+            for (column, value) in Bonds::<T>::get(netuid.index(mechanism), row as u16) {
+                let column = usize::from(column);
+                if shared.registered_at.get(column).is_some_and(|registered| last_epoch > *registered) {
+                    bonds.set(row, column, I32F32::from_u16_proportion(value));
+                }
+            }
+        }
+        bonds
+    }
 
-	/// Blocks after its last update during which a neuron counts as active.
-	pub fn activity_cutoff(netuid: NetUid) -> u64 {
-		let factor = u64::from(ActivityCutoffFactorMilli::<T>::get(netuid));
-		(factor * u64::from(Tempo::<T>::get(netuid)) / 1_000).max(1)
-	}
+    /// Blocks after its last update during which a neuron counts as active.
+    pub fn activity_cutoff(netuid: NetUid) -> u64 {
+        let factor = u64::from(ActivityCutoffFactorMilli::<T>::get(netuid));
+        (factor * u64::from(Tempo::<T>::get(netuid)) / 1_000).max(1)
+    }
 }
 
 /// Marks the `count` largest stakes that are not zero; among equals the later uid wins, as a stable ascending sort leaves it.
 fn most_staked(stake: &[I32F32], count: usize) -> Vec<bool> {
-	let mut order: Vec<usize> = (0..stake.len()).collect();
-	order.sort_by_key(|uid| stake[*uid]);
-	let mut marked: Vec<bool> = stake.iter().map(|stake| *stake > I32F32::ZERO).collect();
-	for uid in order.into_iter().take(stake.len().saturating_sub(count)) {
-		marked[uid] = false;
-	}
-	marked
+    let mut order: Vec<usize> = (0..stake.len()).collect();
+    order.sort_by_key(|uid| stake[*uid]);
+    let mut marked: Vec<bool> = stake.iter().map(|stake| *stake > I32F32::ZERO).collect();
+    for uid in order.into_iter().take(stake.len().saturating_sub(count)) {
+        marked[uid] = false;
+    }
+    marked
 }
 
 #[cfg(test)]
 mod tests {
-	use super::*;
+    use super::*;
 
-	#[test]
-	fn only_the_largest_stakes_get_a_permit_and_never_an_empty_one() {
-		let stake: Vec<I32F32> = [5, 0, 7, 5].into_iter().map(I32F32::from_int).collect();
-		assert_eq!(most_staked(&stake, 2), [false, false, true, true]);
-		assert_eq!(most_staked(&stake, 9), [true, false, true, true]);
-		assert_eq!(most_staked(&stake, 0), [false; 4]);
-	}
+    #[test]
+    fn only_the_largest_stakes_get_a_permit_and_never_an_empty_one() {
+        let stake: Vec<I32F32> = [5, 0, 7, 5].into_iter().map(I32F32::from_int).collect();
+        assert_eq!(most_staked(&stake, 2), [false, false, true, true]);
+        assert_eq!(most_staked(&stake, 9), [true, false, true, true]);
+        assert_eq!(most_staked(&stake, 0), [false; 4]);
+    }
 }
