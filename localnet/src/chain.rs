@@ -11,7 +11,7 @@ mod state;
 
 use std::sync::{PoisonError, RwLock};
 
-use codec::Decode;
+use parity_scale_codec::Decode;
 use sp_core::H256;
 use sp_runtime::traits::BlakeTwo256;
 use sp_state_machine::{Backend as _, IterArgs, OverlayedChanges, prove_read};

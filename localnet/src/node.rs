@@ -7,7 +7,7 @@ mod fill;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use codec::Encode;
+use parity_scale_codec::Encode;
 use sp_core::H256;
 use sp_runtime::{
     AccountId32,

@@ -1,7 +1,7 @@
 //! A block being built.
 
-use codec::{Decode, Encode};
 use frame_support::traits::fungible::Mutate as _;
+use parity_scale_codec::{Decode, Encode};
 use sp_core::H256;
 use sp_runtime::{
     AccountId32, ApplyExtrinsicResult, Digest, DispatchError, StateVersion,
@@ -29,7 +29,7 @@ pub enum SealError {
     Timestamp(TransactionValidityError),
     /// The runtime's header is not one.
     #[error("the runtime returned no header")]
-    Header(#[source] codec::Error),
+    Header(#[source] parity_scale_codec::Error),
     /// The state could not be computed.
     #[error("could not compute the state: {0}")]
     State(String),

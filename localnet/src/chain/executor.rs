@@ -34,7 +34,7 @@ pub enum CallError {
         method: String,
         /// What is wrong with it.
         #[source]
-        source: codec::Error,
+        source: parity_scale_codec::Error,
     },
 }
 

@@ -1,6 +1,6 @@
 //! The genesis block: the state a configuration asks for, and the header above it.
 
-use codec::Encode as _;
+use parity_scale_codec::Encode as _;
 use sp_core::H256;
 use sp_runtime::{Digest, traits::Header as _};
 use thiserror::Error;

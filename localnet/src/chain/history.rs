@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use codec::Encode;
+use parity_scale_codec::Encode;
 use sp_core::H256;
 
 use crate::runtime::Header;

@@ -1,10 +1,10 @@
 //! `dev_*`: what a developer does to a chain that nobody else could.
 
-use codec::Encode;
 use jsonrpsee::{
     core::RegisterMethodError,
     types::{ErrorObjectOwned, Params},
 };
+use parity_scale_codec::Encode;
 use serde_json::{Value, json};
 use sp_core::H256;
 use sp_runtime::AccountId32;

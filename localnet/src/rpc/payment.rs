@@ -1,11 +1,11 @@
 //! `payment_*`: what a transaction would cost.
 
-use codec::Encode;
 use jsonrpsee::{
     core::RegisterMethodError,
     types::{ErrorObjectOwned, Params},
 };
 use pallet_transaction_payment::{FeeDetails, InclusionFee, RuntimeDispatchInfo};
+use parity_scale_codec::Encode;
 use serde_json::{Value, json};
 
 use super::{Methods, chain::block_at, error::call_failed, hex_bytes::Bytes};
@@ -41,7 +41,11 @@ fn query_fee_details(params: &Params<'_>, node: &Node) -> Result<Value, ErrorObj
     Ok(json!({ "inclusionFee": details.inclusion_fee.map(inclusion) }))
 }
 
-fn query<R: codec::Decode>(params: &Params<'_>, node: &Node, method: &str) -> Result<R, ErrorObjectOwned> {
+fn query<R: parity_scale_codec::Decode>(
+    params: &Params<'_>,
+    node: &Node,
+    method: &str,
+) -> Result<R, ErrorObjectOwned> {
     let mut params = params.sequence();
     let extrinsic: Bytes = params.next()?;
     let at = block_at(node, params.optional_next()?)?;

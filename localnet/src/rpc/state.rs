@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use codec::Decode;
 use jsonrpsee::{
     core::RegisterMethodError,
     types::{ErrorObjectOwned, Params},
 };
+use parity_scale_codec::Decode;
 use serde_json::{Value, json};
 use sp_core::H256;
 use sp_version::RuntimeVersion;

@@ -1,7 +1,7 @@
 //! `system_*`: what the node is. It has no peers and is never behind.
 
-use codec::Encode;
 use jsonrpsee::{core::RegisterMethodError, types::ErrorObjectOwned};
+use parity_scale_codec::Encode;
 use serde_json::{Value, json};
 use sp_runtime::{AccountId32, ApplyExtrinsicResult};
 

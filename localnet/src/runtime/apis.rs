@@ -86,7 +86,9 @@ sp_api::decl_runtime_apis! {
 }
 
 /// The price of a subnet's alpha.
-#[derive(Clone, Debug, codec::Decode, codec::Encode, Eq, PartialEq, scale_info::TypeInfo)]
+#[derive(
+    Clone, Debug, parity_scale_codec::Decode, parity_scale_codec::Encode, Eq, PartialEq, scale_info::TypeInfo,
+)]
 pub struct SubnetPrice {
     /// The subnet.
     pub netuid: NetUid,
@@ -95,7 +97,16 @@ pub struct SubnetPrice {
 }
 
 /// What a swap would do.
-#[derive(Clone, Debug, codec::Decode, codec::Encode, Default, Eq, PartialEq, scale_info::TypeInfo)]
+#[derive(
+    Clone,
+    Debug,
+    parity_scale_codec::Decode,
+    parity_scale_codec::Encode,
+    Default,
+    Eq,
+    PartialEq,
+    scale_info::TypeInfo,
+)]
 #[allow(missing_docs, reason = "the fields are their names")]
 pub struct SimSwapResult {
     pub tao_amount: TaoBalance,

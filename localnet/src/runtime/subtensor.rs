@@ -40,12 +40,12 @@ use storage::{hyperparameters, neurons, stake as stake_items, subnets};
 #[allow(missing_docs, reason = "the names are the chain's own; FRAME generates items without documentation")]
 #[allow(clippy::too_many_arguments, reason = "the calls have the chain's arguments")]
 pub mod pallet {
-    use codec::Compact;
     use frame_support::{
         pallet_prelude::*,
         traits::{ConstBool, ConstI16, ConstU8, ConstU16, ConstU32, ConstU64},
     };
     use frame_system::pallet_prelude::*;
+    use parity_scale_codec::Compact;
     use sp_core::H256;
     use sp_runtime::{AccountId32, PerU16};
 
@@ -57,7 +57,8 @@ pub mod pallet {
         },
     };
     use crate::runtime::numbers::{
-        AlphaBalance, I64F64, I96F32, MechId, NetUid, NetUidStorageIndex, SafeFloat, TaoBalance, U64F64, U96F32,
+        AlphaBalance, I64F64, I96F32, MechId, NetUid, NetUidStorageIndex, SafeFloat, TaoBalance, U64F64,
+        U96F32,
     };
 
     #[pallet::pallet]

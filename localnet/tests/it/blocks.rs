@@ -1,7 +1,7 @@
 //! Blocks and the state after them.
 
-use codec::{Compact, Encode as _};
 use localnet::{Config, Genesis, chain::Chain, node::Node};
+use parity_scale_codec::{Compact, Encode as _};
 use sp_core::H256;
 
 use crate::client::{Client, key};

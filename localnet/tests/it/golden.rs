@@ -1,6 +1,5 @@
 //! Bytes of the real chain, as another implementation made them: keys, calls, payloads, transactions.
 
-use codec::{Decode as _, DecodeAll as _, Encode as _};
 use localnet::runtime::{
     Runtime, RuntimeCall, TxExtension, UncheckedExtrinsic, VERSION,
     extensions::{
@@ -10,6 +9,7 @@ use localnet::runtime::{
     numbers::{NetUid, NetUidStorageIndex, TaoBalance},
     subtensor::{Alpha, BlocksSinceLastStep, Bonds, Keys, NetworksAdded, Tempo},
 };
+use parity_scale_codec::{Decode as _, DecodeAll as _, Encode as _};
 use sp_core::H256;
 use sp_runtime::{AccountId32, generic::Era};
 

@@ -3,8 +3,8 @@
 //! Whatever this chain has must be what the real one has: same index, same names, same types (by subxt's validation hashes),
 //! same defaults. What differs on purpose is listed with its reason.
 
-use codec::Encode as _;
 use localnet::{Genesis, chain::Chain};
+use parity_scale_codec::Encode as _;
 use scale_info::{PortableRegistry, TypeDef, Variant, form::PortableForm};
 use subxt_metadata::{Metadata, PalletMetadata};
 
@@ -199,8 +199,14 @@ fn events_and_errors_have_the_indices_names_and_types_of_the_real_ones() {
     check(differences);
 }
 
+/// Index, then each field's name and the hash of its type.
+type Shape = (u8, Vec<(Option<String>, [u8; 32])>);
+
+/// The name of a field and the hash of its type.
+type NamedHash = (Option<String>, [u8; 32]);
+
 /// What makes a variant what it is: its index, and the names and types of its fields.
-fn shape(metadata: &Metadata, variant: &Variant<PortableForm>) -> (u8, Vec<(Option<String>, [u8; 32])>) {
+fn shape(metadata: &Metadata, variant: &Variant<PortableForm>) -> Shape {
     let field = |field: &scale_info::Field<PortableForm>| {
         (field.name.clone(), metadata.type_hash(field.ty.id).unwrap())
     };

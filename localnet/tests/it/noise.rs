@@ -29,10 +29,11 @@ fn random_transactions_are_refused_and_leave_no_trace() {
     let before = node.produce().unwrap();
     for _ in 0..3_000 {
         let mut bytes = noise.bytes(200);
-        if noise.next() % 2 == 0 {
+        if noise.next().is_multiple_of(2) {
             // A length and a version that are right, so that decoding goes further.
-            let mut framed = codec::Encode::encode(&codec::Compact((bytes.len() + 1) as u32));
-            framed.push(if noise.next() % 2 == 0 { 0x84 } else { 0x04 });
+            let mut framed =
+                parity_scale_codec::Encode::encode(&parity_scale_codec::Compact((bytes.len() + 1) as u32));
+            framed.push(if noise.next().is_multiple_of(2) { 0x84 } else { 0x04 });
             framed.append(&mut bytes);
             bytes = framed;
         }
@@ -55,7 +56,8 @@ fn mutated_transactions_never_panic_the_chain() {
             bytes[at] = noise.next() as u8;
         }
         decoded += usize::from(
-            codec::DecodeAll::decode_all(&mut &bytes[..]).is_ok_and(|_: UncheckedExtrinsic| true),
+            parity_scale_codec::DecodeAll::decode_all(&mut &bytes[..])
+                .is_ok_and(|_: UncheckedExtrinsic| true),
         );
         assert!(node.submit(bytes, None).is_err());
     }

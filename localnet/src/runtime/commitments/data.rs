@@ -1,7 +1,7 @@
 //! The forms a commitment's fields take, in the chain's hand-made encoding: raw bytes carry their length in the tag.
 
-use codec::{Decode, DecodeWithMemTracking, Encode, Error, Input, Output};
 use frame_support::{BoundedVec, traits::ConstU32};
+use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode, Error, Input, Output};
 use scale_info::{
     Path, Type, TypeInfo,
     build::{Fields, VariantBuilder, Variants, variant_state::IndexNotAssigned},

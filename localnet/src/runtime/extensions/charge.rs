@@ -1,11 +1,11 @@
 //! Fees: the stock payment extension under the chain's own type, whose only bytes are the tip.
 
-use codec::{Decode, DecodeWithMemTracking, Encode};
 use frame_support::{
     dispatch::{DispatchInfo, DispatchResult},
     weights::Weight,
 };
 use pallet_transaction_payment::ChargeTransactionPayment;
+use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 use scale_info::TypeInfo;
 use sp_runtime::{
     traits::{

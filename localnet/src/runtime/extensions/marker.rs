@@ -1,7 +1,7 @@
 //! Extensions that carry no bytes and check nothing here: the dev chain has no shielded transactions, no beacon pulses from
 //! outside, and lets anyone queue a sudo call (dispatch refuses it to all but the key).
 
-use codec::{Decode, DecodeWithMemTracking, Encode};
+use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 use scale_info::TypeInfo;
 use sp_runtime::{impl_tx_ext_default, traits::TransactionExtension};
 

@@ -1,7 +1,7 @@
 //! Nonces, also for accounts that hold nothing: a hotkey without a balance may submit calls that cost nothing.
 
-use codec::{Decode, DecodeWithMemTracking, Encode};
 use frame_support::dispatch::{DispatchInfo, Pays};
+use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 use scale_info::TypeInfo;
 use sp_runtime::{
     AccountId32, impl_tx_ext_default,

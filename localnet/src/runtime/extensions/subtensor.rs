@@ -1,6 +1,6 @@
 //! The pool's guards: what `SubtensorModule` refuses before dispatch.
 
-use codec::{Decode, DecodeWithMemTracking, Encode};
+use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 use scale_info::TypeInfo;
 use sp_runtime::{
     impl_tx_ext_default,

@@ -7,11 +7,11 @@ use core::{
     ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Rem, RemAssign, Shl, Shr, Sub, SubAssign},
 };
 
-use codec::{Compact, CompactAs, Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use num_traits::{
     Bounded, CheckedAdd, CheckedDiv, CheckedMul, CheckedNeg, CheckedRem, CheckedShl, CheckedShr, CheckedSub,
     Num, One, Saturating, Unsigned, Zero,
 };
+use parity_scale_codec::{Compact, CompactAs, Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 use sp_arithmetic::{MultiplyRational, Rounding, traits::IntegerSquareRoot};
@@ -69,7 +69,7 @@ macro_rules! compact {
                 &self.0
             }
 
-            fn decode_from(value: Self::As) -> Result<Self, codec::Error> {
+            fn decode_from(value: Self::As) -> Result<Self, parity_scale_codec::Error> {
                 Ok(Self(value))
             }
         }

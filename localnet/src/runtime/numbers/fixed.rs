@@ -3,7 +3,7 @@
 //! Products and quotients are truncated towards zero and every operation saturates, so the same inputs give the same
 //! bits everywhere. There is no floating point in the runtime.
 
-use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::{Path, Type, TypeInfo, build::Fields};
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +61,11 @@ fixed!(
 fixed!(
     /// Signed, 32 bits before and after the point: the epoch's number.
     I32F32(i64), 32, "FixedI64", "i64"
+);
+
+fixed!(
+    /// Signed, 64 bits before and after the point.
+    I64F64(i128), 64, "FixedI128", "i128"
 );
 
 impl U64F64 {

@@ -3,7 +3,7 @@
 //! A non-zero number is normalised so that its mantissa has 21 to 22 digits, enough that one rao more or less in a pool
 //! always changes its shares.
 
-use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use sp_core::U256;
 

@@ -1,7 +1,7 @@
 //! What the pallet stores in its rows, in the shapes of the pinned metadata.
 
-use codec::{Decode, DecodeWithMemTracking, Encode};
 use frame_support::{BoundedVec, traits::ConstU32};
+use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 use scale_info::TypeInfo;
 
 use crate::runtime::numbers::{AlphaBalance, U64F64};

@@ -1,7 +1,7 @@
 //! Setting weights, with every check of the chain in the chain's order.
 
-use codec::Compact;
 use frame_support::{dispatch::DispatchResult, ensure};
+use parity_scale_codec::Compact;
 use sp_runtime::AccountId32;
 
 use crate::runtime::{

@@ -1,6 +1,6 @@
 //! `SubnetInfoRuntimeApi.get_dynamic_info`: a subnet's pool, emission and identity.
 
-use codec::{Compact, Decode, Encode};
+use parity_scale_codec::{Compact, Decode, Encode};
 use scale_info::TypeInfo;
 use sp_runtime::AccountId32;
 

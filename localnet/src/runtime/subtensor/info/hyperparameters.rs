@@ -1,6 +1,6 @@
 //! `SubnetInfoRuntimeApi.get_subnet_hyperparams_v3`: a list of names and values.
 
-use codec::{Compact, Decode, Encode};
+use parity_scale_codec::{Compact, Decode, Encode};
 use scale_info::TypeInfo;
 
 use crate::runtime::{

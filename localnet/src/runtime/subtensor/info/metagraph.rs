@@ -1,6 +1,6 @@
 //! `SubnetInfoRuntimeApi.get_metagraph`: everything about a subnet and its neurons at one block.
 
-use codec::{Compact, Decode, Encode};
+use parity_scale_codec::{Compact, Decode, Encode};
 use scale_info::TypeInfo;
 use sp_runtime::{AccountId32, PerU16};
 

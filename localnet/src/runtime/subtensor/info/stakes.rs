@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use codec::{Compact, Decode, Encode};
+use parity_scale_codec::{Compact, Decode, Encode};
 use scale_info::TypeInfo;
 use sp_runtime::AccountId32;
 

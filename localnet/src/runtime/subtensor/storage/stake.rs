@@ -202,19 +202,19 @@ mod stake {
     #[pallet::storage]
     pub type NominatorMinRequiredStake<T> = StorageValue<_, u64, ValueQuery>;
 
-	#[pallet::storage]
-	pub type SubnetTaoFlow<T> = StorageMap<_, Identity, NetUid, i64, ValueQuery>;
+    #[pallet::storage]
+    pub type SubnetTaoFlow<T> = StorageMap<_, Identity, NetUid, i64, ValueQuery>;
 
-	#[pallet::storage]
-	pub type SubnetEmaTaoFlow<T> = StorageMap<_, Identity, NetUid, (u64, I64F64), OptionQuery>;
+    #[pallet::storage]
+    pub type SubnetEmaTaoFlow<T> = StorageMap<_, Identity, NetUid, (u64, I64F64), OptionQuery>;
 
-	#[pallet::storage]
-	pub type SubnetProtocolFlow<T> = StorageMap<_, Identity, NetUid, i64, ValueQuery>;
+    #[pallet::storage]
+    pub type SubnetProtocolFlow<T> = StorageMap<_, Identity, NetUid, i64, ValueQuery>;
 
-	#[pallet::storage]
-	pub type SubnetEmaProtocolFlow<T> = StorageMap<_, Identity, NetUid, (u64, I64F64), OptionQuery>;
+    #[pallet::storage]
+    pub type SubnetEmaProtocolFlow<T> = StorageMap<_, Identity, NetUid, (u64, I64F64), OptionQuery>;
 
-	#[pallet::storage]
-	pub type RootClaimableThreshold<T> =
-		StorageMap<_, Blake2_128Concat, NetUid, I96F32, ValueQuery, Fixed<2147483648000000>>;
+    #[pallet::storage]
+    pub type RootClaimableThreshold<T> =
+        StorageMap<_, Blake2_128Concat, NetUid, I96F32, ValueQuery, Fixed<2147483648000000>>;
 }
