@@ -1,6 +1,6 @@
 //! Keeps the axon's address on the chain equal to the real one.
 //!
-//! [`decide`] looks at each finalised block what the chain says and what it should say; [`follow`] acts on it. The chain
+//! [`decide`] looks at each finalised block what the chain says and what it should say; [`Publisher::follow`] acts on it. The chain
 //! refuses to serve an axon more often than every `serving_rate_limit` blocks, so after each attempt, whether it succeeded
 //! or not, the publisher waits at least that long.
 

@@ -1,6 +1,6 @@
 //! From the ledger to the chain: scores of the window, one weight vector per tempo.
 //!
-//! What is decided is decided by pure functions: `protocol::scoring` for the vector and [`decide`] for the moment. The driver
+//! What is decided is decided by pure functions: `protocol::scoring` for the vector and [`decide()`] for the moment. The driver
 //! here reads the facts, keeps the [`journal`], and talks to the chain.
 
 pub mod decide;

@@ -10,7 +10,7 @@ use parity_scale_codec::{Decode, Encode};
 pub const WINDOW: u64 = 1024;
 const WORDS: usize = (WINDOW / 64) as usize;
 
-/// The used numbers among the newest [`WINDOW`].
+/// The used numbers among the newest `WINDOW`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct SequenceWindow {
     newest: u64,
