@@ -242,7 +242,7 @@ class Demo:
         }
         path = self.state / "demo.env"
         path.touch(mode=0o600)
-        path.write_text("".join(f"export {name}={value}\n" for name, value in values.items()))
+        path.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
 
     def wait_until_ready(self, keys):
         self.steps.begin("wait until both axons are on chain and the validator may set weights")
@@ -360,7 +360,7 @@ def next_steps(demo, keep):
         say(
             f"""
 The subnet keeps running. Try next:
-  source {demo.state}/demo.env
+  set -a; source {demo.state}/demo.env; set +a
   curl -s $OPENAI_BASE_URL/models -H "Authorization: Bearer $OPENAI_API_KEY"
   python3 -c 'import openai; print(openai.OpenAI().chat.completions.create(model="{MODEL_ID}", messages=[{{"role": "user", "content": "Hello!"}}]).choices[0].message.content)'
   curl -s $STAKER_RPC_URL -H 'content-type: application/json' -d '{{"jsonrpc":"2.0","id":1,"method":"rpc_methods","params":[]}}'

@@ -200,7 +200,7 @@ fn events_and_errors_have_the_indices_names_and_types_of_the_real_ones() {
 }
 
 /// Index, then each field's name and the hash of its type.
-type Shape = (u8, Vec<(Option<String>, [u8; 32])>);
+type Shape = (u8, Vec<NamedHash>);
 
 /// The name of a field and the hash of its type.
 type NamedHash = (Option<String>, [u8; 32]);

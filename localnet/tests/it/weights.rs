@@ -1,9 +1,9 @@
 //! Setting weights.
 
-use localnet::{Blocks, Config};
+use localnet::{Blocks, Config, accounts::dev_account};
 use subxt::dynamic::Value;
 
-use crate::client::{Client, NETUID, Outcome, key, number};
+use crate::client::{Client, NETUID, Outcome, TAO, key, number};
 
 fn failed(name: &str) -> Outcome {
     Outcome::Failed(format!("Pallet error: SubtensorModule::{name}"))
@@ -34,6 +34,25 @@ async fn a_validator_with_a_permit_sets_weights_which_are_stored_upscaled() {
     let row = at.storage().fetch(address, (NETUID, 0u16)).await.unwrap().decode().unwrap();
     assert_eq!(row, [(1, 21_845), (2, 65_535)]);
     assert_eq!(client.neurons().await[0].last_update, u64::from(client.chain.best_number()));
+}
+
+#[tokio::test]
+async fn a_validator_of_the_genesis_has_stake_and_permit_from_the_start() {
+    let mut config = config();
+    let member = |hotkey: &str, stake_rao, permit| localnet::runtime::subtensor::genesis::Neuron {
+        hotkey: dev_account(hotkey).unwrap(),
+        coldkey: dev_account("//Bob").unwrap(),
+        stake_rao,
+        permit,
+    };
+    config.genesis.subnets[0].neurons =
+        vec![member("//validator", 1_000 * TAO, true), member("//miner", 0, false)];
+    let client = Client::of(config).await;
+    assert_eq!(client.set_weights(&key("//validator"), &[1], &[1]).await, Outcome::Success);
+    client.blocks(20).await;
+    let neurons = client.neurons().await;
+    assert!(neurons[0].validator_permit && neurons[0].stake[0].1 > 1_000 * TAO);
+    assert_eq!((neurons[0].dividends, neurons[1].incentive), (65_535, 65_535));
 }
 
 #[tokio::test]
