@@ -48,12 +48,16 @@ async fn the_serving_miner_gets_weight_and_incentive_on_chain() {
     })
     .await;
 
-    // What a staker reads is what the chain says.
-    let answer = validator.rpc("subnet_v1_weights", json!([])).await;
-    let on_chain = answer["data"]["onChain"].as_array().unwrap();
-    for (uid, weight) in &weights {
-        assert!(on_chain.iter().any(|row| row["uid"] == *uid && row["weight"] == *weight), "{on_chain:?}");
-    }
+    // What a staker reads is what the chain says, as soon as the validator has read that block.
+    wait::until("the staker reads the weights that the chain holds", || async {
+        let answer = validator.rpc("subnet_v1_weights", json!([])).await;
+        let on_chain = answer["data"]["onChain"].as_array().unwrap();
+        let shown = |(uid, weight): &(u16, u16)| {
+            on_chain.iter().any(|row| row["uid"] == *uid && row["weight"] == *weight)
+        };
+        weights.iter().all(shown).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
