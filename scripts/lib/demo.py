@@ -130,6 +130,7 @@ class Demo:
 
     def run(self):
         self.logs.mkdir(parents=True, exist_ok=True)
+        self.processes.forget_dead()
         self.choose_ports()
         say(f"state folder: {self.state}")
         self.start_chain()

@@ -63,6 +63,11 @@ class Processes:
                 return record.stem
         return None
 
+    def forget_dead(self):
+        """Drops the records of processes that ended since the last run, so that they are started again."""
+        while (name := self.first_dead()) is not None:
+            self._record(name).unlink(missing_ok=True)
+
     def stop(self, name, seconds=15):
         pid = self._pid(name)
         stopped = pid is not None
