@@ -26,6 +26,7 @@
 
 pub mod arch;
 pub mod chat_template;
+pub mod decoder;
 pub mod device;
 pub mod echo;
 pub mod engine;
