@@ -20,14 +20,14 @@ pub use self::{
     draft::{Applied, Draft, Interference, SealError},
     executor::{CallError, silence_panics},
     genesis::GenesisError,
-    history::{Block, BlockRef},
+    history::{Block, BlockRef, BranchError},
 };
 use self::{
     executor::Executor,
     history::History,
     state::{Nodes, StateBackend},
 };
-use crate::config::Genesis;
+use crate::config::{Genesis, Limits};
 
 /// A chain in memory.
 pub struct Chain {
@@ -36,11 +36,16 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// A chain of one block.
+    /// A chain of one block, with the usual limits.
     pub fn from_genesis(genesis: &Genesis) -> Result<Self, GenesisError> {
+        Self::new(genesis, &Limits::default())
+    }
+
+    /// A chain of one block.
+    pub fn new(genesis: &Genesis, limits: &Limits) -> Result<Self, GenesisError> {
         let executor = Executor::new(Nodes::new());
         let block = genesis::build(&executor, genesis)?;
-        Ok(Self { executor, history: RwLock::new(History::new(block)) })
+        Ok(Self { executor, history: RwLock::new(History::new(block, limits.undone_blocks_max)) })
     }
 
     /// The newest block.
@@ -71,6 +76,17 @@ impl Chain {
     /// Adds a sealed block, which becomes the newest.
     pub fn append(&self, block: Block) -> BlockRef {
         self.write(|history| history.append(block))
+    }
+
+    /// Replaces all blocks after the block with number `fork` with a longer branch; answers those that were undone, oldest
+    /// first. They can still be found by their hash.
+    pub fn reorganise(&self, fork: u32, branch: Vec<BlockRef>) -> Result<Vec<BlockRef>, BranchError> {
+        self.write(|history| history.reorganise(fork, branch))
+    }
+
+    /// Goes back to a former chain: its newest final block, and the blocks after it.
+    pub fn revert(&self, finalized: &BlockRef, tail: &[BlockRef]) -> Result<(), BranchError> {
+        self.write(|history| history.revert(finalized, tail))
     }
 
     /// Makes the block with this number, and all before it, final.

@@ -49,8 +49,10 @@ pub struct Limits {
     pub pool_transactions_max: NonZeroUsize,
     /// Bytes of transactions waiting.
     pub pool_bytes_max: usize,
-    /// Connections at a time.
+    /// Connections served at a time.
     pub connections_max: u32,
+    /// Sockets open at a time, with those that are idle or silent; more are closed at once.
+    pub sockets_max: usize,
     /// Subscriptions of one connection.
     pub subscriptions_per_connection_max: u32,
     /// Bytes of one request.
@@ -63,6 +65,10 @@ pub struct Limits {
     pub notifications_waiting_max: u32,
     /// Blocks that one `dev_newBlock` may ask for.
     pub blocks_per_call_max: u32,
+    /// Undone blocks that are still found by their hash.
+    pub undone_blocks_max: usize,
+    /// Snapshots that can be returned to.
+    pub snapshots_max: usize,
 }
 
 impl Default for Limits {
@@ -71,12 +77,15 @@ impl Default for Limits {
             pool_transactions_max: NonZeroUsize::new(8_192).expect("8,192 is not zero"),
             pool_bytes_max: 20 * 1024 * 1024,
             connections_max: 256,
+            sockets_max: 1_024,
             subscriptions_per_connection_max: 1_024,
             request_bytes_max: 15 * 1024 * 1024,
             response_bytes_max: 64 * 1024 * 1024,
             batch_calls_max: 1_000,
             notifications_waiting_max: 256,
             blocks_per_call_max: 100_000,
+            undone_blocks_max: 1_024,
+            snapshots_max: 256,
         }
     }
 }

@@ -18,6 +18,7 @@
 //! `runtime` is the chain's rules: pallets at the indices of the pinned metadata, with `subtensor` (registration, serving,
 //! weights, stake, epochs) as the largest. [`chain`] holds blocks and states and runs the runtime on any of them. [`pool`]
 //! holds transactions that wait. [`node`] decides when blocks are made and become final. `rpc` and `server` are the outside.
+//! [`faults`] is what can be made to go wrong: connections, answers, finality, blocks that are undone, upgrades, clocks.
 //!
 //! **Invariants.** Every call of the runtime is guarded against panics and leaves no trace when it fails. A block is kept only
 //! if the state written has the root its header names. Every queue, body and wait is bounded ([`config::Limits`]).
@@ -35,13 +36,15 @@
 //! - **New subnets.** Subnets exist at genesis; none can be registered or dissolved.
 //! - **Pallets**: Grandpa, Multisig, Preimage, Scheduler, Proxy, AdminUtils, SafeMode, Ethereum, EVM, Drand, Crowdloan, Swap,
 //!   Contracts, MevShield, LimitOrders. `sudo(System.set_storage)` and `dev_setStorage` change any hyperparameter.
-//! - **Consensus and peers.** Blocks are final when this process says so; there are no forks.
+//! - **Consensus and peers.** Blocks are final when this process says so; there are no forks but those that are asked for.
+//! - **Upgrades** change the version and what the metadata says, never the rules: those are this build's.
 #![forbid(unsafe_code)]
 #![recursion_limit = "512"]
 
 pub mod accounts;
 pub mod chain;
 pub mod config;
+pub mod faults;
 pub mod node;
 pub mod pool;
 mod rpc;
@@ -51,4 +54,4 @@ mod server;
 pub mod time;
 
 pub use config::{Blocks, Config, Genesis};
-pub use server::{Localnet, ProduceBlocksError, SpawnError, spawn};
+pub use server::{ChainError, Localnet, ProduceBlocksError, SpawnError, spawn};

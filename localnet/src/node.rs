@@ -3,9 +3,15 @@
 //! One lock orders everything that makes blocks; readers never take it. Whoever follows the chain watches [`Heads`] and reads
 //! the blocks in between by number, so a slow reader misses nothing and delays nobody.
 
+mod branch;
 mod fill;
+mod snapshots;
+mod upgrade;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use parity_scale_codec::Encode;
 use sp_core::H256;
@@ -16,11 +22,18 @@ use sp_runtime::{
 use thiserror::Error;
 use tokio::sync::watch;
 
+use self::snapshots::Snapshots;
 use crate::{
     chain::{BlockRef, CallError, Chain, GenesisError, Interference, SealError},
     config::{Blocks, Config, Finality, Limits},
-    pool::{Pool, PoolError, Watcher},
+    pool::{Pool, PoolError, Watcher, hash_of},
     time::Clock,
+};
+
+pub use self::{
+    branch::{ReorganiseError, Reorganised},
+    snapshots::SnapshotError,
+    upgrade::UpgradeError,
 };
 
 /// How far the chain is.
@@ -30,6 +43,8 @@ pub struct Heads {
     pub best: u32,
     /// Number of the newest final block.
     pub finalized: u32,
+    /// How often blocks were undone: the same numbers may mean others since.
+    pub branches: u32,
 }
 
 /// Why a block was not made.
@@ -72,13 +87,15 @@ pub struct Node {
     pool: Mutex<Pool>,
     making: Mutex<()>,
     heads: watch::Sender<Heads>,
+    finality_stalled: AtomicBool,
+    snapshots: Mutex<Snapshots>,
 }
 
 impl Node {
     /// A node at genesis.
     pub fn new(config: &Config) -> Result<Self, GenesisError> {
         Ok(Self {
-            chain: Chain::from_genesis(&config.genesis)?,
+            chain: Chain::new(&config.genesis, &config.limits)?,
             chain_name: config.genesis.chain_name.clone(),
             clock: Clock::default(),
             limits: config.limits,
@@ -87,6 +104,8 @@ impl Node {
             pool: Mutex::new(Pool::new(&config.limits)),
             making: Mutex::new(()),
             heads: watch::Sender::new(Heads::default()),
+            finality_stalled: AtomicBool::new(false),
+            snapshots: Mutex::default(),
         })
     }
 
@@ -107,7 +126,7 @@ impl Node {
 
     /// Takes a transaction into the pool; makes a block of it at once if that is how blocks are made.
     pub fn submit(&self, bytes: Vec<u8>, watcher: Option<Watcher>) -> Result<H256, PoolError> {
-        let hash = H256(sp_crypto_hashing::blake2_256(&bytes));
+        let hash = hash_of(&bytes);
         let validity = self.validate(&bytes)?.map_err(PoolError::Refused)?;
         self.pool().add(hash, bytes, validity, watcher)?;
         if self.blocks == Blocks::Instant {
@@ -171,8 +190,24 @@ impl Node {
         Ok(block)
     }
 
+    /// Tells who follows the chain that it is another one.
+    fn move_heads(&self) {
+        let (best, finalized) = (self.chain.best().number(), self.chain.finalized().number());
+        self.heads.send_modify(|heads| *heads = Heads { best, finalized, branches: heads.branches + 1 });
+    }
+
+    /// Lets no block become final until told otherwise; then all become final that would have by now.
+    pub fn stall_finality(&self, stalled: bool) {
+        if self.finality_stalled.swap(stalled, Ordering::SeqCst) && !stalled {
+            self.finalize(self.chain.best().number());
+        }
+    }
+
     /// Makes final what may be when `number` is the newest block.
     pub fn finalize(&self, number: u32) {
+        if self.finality_stalled.load(Ordering::SeqCst) {
+            return;
+        }
         let finalized = self.chain.finalize(number.saturating_sub(self.finality.lag_blocks)).number();
         self.pool().finalize(finalized);
         self.heads.send_if_modified(|heads| {

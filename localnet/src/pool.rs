@@ -18,6 +18,8 @@ pub enum Status {
     Future,
     /// It is in this block.
     InBlock(H256),
+    /// It was in this block, which was undone.
+    Retracted(H256),
     /// It is in this block, and the block is final.
     Finalized(H256),
     /// This one took its place.
@@ -28,8 +30,8 @@ pub enum Status {
     Invalid,
 }
 
-/// Statuses that wait for a slow watcher: all a transaction can go through.
-pub const STATUSES_WAITING_MAX: usize = 8;
+/// Statuses that wait for a slow watcher: all a transaction goes through, and some more for blocks that are undone.
+pub const STATUSES_WAITING_MAX: usize = 64;
 
 /// Where statuses go.
 pub type Watcher = mpsc::Sender<Status>;
@@ -75,15 +77,20 @@ pub struct Waiting {
     order: u64,
 }
 
-/// A watched transaction in a block that is not final.
+/// A transaction in a block that is not final.
 #[derive(Debug)]
-struct Included {
+pub struct Included {
+    /// Its hash.
+    pub hash: H256,
+    /// Its bytes, encoded.
+    pub bytes: Vec<u8>,
+    /// Who watches it.
+    pub watcher: Option<Watcher>,
     number: u32,
     block: H256,
-    watcher: Watcher,
 }
 
-/// The waiting transactions, and the watchers of those in blocks that are not final.
+/// The waiting transactions, and those in blocks that are not final.
 #[derive(Debug)]
 pub struct Pool {
     transactions_max: usize,
@@ -203,16 +210,33 @@ impl Pool {
     pub fn include(&mut self, hash: H256, number: u32, block: H256) {
         let Some(waiting) = self.waiting.remove(&hash) else { return };
         self.bytes -= waiting.bytes.len();
-        if let Some(watcher) = waiting.watcher {
-            tell(Some(&watcher), Status::InBlock(block));
-            self.included.push(Included { number, block, watcher });
+        let Waiting { hash, bytes, watcher, .. } = waiting;
+        tell(watcher.as_ref(), Status::InBlock(block));
+        self.included.push(Included { hash, bytes, watcher, number, block });
+    }
+
+    /// Takes out the transactions of blocks that were undone, in their order, and tells their watchers.
+    pub fn retract(&mut self, is_undone: impl Fn(u32, H256) -> bool) -> Vec<Included> {
+        let undone = |included: &mut Included| is_undone(included.number, included.block);
+        let undone: Vec<Included> = self.included.extract_if(.., undone).collect();
+        for included in &undone {
+            tell(included.watcher.as_ref(), Status::Retracted(included.block));
+        }
+        undone
+    }
+
+    /// Drops everything that waits.
+    pub fn clear(&mut self) {
+        let hashes: Vec<H256> = self.waiting.keys().copied().collect();
+        for hash in hashes {
+            self.remove(hash, Status::Dropped);
         }
     }
 
     /// Tells the watchers of every transaction in blocks up to this one that they are final.
     pub fn finalize(&mut self, number: u32) {
         for included in self.included.extract_if(.., |included| included.number <= number) {
-            tell(Some(&included.watcher), Status::Finalized(included.block));
+            tell(included.watcher.as_ref(), Status::Finalized(included.block));
         }
     }
 
@@ -225,8 +249,13 @@ impl Pool {
     }
 }
 
+/// The hash of a transaction.
+pub fn hash_of(bytes: &[u8]) -> H256 {
+    H256(sp_crypto_hashing::blake2_256(bytes))
+}
+
 /// A watcher that went away, or does not keep up with the few statuses there are, misses them.
-fn tell(watcher: Option<&Watcher>, status: Status) {
+pub(crate) fn tell(watcher: Option<&Watcher>, status: Status) {
     if let Some(watcher) = watcher {
         let _ = watcher.try_send(status);
     }

@@ -7,6 +7,7 @@ mod author;
 mod chain;
 mod dev;
 mod error;
+mod faults;
 mod follow;
 mod hex_bytes;
 mod payment;
@@ -18,13 +19,13 @@ use std::sync::Arc;
 use jsonrpsee::{RpcModule, core::RegisterMethodError};
 use serde_json::json;
 
-use crate::node::Node;
+use crate::{faults::Faults, node::Node};
 
 /// A set of methods around the node.
 type Methods = RpcModule<Node>;
 
 /// Every method.
-pub(crate) fn methods(node: Arc<Node>) -> Result<RpcModule<Node>, RegisterMethodError> {
+pub(crate) fn methods(node: Arc<Node>, faults: Arc<Faults>) -> Result<RpcModule<Node>, RegisterMethodError> {
     let mut methods = RpcModule::from_arc(node);
     author::register(&mut methods)?;
     chain::register(&mut methods)?;
@@ -32,6 +33,7 @@ pub(crate) fn methods(node: Arc<Node>) -> Result<RpcModule<Node>, RegisterMethod
     payment::register(&mut methods)?;
     state::register(&mut methods)?;
     system::register(&mut methods)?;
+    methods.merge(faults::methods(faults)?)?;
 
     let mut names: Vec<&'static str> = methods.method_names().collect();
     names.push("rpc_methods");

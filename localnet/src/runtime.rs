@@ -9,6 +9,7 @@ mod entry;
 pub mod extensions;
 pub mod numbers;
 pub mod subtensor;
+pub mod upgrade;
 
 use std::borrow::Cow;
 
@@ -131,7 +132,6 @@ mod runtime {
 }
 
 parameter_types! {
-    pub const Version: RuntimeVersion = VERSION;
     pub Weights: BlockWeights = BlockWeights::with_sensible_defaults(BLOCK_WEIGHT_MAX, NORMAL_RATIO);
     pub Length: BlockLength = BlockLength::builder()
         .max_length(BLOCK_BYTES_MAX)
@@ -154,7 +154,7 @@ impl frame_system::Config for Runtime {
     type BlockLength = Length;
     type BlockWeights = Weights;
     type SS58Prefix = ConstU16<42>;
-    type Version = Version;
+    type Version = upgrade::Version;
 }
 
 impl pallet_timestamp::Config for Runtime {

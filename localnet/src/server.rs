@@ -1,19 +1,24 @@
 //! A running chain: `spawn` returns once it listens; the handle tells its address, makes blocks, and stops everything when
 //! dropped.
 
+mod accept;
 mod drive;
+mod faults;
 
 use std::{net::SocketAddr, sync::Arc};
 
 use jsonrpsee::server::{
-    BatchRequestConfig, PingConfig, RandomStringIdProvider, Server, ServerConfig, ServerHandle,
+    BatchRequestConfig, PingConfig, RandomStringIdProvider, ServerConfig, ServerHandle, stop_channel,
 };
 use thiserror::Error;
-use tokio::task::JoinSet;
+use tokio::{net::TcpListener, task::JoinSet};
 
+use self::accept::Served;
+pub use self::faults::ChainError;
 use crate::{
     chain::{BlockRef, GenesisError},
     config::{Blocks, Config, Limits},
+    faults::Faults,
     node::{Node, ProduceError},
     rpc,
 };
@@ -59,6 +64,7 @@ pub enum ProduceBlocksError {
 #[must_use = "the chain stops when its handle is dropped"]
 pub struct Localnet {
     node: Arc<Node>,
+    faults: Arc<Faults>,
     address: SocketAddr,
     server: ServerHandle,
     tasks: JoinSet<()>,
@@ -70,15 +76,15 @@ pub async fn spawn(config: Config) -> Result<Localnet, SpawnError> {
         return Err(SpawnError::IntervalZero);
     }
     let node = Arc::new(Node::new(&config)?);
-    let methods = rpc::methods(node.clone()).map_err(SpawnError::Methods)?;
+    let faults = Arc::new(Faults::new(node.clone()));
+    let methods = rpc::methods(node.clone(), faults.clone()).map_err(SpawnError::Methods)?;
     let listen = |source| SpawnError::Listen { address: config.bind, source };
-    let server = Server::builder()
-        .set_config(server_config(&config.limits))
-        .build(config.bind)
-        .await
-        .map_err(listen)?;
-    let address = server.local_addr().map_err(listen)?;
-    let server = server.start(methods);
+    let listener = TcpListener::bind(config.bind).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    let (stop, server) = stop_channel();
+    let config_of_server = server_config(&config.limits);
+    let served = Served { methods: methods.into(), config: config_of_server, faults: faults.clone(), stop };
+    tokio::spawn(accept::accept(listener, address, served));
 
     let mut tasks = JoinSet::new();
     if let Blocks::Interval { ms } = config.blocks {
@@ -87,7 +93,7 @@ pub async fn spawn(config: Config) -> Result<Localnet, SpawnError> {
     if node.finality_delay_ms() > 0 {
         tasks.spawn(drive::finalize_blocks(node.clone()));
     }
-    Ok(Localnet { node, address, server, tasks })
+    Ok(Localnet { node, faults, address, server, tasks })
 }
 
 fn server_config(limits: &Limits) -> ServerConfig {
@@ -161,6 +167,8 @@ impl Localnet {
     pub async fn shutdown(mut self) {
         self.tasks.shutdown().await;
         let _ = self.server.stop();
+        // What fell silent would never end by itself.
+        self.faults.gate.heal();
         self.server.clone().stopped().await;
     }
 
@@ -174,5 +182,6 @@ impl Drop for Localnet {
     fn drop(&mut self) {
         // The tasks stop with their set; a server that has stopped already is no error.
         let _ = self.server.stop();
+        self.faults.gate.heal();
     }
 }

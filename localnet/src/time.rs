@@ -1,34 +1,66 @@
 //! The chain's clock: the machine's, moved by whoever travels in time, and never standing still between two blocks.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 /// A clock for block timestamps, in milliseconds since 1970.
 #[derive(Debug, Default)]
-pub struct Clock {
-    /// How far the clock was moved ahead.
-    ahead_ms: AtomicU64,
+pub struct Clock(Mutex<Reading>);
+
+/// What a clock remembers.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Reading {
+    /// How far someone travelled.
+    travelled_ms: u64,
+    /// How wrong the clock is: ahead of time, or behind it when negative.
+    skew_ms: i64,
     /// Time of the last block.
-    last_ms: AtomicU64,
+    last_ms: u64,
 }
 
 impl Clock {
     /// Time for the next block: later than that of the last.
     pub fn next_ms(&self) -> u64 {
         let machine = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let now =
-            u64::try_from(machine).unwrap_or(u64::MAX).saturating_add(self.ahead_ms.load(Ordering::SeqCst));
-        let next = now.max(self.last_ms.load(Ordering::SeqCst).saturating_add(1));
-        self.last_ms.store(next, Ordering::SeqCst);
-        next
+        let machine = u64::try_from(machine).unwrap_or(u64::MAX);
+        let mut reading = self.reading();
+        let now = machine.saturating_add(reading.travelled_ms).saturating_add_signed(reading.skew_ms);
+        reading.last_ms = now.max(reading.last_ms.saturating_add(1));
+        reading.last_ms
     }
 
-    /// Moves the clock ahead.
+    /// Moves the clock ahead, for good.
     pub fn travel(&self, milliseconds: u64) {
-        let add = |ahead: u64| Some(ahead.saturating_add(milliseconds));
-        let _ = self.ahead_ms.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
+        let mut reading = self.reading();
+        reading.travelled_ms = reading.travelled_ms.saturating_add(milliseconds);
+    }
+
+    /// Lets the clock be wrong by so much: ahead, or behind when negative; 0 mends it. Blocks never go back in time: behind,
+    /// each is one millisecond later than the last until the clock has caught up.
+    pub fn skew(&self, milliseconds: i64) {
+        self.reading().skew_ms = milliseconds;
+    }
+
+    /// Where the clock stands.
+    pub fn read(&self) -> Reading {
+        *self.reading()
+    }
+
+    /// Puts the clock back to where it stood.
+    pub fn restore(&self, reading: Reading) {
+        *self.reading() = reading;
+    }
+
+    /// Tells the clock the time of a block it did not give.
+    pub fn saw(&self, block_ms: u64) {
+        let mut reading = self.reading();
+        reading.last_ms = reading.last_ms.max(block_ms);
+    }
+
+    fn reading(&self) -> MutexGuard<'_, Reading> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -43,5 +75,29 @@ mod tests {
         assert!(times.windows(2).all(|pair| pair[0] < pair[1]));
         clock.travel(3_600_000);
         assert!(clock.next_ms() >= times[99] + 3_599_000);
+    }
+
+    #[test]
+    fn a_clock_that_falls_behind_still_never_goes_back() {
+        let clock = Clock::default();
+        let before = clock.next_ms();
+        clock.skew(-3_600_000);
+        assert_eq!((clock.next_ms(), clock.next_ms()), (before + 1, before + 2));
+        clock.skew(3_600_000);
+        assert!(clock.next_ms() >= before + 3_600_000);
+        clock.skew(0);
+        let healed = clock.next_ms();
+        assert_eq!(clock.next_ms(), healed + 1);
+    }
+
+    #[test]
+    fn a_restored_clock_continues_where_it_stood() {
+        let clock = Clock::default();
+        let start = clock.next_ms();
+        let reading = clock.read();
+        clock.travel(3_600_000);
+        assert!(clock.next_ms() >= start + 3_600_000);
+        clock.restore(reading);
+        assert!(clock.next_ms() < start + 3_600_000);
     }
 }

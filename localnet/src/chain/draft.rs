@@ -4,16 +4,19 @@ use frame_support::traits::fungible::Mutate as _;
 use parity_scale_codec::{Decode, Encode};
 use sp_core::H256;
 use sp_runtime::{
-    AccountId32, ApplyExtrinsicResult, Digest, DispatchError, StateVersion,
+    AccountId32, ApplyExtrinsicResult, Digest, DigestItem, DispatchError, StateVersion,
     transaction_validity::{InvalidTransaction, TransactionValidityError},
 };
 use thiserror::Error;
 
 use super::{
     executor::{CallError, Executor, Overlay},
+    genesis::CODE_KEY,
     history::{Block, BlockRef},
 };
-use crate::runtime::{Balances, Header, RuntimeCall, UncheckedExtrinsic, VERSION, numbers::TaoBalance};
+use crate::runtime::{
+    Balances, Header, RuntimeCall, System, UncheckedExtrinsic, VERSION, numbers::TaoBalance, upgrade::Upgrade,
+};
 
 /// Why a block could not be built.
 #[derive(Debug, Error)]
@@ -55,6 +58,15 @@ pub enum Interference {
         /// How much.
         amount: TaoBalance,
     },
+    /// The runtime becomes another one, from the next block on.
+    Upgrade(Upgrade),
+}
+
+impl Interference {
+    /// Whether it comes after the block's transactions, and not before them.
+    pub fn comes_last(&self) -> bool {
+        matches!(self, Self::Upgrade(_))
+    }
 }
 
 /// What became of a transaction.
@@ -133,6 +145,15 @@ impl<'a> Draft<'a> {
                 true
             }
             Interference::Gift { to, amount } => Balances::mint_into(&to, amount).is_ok(),
+            Interference::Upgrade(upgrade) => {
+                // As when the real chain's code is set: light clients look for the log, others for the event.
+                System::deposit_log(DigestItem::RuntimeEnvironmentUpdated);
+                let code = sp_crypto_hashing::blake2_256(&upgrade.encode());
+                System::deposit_event(frame_system::Event::CodeUpdated { hash: code.into() });
+                sp_io::storage::set(CODE_KEY, &code);
+                upgrade.put();
+                true
+            }
         });
         match done {
             Some(true) => Ok(()),

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Where a chain keeps its runtime. This one's is native; a digest of its metadata stands there instead.
-const CODE_KEY: &[u8] = b":code";
+pub(super) const CODE_KEY: &[u8] = b":code";
 
 /// Why there is no genesis block.
 #[derive(Debug, Error)]

@@ -25,10 +25,21 @@ impl Node {
         let mut draft = self.chain.draft(parent)?;
         draft.set_time(self.clock.next_ms())?;
         let not_empty = matches!(make, Make::NotEmpty);
-        if let Make::With(interference) = make {
+        let interference = match make {
+            Make::With(interference) => Some(interference),
+            Make::Any | Make::NotEmpty => None,
+        };
+        let (first, last) = match interference {
+            Some(interference) if interference.comes_last() => (None, Some(interference)),
+            first => (first, None),
+        };
+        if let Some(interference) = first {
             draft.interfere(interference)?;
         }
         let tried = try_all(&mut draft, &candidates)?;
+        if let Some(interference) = last {
+            draft.interfere(interference)?;
+        }
         let sealed = if not_empty && tried.included.is_empty() {
             None
         } else {

@@ -77,6 +77,7 @@ fn status_json(status: Status) -> Value {
         Status::Ready => json!("ready"),
         Status::Future => json!("future"),
         Status::InBlock(block) => json!({ "inBlock": block }),
+        Status::Retracted(block) => json!({ "retracted": block }),
         Status::Finalized(block) => json!({ "finalized": block }),
         Status::Usurped(by) => json!({ "usurped": by }),
         Status::Dropped => json!("dropped"),

@@ -37,11 +37,7 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
     )?;
     methods.register_alias("chain_subscribeNewHead", "chain_subscribeNewHeads")?;
     methods.register_alias("chain_unsubscribeNewHead", "chain_unsubscribeNewHeads")?;
-    subscribe(
-        methods,
-        Head::Best,
-        ["chain_subscribeAllHeads", "chain_allHead", "chain_unsubscribeAllHeads"],
-    )?;
+    subscribe(methods, Head::Any, ["chain_subscribeAllHeads", "chain_allHead", "chain_unsubscribeAllHeads"])?;
     subscribe(
         methods,
         Head::Finalized,

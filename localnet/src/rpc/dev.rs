@@ -11,7 +11,7 @@ use sp_runtime::AccountId32;
 
 use super::{
     Methods,
-    error::{bad_request, not_produced},
+    error::{bad_request, failed, not_produced},
     hex_bytes::Bytes,
 };
 use crate::{chain::Interference, node::Node, runtime::numbers::TaoBalance};
@@ -24,6 +24,13 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
     })?;
     methods.register_blocking_method("dev_setStorage", |params, node, _| set_storage(&params, &node))?;
     methods.register_blocking_method("dev_faucet", |params, node, _| faucet(&params, &node))?;
+    methods.register_blocking_method("dev_snapshot", |_, node, _| -> Result<u32, ErrorObjectOwned> {
+        node.snapshot().map_err(|error| failed(&error))
+    })?;
+    methods.register_blocking_method("dev_revert", |params, node, _| -> Result<H256, ErrorObjectOwned> {
+        let number: u32 = params.one()?;
+        node.revert(number).map(|best| best.hash()).map_err(|error| failed(&error))
+    })?;
     Ok(())
 }
 

@@ -31,6 +31,17 @@ pub(super) fn call_failed(error: &CallError) -> ErrorObjectOwned {
     ErrorObject::owned(CLIENT, format!("Client error: Execution failed: {error}"), None::<()>)
 }
 
+/// What a developer asked for cannot be done.
+pub(super) fn failed(error: &(dyn std::error::Error + 'static)) -> ErrorObjectOwned {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    ErrorObject::owned(CLIENT, text, None::<()>)
+}
+
 /// No block was made.
 pub(super) fn not_produced(error: &ProduceError) -> ErrorObjectOwned {
     tracing::error!(error = ?error, "no block was made");

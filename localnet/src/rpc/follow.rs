@@ -10,20 +10,54 @@ use crate::{
     node::{Heads, Node},
 };
 
-/// Which head to follow.
+/// Which blocks to follow.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Head {
-    /// The newest block.
+    /// Those that became the newest. Where blocks are undone, that is the first of the new branch that is higher than they were.
     Best,
-    /// The newest final block.
+    /// All, also those of a new branch that never were the newest.
+    Any,
+    /// Those that became final.
     Finalized,
 }
 
 impl Head {
-    fn number(self, heads: Heads) -> u32 {
+    fn newest(self, node: &Node) -> BlockRef {
         match self {
-            Self::Best => heads.best,
-            Self::Finalized => heads.finalized,
+            Self::Best | Self::Any => node.chain.best(),
+            Self::Finalized => node.chain.finalized(),
+        }
+    }
+
+    /// The blocks to tell of after `last`, when `newest` is the newest: none, one, or all in between.
+    fn news(self, node: &Node, last: &BlockRef, newest: &BlockRef) -> Vec<BlockRef> {
+        if newest.hash() == last.hash() {
+            return Vec::new();
+        }
+        let from = match self {
+            Self::Any => last_common(node, last),
+            Self::Best | Self::Finalized => last.number(),
+        };
+        if newest.number() <= from {
+            // The chain went back.
+            return vec![newest.clone()];
+        }
+        let to = newest.number().min(from.saturating_add(BLOCKS_AT_A_TIME));
+        (from + 1..=to).filter_map(|number| node.chain.by_number(number)).collect()
+    }
+}
+
+/// Blocks that are looked up at a time for a subscriber that is behind.
+const BLOCKS_AT_A_TIME: u32 = 256;
+
+/// Number of the newest block that is still on the chain, of `block` and those it continues.
+fn last_common(node: &Node, block: &BlockRef) -> u32 {
+    let mut block = block.clone();
+    loop {
+        let kept = node.chain.by_number(block.number()).is_some_and(|kept| kept.hash() == block.hash());
+        match node.chain.by_hash(block.header.parent_hash) {
+            Some(parent) if !kept => block = parent,
+            _ => return block.number(),
         }
     }
 }
@@ -31,15 +65,24 @@ impl Head {
 /// Sends the header of the present head and of every block after it, until either side goes away.
 pub(super) async fn follow_heads(node: &Node, head: Head, sink: &SubscriptionSink) {
     let mut heads = node.heads();
-    let mut next = head.number(*heads.borrow_and_update());
+    heads.borrow_and_update();
+    let mut last = head.newest(node);
+    if send(sink, &last.header).await.is_err() {
+        return;
+    }
     loop {
-        let newest = head.number(*heads.borrow_and_update());
-        while next <= newest {
-            let Some(block) = node.chain.by_number(next) else { return };
-            if send(sink, &block.header).await.is_err() {
-                return;
+        heads.borrow_and_update();
+        loop {
+            let news = head.news(node, &last, &head.newest(node));
+            if news.is_empty() {
+                break;
             }
-            next += 1;
+            for block in news {
+                if send(sink, &block.header).await.is_err() {
+                    return;
+                }
+                last = block;
+            }
         }
         if !changed(&mut heads, sink).await {
             return;

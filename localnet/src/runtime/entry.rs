@@ -15,7 +15,7 @@ use sp_version::RuntimeVersion;
 
 use super::{
     Block, Executive, InherentDataExt as _, Runtime, RuntimeCall, SlotDurationMs, SubtensorModule, System,
-    TransactionPayment, VERSION,
+    TransactionPayment,
     apis::{self, SimSwapResult, SubnetPrice},
     numbers::{AlphaBalance, MechId, NetUid, TaoBalance},
     subtensor::{
@@ -24,12 +24,13 @@ use super::{
             DynamicInfo, HyperparamEntry, Metagraph, NeuronInfo, NeuronInfoLite, StakeAvailability, StakeInfo,
         },
     },
+    upgrade,
 };
 
 sp_api::impl_runtime_apis! {
     impl sp_api::Core<Block> for Runtime {
         fn version() -> RuntimeVersion {
-            VERSION
+            upgrade::version()
         }
 
         fn execute_block(block: <Block as BlockT>::LazyBlock) {
@@ -43,11 +44,12 @@ sp_api::impl_runtime_apis! {
 
     impl sp_api::Metadata<Block> for Runtime {
         fn metadata() -> OpaqueMetadata {
-            OpaqueMetadata::new(Runtime::metadata().into())
+            OpaqueMetadata::new(upgrade::metadata(Runtime::metadata().into()))
         }
 
         fn metadata_at_version(version: u32) -> Option<OpaqueMetadata> {
             Runtime::metadata_at_version(version)
+                .map(|metadata| OpaqueMetadata::new(upgrade::metadata(metadata.to_vec())))
         }
 
         fn metadata_versions() -> Vec<u32> {

@@ -5,6 +5,7 @@ mod blocks;
 mod client;
 mod commitments;
 mod epoch;
+mod faults;
 mod golden;
 mod lifecycle;
 mod metadata;
