@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use crate::blocks::BlockRef;
+use crate::drift::{DriftReport, Seen};
 use crate::error::{Fault, QueryError};
 
 mod link;
+mod paced;
 mod reader;
 mod session;
 
 use link::Link;
-pub(crate) use reader::{Reader, Slot};
+pub(crate) use reader::{Reader, Slot, Values};
 pub(crate) use session::{AtBlock, Chain, Session};
 
 /// Where to connect, and how long to wait.
@@ -25,12 +28,16 @@ pub struct ConnectConfig {
     pub request_timeout_ms: u64,
     /// How long a submitted extrinsic may take from the pool to a finalised block. Default 240,000 ms: twenty blocks.
     pub finality_timeout_ms: u64,
+    /// How many requests a second go to an endpoint on another machine, after a burst of five seconds' worth; 0 for no limit.
+    /// Default 20.
+    pub requests_per_second_max: u32,
 }
 
 /// A client of one chain. Clones share the connection.
 #[derive(Clone, Debug)]
 pub struct ChainClient {
     link: Arc<Link>,
+    drift: Arc<Seen>,
     /// Held from reading a nonce until the pool has accepted the extrinsic that uses it.
     submitting: Arc<tokio::sync::Mutex<()>>,
     request_timeout: Duration,
@@ -63,7 +70,12 @@ pub enum ConnectError {
 
 impl Default for ConnectConfig {
     fn default() -> Self {
-        Self { urls: Vec::new(), request_timeout_ms: 20_000, finality_timeout_ms: 240_000 }
+        Self {
+            urls: Vec::new(),
+            request_timeout_ms: 20_000,
+            finality_timeout_ms: 240_000,
+            requests_per_second_max: 20,
+        }
     }
 }
 
@@ -77,16 +89,44 @@ impl ConnectConfig {
 impl ChainClient {
     /// Connects to the first endpoint that answers.
     pub async fn connect(config: ConnectConfig) -> Result<Self, ConnectError> {
-        let ConnectConfig { urls, request_timeout_ms, finality_timeout_ms } = config;
+        let ConnectConfig { urls, request_timeout_ms, finality_timeout_ms, requests_per_second_max } = config;
         let request_timeout = Duration::from_millis(request_timeout_ms);
-        let link = Link::new(urls, request_timeout);
+        let link = Link::new(urls, request_timeout, requests_per_second_max);
         link.session().await?;
-        Ok(Self {
+        let client = Self {
             link: Arc::new(link),
+            drift: Arc::default(),
             submitting: Arc::default(),
             request_timeout,
             finality_timeout: Duration::from_millis(finality_timeout_ms),
+        };
+        // Not being told early what will be refused later is no reason to refuse now.
+        if let Err(error) = client.drift_now().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "cannot look at the runtime's metadata yet"
+            );
+        }
+        Ok(client)
+    }
+
+    /// How the runtime of the newest finalised block differs from the one this software was built for. Costs nothing where
+    /// that runtime was seen before.
+    pub async fn drift_now(&self) -> Result<Arc<DriftReport>, QueryError> {
+        self.bounded("comparing the runtime's metadata", async {
+            let session = self.session().await?;
+            let block = session.finalized().await?;
+            let at = self.at(&session, block).await?;
+            Ok(self.drift.report(at.metadata_ref(), at.spec_version()))
         })
+        .await
+    }
+
+    /// The client at one block. A runtime that was not seen before is compared with the pinned metadata first.
+    pub(crate) async fn at(&self, session: &Session, block: BlockRef) -> Result<AtBlock, Fault> {
+        let at = session.at(block).await?;
+        self.drift.report(at.metadata_ref(), at.spec_version());
+        Ok(at)
     }
 
     /// The endpoint in use, or the one used last.

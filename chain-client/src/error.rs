@@ -32,6 +32,14 @@ pub enum QueryError {
         /// The deadline.
         after_ms: u64,
     },
+    /// The node answers fewer requests than are made, even after waiting.
+    #[error("{doing}: the node limits the rate of requests")]
+    RateLimited {
+        /// What was being done.
+        doing: &'static str,
+        /// The node's words.
+        source: Box<subxt::Error>,
+    },
     /// The subnet does not exist at that block.
     #[error("{doing}: subnet {netuid} does not exist at this block")]
     SubnetNotFound {
@@ -85,6 +93,9 @@ impl QueryError {
             Self::TimedOut { .. } => {
                 "the endpoint is slow or limits its rate: try again, use another endpoint or your own node, or raise the request timeout"
             }
+            Self::RateLimited { .. } => {
+                "public endpoints are shared: use another one, or a node of your own, or ask less often"
+            }
             Self::SubnetNotFound { .. } => {
                 "check --netuid and that --network is the network the subnet is on"
             }
@@ -100,7 +111,13 @@ impl QueryError {
 
     /// Whether trying again can help without anybody changing anything.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::NotConnected { .. } | Self::Disconnected { .. } | Self::TimedOut { .. })
+        matches!(
+            self,
+            Self::NotConnected { .. }
+                | Self::Disconnected { .. }
+                | Self::TimedOut { .. }
+                | Self::RateLimited { .. }
+        )
     }
 }
 
@@ -126,6 +143,9 @@ impl Fault {
         match self {
             Self::Connect(source) => QueryError::NotConnected { doing, source },
             Self::Chain(source) if is_disconnect(&source) => QueryError::Disconnected { doing, source },
+            Self::Chain(source) if rpc_error(&source).is_some_and(is_rate_limit) => {
+                QueryError::RateLimited { doing, source }
+            }
             Self::Chain(source) => QueryError::Node { doing, source },
             Self::Item { item, spec_version, error } => {
                 QueryError::Incompatible { doing, item, spec_version, source: error }
@@ -174,17 +194,37 @@ fn is_change_of_shape(error: &subxt::Error) -> bool {
 
 /// Whether the transport failed, as against the node answering with an error.
 pub(crate) fn is_disconnect(error: &subxt::Error) -> bool {
+    match rpc_error(error) {
+        Some(error) => is_transport(error),
+        None => backend_error(error).is_some_and(is_backend_disconnect),
+    }
+}
+
+/// Whether the node says that it is asked too often: by the codes that providers use, or in words.
+pub(crate) fn is_rate_limit(error: &subxt::rpcs::Error) -> bool {
+    const CODES: [i32; 3] = [-32_005, -32_029, 429];
+    const WORDS: [&str; 3] = ["rate limit", "too many requests", "limit exceeded"];
+    let subxt::rpcs::Error::User(answer) = error else { return false };
+    let message = answer.message.to_ascii_lowercase();
+    CODES.contains(&answer.code) || WORDS.iter().any(|words| message.contains(words))
+}
+
+/// The JSON-RPC error at the bottom of it, if there is one.
+fn rpc_error(error: &subxt::Error) -> Option<&subxt::rpcs::Error> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<subxt::rpcs::Error>() {
-            return is_transport(error);
+            return Some(error);
         }
-        if let Some(error) = error.downcast_ref::<BackendError>() {
-            return is_backend_disconnect(error);
+        if let Some(BackendError::Rpc(RpcError::ClientError(error))) = error.downcast_ref::<BackendError>() {
+            return Some(error);
         }
         cause = error.source();
     }
-    backend_error(error).is_some_and(is_backend_disconnect)
+    match backend_error(error) {
+        Some(BackendError::Rpc(RpcError::ClientError(error))) => Some(error),
+        _ => None,
+    }
 }
 
 pub(crate) fn is_backend_disconnect(error: &BackendError) -> bool {

@@ -11,19 +11,23 @@
 #![doc = include_str!("../examples/metagraph.rs")]
 //! ```
 //!
-//! What it deliberately does not do: hold balances or prices, decide weights, or remember anything on disk.
+//! What it deliberately does not do: hold balances or prices, score miners, or remember anything on disk but the weights
+//! that it has submitted ([`weights`]).
 #![forbid(unsafe_code)]
 
 mod blocks;
 mod client;
+pub mod drift;
 mod error;
 pub mod network;
 mod query;
 mod submit;
 pub mod wallet;
+pub mod weights;
 
 pub use blocks::BlockRef;
 pub use client::{ChainClient, ConnectConfig, ConnectError};
+pub use drift::DriftReport;
 pub use error::QueryError;
 pub use query::commitment::{Commitment, CommitmentField};
 pub use query::epoch::EpochState;

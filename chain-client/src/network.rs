@@ -1,15 +1,43 @@
 //! The networks an operator can name, as btcli names them, and the endpoints that stand behind each.
+//!
+//! Which wins, as in btcli: a flag over the environment (`BT_NETWORK`, `BT_FALLBACK_ENDPOINTS`) over the configuration file
+//! over the network's own. Whoever reads flags and environment passes what won in a [`Selection`]; the meaning of `local`
+//! is moved by `BT_CHAIN_ENDPOINT`.
 
-/// Mainnet's endpoints, the first preferred.
-const FINNEY: &[&str] = &[
-    "wss://entrypoint-finney.opentensor.ai:443",
-    "wss://lite.chain.opentensor.ai:443",
-    "wss://lite.sub.latent.to:443",
+/// A network's preferred endpoint, and those used when it does not answer. As `bittensor` 11.3.0's `settings.py`.
+struct Network {
+    name: &'static str,
+    primary: &'static str,
+    fallbacks: &'static [&'static str],
+}
+
+const NETWORKS: &[Network] = &[
+    Network {
+        name: "finney",
+        primary: "wss://entrypoint-finney.opentensor.ai:443",
+        fallbacks: &["wss://lite.chain.opentensor.ai:443", "wss://lite.sub.latent.to:443"],
+    },
+    Network { name: "test", primary: "wss://test.finney.opentensor.ai:443", fallbacks: &[] },
+    Network {
+        name: "archive",
+        primary: "wss://archive.chain.opentensor.ai:443",
+        fallbacks: &["wss://archive.sub.latent.to:443"],
+    },
+    Network { name: "devnet", primary: "wss://dev.chain.opentensor.ai:443", fallbacks: &[] },
+    Network { name: "local", primary: "ws://127.0.0.1:9944", fallbacks: &[] },
 ];
-const TEST: &[&str] = &["wss://test.finney.opentensor.ai:443"];
-const ARCHIVE: &[&str] = &["wss://archive.chain.opentensor.ai:443"];
-const DEVNET: &[&str] = &["wss://dev.chain.opentensor.ai:443"];
-const LOCAL: &[&str] = &["ws://127.0.0.1:9944"];
+
+/// What an operator has chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Selection<'a> {
+    /// A name of [`NAMES`], or one or more `ws://` or `wss://` URLs separated by commas.
+    pub network: &'a str,
+    /// What `local` stands for, if not `ws://127.0.0.1:9944`.
+    pub local: Option<&'a str>,
+    /// URLs separated by commas to be used when the preferred endpoint does not answer, in place of the network's own;
+    /// `none` for no others.
+    pub fallbacks: Option<&'a str>,
+}
 
 /// The names that [`resolve`] knows, for help texts.
 pub const NAMES: &[&str] = &["finney", "test", "archive", "devnet", "local"];
@@ -22,32 +50,49 @@ pub struct UnknownNetwork {
     pub given: String,
 }
 
-/// The endpoints of a network, to be tried in this order.
-///
-/// `network` is a name of [`NAMES`] or one or more `ws://` or `wss://` URLs separated by commas. The meaning of `local`
-/// can be moved by the environment variable `BT_CHAIN_ENDPOINT`, which whoever reads the environment passes to
-/// [`resolve_with_local`].
+/// The endpoints of a network, to be tried in this order: those of [`endpoints`] with nothing else chosen.
 pub fn resolve(network: &str) -> Result<Vec<String>, UnknownNetwork> {
     resolve_with_local(network, None)
 }
 
 /// As [`resolve`], with `local` meaning `local_url` where one is given.
 pub fn resolve_with_local(network: &str, local_url: Option<&str>) -> Result<Vec<String>, UnknownNetwork> {
-    let urls = |list: &[&str]| Ok(list.iter().map(|url| (*url).to_owned()).collect());
-    match network.trim() {
-        "finney" => urls(FINNEY),
-        "test" => urls(TEST),
-        "archive" => urls(ARCHIVE),
-        "devnet" => urls(DEVNET),
-        "local" => urls(&[local_url.unwrap_or(LOCAL[0])]),
-        given => {
-            let list: Vec<_> = given.split(',').map(str::trim).collect();
-            if list.iter().all(|url| is_websocket_url(url)) {
-                urls(&list)
-            } else {
-                Err(UnknownNetwork { given: given.to_owned() })
-            }
+    endpoints(Selection { network, local: local_url, fallbacks: None })
+}
+
+/// The endpoints to be tried, in this order, each once.
+pub fn endpoints(selection: Selection<'_>) -> Result<Vec<String>, UnknownNetwork> {
+    let Selection { network, local, fallbacks } = selection;
+    let given = network.trim();
+    // A URL that is a network's own has that network's fallbacks, as in btcli.
+    let known = NETWORKS.iter().find(|network| network.name == given || network.primary == given);
+    let mut urls = match known {
+        Some(Network { name: "local", primary, .. }) => {
+            vec![local.filter(|_| given == "local").unwrap_or(primary)]
         }
+        Some(Network { primary, .. }) => vec![*primary],
+        None => urls(given)?,
+    };
+    match fallbacks.map(str::trim).filter(|text| !text.is_empty()) {
+        Some("none") => {}
+        Some(text) => urls.extend(self::urls(text)?),
+        None => urls.extend(known.map_or(&[][..], |network| network.fallbacks)),
+    }
+    let mut distinct: Vec<String> = Vec::with_capacity(urls.len());
+    for url in urls {
+        if !distinct.iter().any(|known| known == url) {
+            distinct.push(url.to_owned());
+        }
+    }
+    Ok(distinct)
+}
+
+fn urls(list: &str) -> Result<Vec<&str>, UnknownNetwork> {
+    let urls: Vec<&str> = list.split(',').map(str::trim).collect();
+    if urls.iter().all(|url| is_websocket_url(url)) {
+        Ok(urls)
+    } else {
+        Err(UnknownNetwork { given: list.to_owned() })
     }
 }
 
@@ -85,6 +130,21 @@ mod tests {
         assert_eq!(resolve("local").unwrap(), ["ws://127.0.0.1:9944"]);
         assert_eq!(resolve_with_local("local", Some("ws://node:1")).unwrap(), ["ws://node:1"]);
         assert_eq!(resolve_with_local("test", Some("ws://node:1")).unwrap(), resolve("test").unwrap());
+    }
+
+    #[test]
+    fn chosen_fallbacks_replace_the_networks_own() {
+        let chosen = |network, fallbacks| {
+            endpoints(Selection { network, local: None, fallbacks: Some(fallbacks) }).unwrap()
+        };
+        let finney = "wss://entrypoint-finney.opentensor.ai:443";
+        assert_eq!(chosen("finney", "ws://a:1,ws://b:2"), [finney, "ws://a:1", "ws://b:2"]);
+        assert_eq!(chosen("finney", "none"), [finney]);
+        assert_eq!(chosen("finney", ""), resolve("finney").unwrap(), "an empty variable is none");
+        assert_eq!(chosen("ws://a:1", "ws://a:1, ws://b:2"), ["ws://a:1", "ws://b:2"], "each once");
+        assert_eq!(chosen(finney, " "), resolve("finney").unwrap(), "its URL is as good as its name");
+        let wrong = endpoints(Selection { network: "test", local: None, fallbacks: Some("http://a") });
+        assert_eq!(wrong.unwrap_err().given, "http://a");
     }
 
     #[test]

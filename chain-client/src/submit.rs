@@ -18,7 +18,6 @@ pub(crate) mod register;
 pub(crate) mod rejection;
 mod signer;
 mod stake;
-mod weights;
 
 use error::{SubmitError, millis};
 use inclusion::Submitted;
@@ -32,10 +31,14 @@ const VALID_FOR_BLOCKS: u32 = 128;
 /// How often an extrinsic is sent when connections break under it.
 const ATTEMPTS_MAX: u32 = 3;
 
-/// A signed extrinsic, and the block its validity counts from.
-struct Signed {
-    bytes: Vec<u8>,
-    born: BlockRef,
+/// A signed extrinsic.
+pub(crate) struct Signed {
+    pub(crate) bytes: Vec<u8>,
+    /// The block its validity counts from.
+    pub(crate) born: BlockRef,
+    pub(crate) nonce: u64,
+    /// The runtime it is signed for: no other takes it.
+    pub(crate) spec_version: u32,
 }
 
 impl ChainClient {
@@ -52,22 +55,33 @@ impl ChainClient {
         let submitted = {
             // One at a time from nonce to pool: two at once would sign with the same nonce.
             let _turn = self.submitting().lock().await;
-            let signed = self.bounded(doing, self.sign(signer, call)).await?;
+            let signing = async {
+                let born = self.session().await?.finalized().await?;
+                self.sign_at(signer, call, born, VALID_FOR_BLOCKS).await
+            };
+            let signed = self.bounded(doing, signing).await?;
             self.enter_pool(doing, signed).await?
         };
         let included = timeout_at(deadline, self.inclusion(doing, submitted)).await;
         included.map_err(|_| SubmitError::TimedOut { doing, after_ms: millis(self.finality_timeout()) })?
     }
 
-    async fn sign(&self, signer: &Keypair, call: &impl Payload) -> Result<Signed, Fault> {
+    /// Signs a call with the account's next nonce, valid for `life_blocks` (a power of two, at least 4) from `born` on. The
+    /// caller holds [`ChainClient::submitting`] until it is sent, and a deadline.
+    pub(crate) async fn sign_at(
+        &self,
+        signer: &Keypair,
+        call: &impl Payload,
+        born: BlockRef,
+        life_blocks: u32,
+    ) -> Result<Signed, Fault> {
         let session = self.session().await?;
-        let born = session.finalized().await?;
-        let at = session.at(born).await?;
+        let at = self.at(&session, born).await?;
         let account = AccountId32(signer.public().0);
         let nonce = session.rpc().system_account_next_index(&account).await?;
         let params = DefaultExtrinsicParamsBuilder::<Chain>::new()
             .nonce(nonce)
-            .mortal_from_unchecked(VALID_FOR_BLOCKS.into(), born.number.into(), born.hash.into())
+            .mortal_from_unchecked(life_blocks.into(), born.number.into(), born.hash.into())
             .build();
         let transactions = at.tx();
         let signable = transactions.create_v4_signable_offline(call, params);
@@ -76,13 +90,13 @@ impl ChainClient {
             Fault::of_item(item, at.spec_version(), error.into())
         })?;
         let bytes = signable.sign(&ExtrinsicSigner(signer))?.into_encoded();
-        Ok(Signed { bytes, born })
+        Ok(Signed { bytes, born, nonce, spec_version: at.spec_version() })
     }
 
     /// Hands the extrinsic to a node's pool. A broken connection leaves open whether it arrived; sending the very same bytes
     /// again cannot do it twice, and the answer then tells.
     async fn enter_pool(&self, doing: &'static str, signed: Signed) -> Result<Submitted, SubmitError> {
-        let Signed { bytes, born } = signed;
+        let Signed { bytes, born, .. } = signed;
         for attempt in 0..ATTEMPTS_MAX {
             let Ok(session) = self.session().await else {
                 break;

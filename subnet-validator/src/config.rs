@@ -130,8 +130,8 @@ pub struct WeightsConfig {
     pub enabled: bool,
     /// Share of the tempo that passes before this tempo's vector is decided, in percent.
     pub submit_after_percent: u8,
-    /// Blocks after which a submission whose fate is unknown can no longer be included: it is signed for 128, the rest is margin.
-    pub submission_lifetime_blocks: u32,
+    /// When finality is further behind than this many blocks, no vector is decided: it could reach another tempo.
+    pub finality_lag_blocks_max: u32,
     /// Least time between two computations of the scores, in milliseconds.
     pub score_interval_ms: u64,
 }
@@ -229,7 +229,7 @@ impl Default for WeightsConfig {
         Self {
             enabled: true,
             submit_after_percent: 50,
-            submission_lifetime_blocks: 144,
+            finality_lag_blocks_max: 24,
             score_interval_ms: 1_000,
         }
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chain_client::weights::{SetWeightsError, Timing, WeightSetter, WeightsTarget};
 use chain_client::{ChainClient, ConnectConfig, ConnectError, QueryError};
 use protocol::account::AccountId;
 use protocol::catalogue::Catalogue;
@@ -26,15 +27,14 @@ use crate::metrics::Metrics;
 use crate::registration::{Standing, standing};
 use crate::staker_rpc::{StakerRpc, StakerRpcParts};
 use crate::state_dir;
-use crate::weights::journal::{Journal, JournalError};
 use crate::weights::{self, WeightsParts, WeightsState};
 
 /// The ledger's folder inside the state folder.
 pub const LEDGER_DIR: &str = "ledger";
 /// The file of API keys inside the state folder.
 pub const KEYS_FILE: &str = "api-keys.json";
-/// The weights journal inside the state folder.
-pub const JOURNAL_FILE: &str = "weights-journal.json";
+/// The folder of the weights journal inside the state folder.
+pub const JOURNAL_DIR: &str = "weights";
 /// The salt of payers' hashes inside the state folder.
 pub const SALT_FILE: &str = "payer-salt";
 
@@ -95,7 +95,7 @@ pub enum StartError {
     Ledger(#[source] OpenError),
     /// The journal cannot be opened.
     #[error("cannot open the weights journal")]
-    Journal(#[source] JournalError),
+    Journal(#[source] SetWeightsError),
     /// A server cannot listen.
     #[error("the {server} cannot listen on {address}")]
     Bind {
@@ -119,7 +119,8 @@ impl StartError {
             Self::Bind { .. } => Some("another program has the port: stop it, or choose another one"),
             Self::State { .. } => Some("choose a folder this user can write to with --state"),
             Self::NotRegistered { .. } => Some("register the hotkey first"),
-            Self::Ledger(_) | Self::Journal(_) => None,
+            Self::Journal(error) => Some(error.hint()),
+            Self::Ledger(_) => None,
         }
     }
 }
@@ -144,7 +145,18 @@ impl Validator {
         let at_state = |source| StartError::State { path: state_dir.clone(), source };
         state_dir::create(&state_dir).map_err(at_state)?;
         let payer_salt = state_dir::secret(&state_dir.join(SALT_FILE)).map_err(at_state)?;
-        let journal = Journal::open(&state_dir.join(JOURNAL_FILE)).map_err(StartError::Journal)?;
+        let target = WeightsTarget {
+            netuid,
+            mechanism: 0,
+            version_key: None,
+            timing: Timing {
+                submit_after_percent: weights.submit_after_percent,
+                finality_lag_blocks_max: weights.finality_lag_blocks_max,
+            },
+            journal_folder: state_dir.join(JOURNAL_DIR),
+        };
+        let setter = WeightSetter::open(client.clone(), hotkey.clone(), target).await;
+        let setter = setter.map_err(StartError::Journal)?;
         let keys = ApiKeys::new(&state_dir.join(KEYS_FILE));
         let ledger = open_ledger(LedgerConfig {
             path: state_dir.join(LEDGER_DIR),
@@ -157,7 +169,7 @@ impl Validator {
         let fleet = Fleet::new(FleetParts {
             limits: fleet,
             netuid,
-            hotkey: hotkey.clone(),
+            hotkey,
             catalogue: Arc::clone(&catalogue),
             ledger: ledger.clone(),
             payer_salt,
@@ -196,8 +208,7 @@ impl Validator {
 
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        let following =
-            Follow { client: client.clone(), netuid, clock, view: chain_sender, stop: stop.clone() };
+        let following = Follow { client, netuid, clock, view: chain_sender, stop: stop.clone() };
         spawn(&mut tasks, "following the chain", chain_view::follow(following));
         spawn(
             &mut tasks,
@@ -209,10 +220,8 @@ impl Validator {
             policy,
             catalogue,
             ledger: ledger.clone(),
-            client,
             chain: chain.clone(),
-            hotkey,
-            journal,
+            setter,
             metrics,
         };
         spawn(&mut tasks, "setting weights", weights::run(setting, weights_sender, stop.clone()));

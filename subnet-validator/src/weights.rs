@@ -1,28 +1,22 @@
 //! From the ledger to the chain: scores of the window, one weight vector per tempo.
 //!
-//! What is decided is decided by pure functions: `protocol::scoring` for the vector and [`decide()`] for the moment. The driver
-//! here reads the facts, keeps the [`journal`], and talks to the chain.
+//! `protocol::scoring` makes the vector; [`WeightSetter`] decides the moment, keeps the journal and talks to the chain. The
+//! driver here turns receipts into scores whenever one of the two wants them.
 
-pub mod decide;
-pub mod journal;
-pub mod submit;
 pub mod window;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use chain_client::ChainClient;
+use chain_client::weights::{Entry, Scores, SetWeightsError, Step, WeightSetter};
 use protocol::account::AccountId;
 use protocol::catalogue::Catalogue;
+use protocol::digest::Digest;
 use protocol::scoring::{Policy, ScoreTable};
-use protocol::signing::Keypair;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::decide::{Decision, Facts, OwnNeuron, Timing, Wait, decide};
-use self::journal::{Entry, Journal, JournalError, Progress};
-use self::submit::{Fate, act};
 use crate::chain_view::{ChainSnapshot, ChainView};
 use crate::config::WeightsConfig;
 use crate::ledger::Ledger;
@@ -38,14 +32,10 @@ pub struct WeightsParts {
     pub catalogue: Arc<Catalogue>,
     /// Where receipts are.
     pub ledger: Ledger,
-    /// The connection.
-    pub client: ChainClient,
     /// The chain as it is.
     pub chain: ChainView,
-    /// Signs the submission.
-    pub hotkey: Keypair,
-    /// What was decided before.
-    pub journal: Journal,
+    /// Sets the weights.
+    pub setter: WeightSetter,
     /// The counters.
     pub metrics: Arc<Metrics>,
 }
@@ -72,20 +62,31 @@ pub struct Scored {
     pub weights: Vec<(u16, u16)>,
 }
 
+/// Computes scores.
+struct Scoring {
+    config: WeightsConfig,
+    policy: Policy,
+    catalogue: Arc<Catalogue>,
+    ledger: Ledger,
+    state: watch::Sender<WeightsState>,
+    again_at: Option<Instant>,
+}
+
 /// The driver's state between blocks.
 struct Driver {
-    parts: WeightsParts,
-    state: watch::Sender<WeightsState>,
-    score_again_at: Option<Instant>,
-    waiting: Option<Wait>,
+    scoring: Scoring,
+    setter: WeightSetter,
+    metrics: Arc<Metrics>,
+    waiting: Option<String>,
 }
 
 /// Runs until stopped. `state` is kept up to date.
 pub async fn run(parts: WeightsParts, state: watch::Sender<WeightsState>, stop: CancellationToken) {
-    let mut chain = parts.chain.clone();
+    let WeightsParts { config, policy, catalogue, ledger, mut chain, setter, metrics } = parts;
     chain.mark_changed();
-    state.send_modify(|state| state.last = parts.journal.entry().cloned());
-    let mut driver = Driver { parts, state, score_again_at: None, waiting: None };
+    state.send_modify(|state| state.last = setter.last().cloned());
+    let scoring = Scoring { config, policy, catalogue, ledger, state, again_at: None };
+    let mut driver = Driver { scoring, setter, metrics, waiting: None };
     loop {
         let changed = tokio::select! {
             () = stop.cancelled() => return,
@@ -96,159 +97,97 @@ pub async fn run(parts: WeightsParts, state: watch::Sender<WeightsState>, stop: 
         }
         let snapshot = Arc::clone(&chain.borrow_and_update());
         // Stopping in the middle of a submission leaves it in doubt, which the next start resolves.
-        let step = tokio::select! {
+        tokio::select! {
             () = stop.cancelled() => return,
-            step = driver.step(&snapshot) => step,
-        };
-        if let Err(error) = step {
-            tracing::error!(error = &error as &dyn std::error::Error, "no weights can be set");
+            () = driver.step(&snapshot) => {}
         }
     }
 }
 
 impl Driver {
-    async fn step(&mut self, snapshot: &ChainSnapshot) -> Result<(), JournalError> {
-        self.score(snapshot).await;
-        if !self.parts.config.enabled {
-            return Ok(());
+    async fn step(&mut self, snapshot: &ChainSnapshot) {
+        let Self { scoring, setter, .. } = self;
+        scoring.score(snapshot).await;
+        if !scoring.config.enabled {
+            return;
         }
-        let vector =
-            self.state.borrow().scored.as_ref().map(|scored| scored.weights.clone()).unwrap_or_default();
-        let decision = self.decide(snapshot, &vector);
-        if matches!(decision, Decision::SubmitNew) {
-            // The decision stands on the newest receipts, not on the last page shown.
-            self.score_again_at = None;
-            self.score(snapshot).await;
-        }
-        let scored = self.state.borrow().scored.clone();
-        let decision = match (&decision, &scored) {
-            (Decision::SubmitNew, Some(scored)) => self.decide(snapshot, &scored.weights),
-            _ => decision,
-        };
-        self.report(&decision);
-        self.act(snapshot, scored.as_deref(), decision).await?;
-        let last = self.parts.journal.entry().cloned();
-        self.state.send_if_modified(|state| {
+        // The decision stands on the newest receipts, not on the last page shown.
+        let step = setter.set_weights_from(async || scoring.score_anew(snapshot).await).await;
+        self.report(step);
+        let last = self.setter.last().cloned();
+        self.scoring.state.send_if_modified(|state| {
             let changed = state.last != last;
             state.last = last;
             changed
         });
-        Ok(())
     }
 
-    fn decide(&self, snapshot: &ChainSnapshot, vector: &[(u16, u16)]) -> Decision {
-        let WeightsConfig { submit_after_percent, submission_lifetime_blocks, .. } = self.parts.config;
-        let timing = Timing { submit_after_percent, submission_lifetime_blocks };
-        decide(&facts(snapshot, &self.parts.hotkey.public()), &timing, vector, self.parts.journal.entry())
-    }
-
-    async fn act(
-        &mut self,
-        snapshot: &ChainSnapshot,
-        scored: Option<&Scored>,
-        decision: Decision,
-    ) -> Result<(), JournalError> {
-        let new = scored.map(|scored| Entry {
-            netuid: snapshot.metagraph.netuid,
-            mechanism: 0,
-            epoch_index: snapshot.epoch.epoch_index,
-            decided_at_block: snapshot.block.number,
-            scores: window::digest(&scored.table),
-            vector: scored.weights.clone(),
-            progress: Progress::Decided,
-        });
-        let WeightsParts { client, hotkey, journal, metrics, .. } = &mut self.parts;
-        let (netuid, version_key) = (snapshot.metagraph.netuid, snapshot.hyperparameters.weights_version_key);
-        let best = match &decision {
-            Decision::SubmitNew | Decision::SubmitDecided => client.best().await,
-            _ => Ok(snapshot.block),
-        };
-        let best = match best {
-            Ok(best) => best.number,
+    /// Says what was done, and why no weights are set, once for each reason.
+    fn report(&mut self, step: Result<Step, SetWeightsError>) {
+        let waiting = match step {
+            Ok(Step::Submitted { manner, last_block }) => {
+                tracing::info!(%manner, last_block, "weights are on their way");
+                None
+            }
+            Ok(Step::Confirmed { in_block }) => {
+                tracing::info!(in_block, "weights are set");
+                self.metrics.count(Count::WeightsConfirmed);
+                None
+            }
+            Ok(Step::Settled) => None,
+            Ok(Step::Waiting(wait)) => Some(wait.to_string()),
+            Ok(Step::Refused(error)) => {
+                let hint = error.hint();
+                tracing::warn!(hint, error = &error as &dyn std::error::Error, "weights were refused");
+                Some(error.to_string())
+            }
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "cannot submit weights now");
-                return Ok(());
+                let hint = error.hint();
+                tracing::warn!(hint, error = &error as &dyn std::error::Error, "no weights can be set now");
+                Some(error.to_string())
             }
         };
-        let submission = async |vector: Vec<(u16, u16)>| {
-            tracing::info!(netuid, miners = vector.len(), "submitting weights");
-            match client.set_weights(hotkey, netuid, &vector, version_key).await {
-                Ok(block) => {
-                    tracing::info!(netuid, block = block.number, "weights are set");
-                    metrics.count(Count::WeightsConfirmed);
-                    Fate::Landed { in_block: block.number.into() }
-                }
-                Err(error) => {
-                    let fate = if submit::is_refusal(&error) { Fate::Refused } else { Fate::Unknown };
-                    let hint = error.hint();
-                    tracing::warn!(
-                        netuid,
-                        ?fate,
-                        hint,
-                        error = &error as &dyn std::error::Error,
-                        "weights were not set"
-                    );
-                    fate
-                }
-            }
-        };
-        act(journal, decision, new, best, submission).await
-    }
-
-    /// Says why no weights are set, once for each reason.
-    fn report(&mut self, decision: &Decision) {
-        let wait = match decision {
-            Decision::Wait(wait) => Some(*wait),
-            _ => None,
-        };
-        if wait == self.waiting {
+        if waiting == self.waiting {
             return;
         }
-        if let Some(wait) = wait {
-            tracing::info!("no weights are set now: {wait}");
+        if let Some(waiting) = &waiting {
+            tracing::info!("no weights are set now: {waiting}");
         }
-        self.waiting = wait;
-        self.state.send_modify(|state| state.waiting = wait.map(|wait| wait.to_string()));
+        self.waiting.clone_from(&waiting);
+        self.scoring.state.send_modify(|state| state.waiting = waiting);
+    }
+}
+
+impl Scoring {
+    async fn score_anew(&mut self, snapshot: &ChainSnapshot) -> Scores {
+        self.again_at = None;
+        self.score(snapshot).await;
+        let scored = self.state.borrow().scored.clone();
+        let of = |scored: &Scored| Scores {
+            values: scored.weights.iter().map(|(uid, weight)| (*uid, f64::from(*weight))).collect(),
+            label: window::digest(&scored.table),
+        };
+        scored.as_deref().map_or(Scores { values: Vec::new(), label: Digest::ZERO }, of)
     }
 
     /// Computes the scores again unless that was done a moment ago. A computation that took long is repeated the less often, so
     /// that a large window never takes more than a small share of the machine.
     async fn score(&mut self, snapshot: &ChainSnapshot) {
-        let WeightsParts { config, policy, catalogue, ledger, .. } = &self.parts;
-        if self.score_again_at.is_some_and(|at| Instant::now() < at) {
+        if self.again_at.is_some_and(|at| Instant::now() < at) {
             return;
         }
         let started = Instant::now();
         let registered: Vec<(AccountId, u16)> =
             snapshot.metagraph.neurons.iter().map(|neuron| (neuron.hotkey, neuron.uid)).collect();
-        let window = window::Window { policy: *policy, end_ms: snapshot.timestamp_ms, registered };
-        match window.score(ledger, Arc::clone(catalogue)).await {
+        let window = window::Window { policy: self.policy, end_ms: snapshot.timestamp_ms, registered };
+        match window.score(&self.ledger, Arc::clone(&self.catalogue)).await {
             Ok((table, weights)) => {
                 let scored = Scored { block: snapshot.block.number, table, weights };
-                let pause = Duration::from_millis(config.score_interval_ms).max(started.elapsed() * 20);
-                self.score_again_at = Some(Instant::now() + pause);
+                let pause = Duration::from_millis(self.config.score_interval_ms).max(started.elapsed() * 20);
+                self.again_at = Some(Instant::now() + pause);
                 self.state.send_modify(|state| state.scored = Some(Arc::new(scored)));
             }
             Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "cannot compute scores"),
         }
-    }
-}
-
-fn facts(snapshot: &ChainSnapshot, own: &AccountId) -> Facts {
-    let ChainSnapshot { block, metagraph, hyperparameters, epoch, .. } = snapshot;
-    Facts {
-        block: block.number,
-        epoch_index: epoch.epoch_index,
-        last_epoch_block: epoch.last_epoch_block,
-        next_epoch_block: epoch.next_epoch_block,
-        own: metagraph.by_hotkey(own).map(|neuron| OwnNeuron {
-            validator_permit: neuron.validator_permit,
-            last_update: neuron.last_update,
-            registered_at: neuron.registered_at,
-        }),
-        neurons: metagraph.neurons.len(),
-        weights_rate_limit: hyperparameters.weights_rate_limit,
-        min_allowed_weights: hyperparameters.min_allowed_weights,
-        commit_reveal_enabled: hyperparameters.commit_reveal_enabled,
     }
 }

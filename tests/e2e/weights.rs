@@ -1,7 +1,7 @@
 //! Receipts become scores, scores become weights, and the chain pays by them.
 
 use serde_json::json;
-use subnet_tests::{ECHO_MODEL, Subnet, wait};
+use subnet_tests::{ECHO_MODEL, Plan, Subnet, TestModel, wait};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_serving_miner_gets_weight_and_incentive_on_chain() {
@@ -58,6 +58,31 @@ async fn the_serving_miner_gets_weight_and_incentive_on_chain() {
         weights.iter().all(shown).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_weights_are_hidden_the_validator_commits_them_and_the_chain_reveals_them() {
+    let plan = Plan { validators: 1, miners: 1, model: TestModel::Echo, tempo_blocks: 60 };
+    let subnet = Subnet::start_on(plan, |config| {
+        config.genesis.subnets.iter_mut().for_each(|on| on.commit_reveal = true)
+    })
+    .await;
+    let validator = &subnet.validators[0];
+    assert_eq!(validator.chat(ECHO_MODEL, "a request").await.status, 200);
+    let last = async || validator.rpc("subnet_v1_weights", json!([])).await["data"]["last"].clone();
+    wait::until("the commit is final", || async {
+        subnet.produce_blocks(1).await;
+        (last().await["state"] == "confirmed").then_some(())
+    })
+    .await;
+    let uid = subnet.uid(&validator.hotkey()).await;
+    assert!(!subnet.weights_on_chain().await.contains_key(&uid), "nobody can read them yet");
+    let weights = wait::until("the chain reveals them", || async {
+        subnet.produce_blocks(1).await;
+        subnet.weights_on_chain().await.remove(&uid).filter(|row| !row.is_empty())
+    })
+    .await;
+    assert_eq!(weights, [(subnet.uid(&subnet.miners[0].hotkey()).await, u16::MAX)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -76,6 +76,11 @@ impl Subnet {
 
     /// The subnet of a plan; its validators have permits and see every miner hot when this returns.
     pub async fn start_with(plan: Plan) -> Self {
+        Self::start_on(plan, |_| {}).await
+    }
+
+    /// The subnet of a plan, on a chain that differs from the usual one.
+    pub async fn start_on(plan: Plan, change: impl FnOnce(&mut ChainConfig)) -> Self {
         let mut config = ChainConfig {
             blocks: Blocks::Instant,
             finality: Finality { lag_blocks: 0, delay_ms: 1 },
@@ -84,6 +89,7 @@ impl Subnet {
         for subnet in &mut config.genesis.subnets {
             subnet.tempo_blocks = plan.tempo_blocks;
         }
+        change(&mut config);
         let chain = localnet::spawn(config).await.unwrap();
         let client = ChainClient::connect(ConnectConfig::new(vec![chain.ws_url()])).await.unwrap();
         let folder = TempDir::new().unwrap();

@@ -36,7 +36,7 @@ impl ChainClient {
     /// A reader at `block`. Call within [`ChainClient::bounded`].
     pub(crate) async fn reader(&self, block: BlockRef) -> Result<Reader, Fault> {
         let session = self.session().await?;
-        let at = session.at(block).await?;
+        let at = self.at(&session, block).await?;
         Ok(Reader { session, at, keys: Vec::new() })
     }
 }
@@ -83,6 +83,11 @@ impl Reader {
             }
         }
         Ok(Values { reader: self, bytes })
+    }
+
+    /// The version of the runtime that made the block.
+    pub(crate) fn spec_version(&self) -> u32 {
+        self.at.spec_version()
     }
 
     fn shape(&self, item: String, error: subxt::Error) -> Fault {

@@ -13,6 +13,7 @@ use subxt::ext::jsonrpsee::core::client::async_client::PingConfig;
 use subxt::ext::jsonrpsee::ws_client::{WsClient, WsClientBuilder};
 use subxt::rpcs::{LegacyRpcMethods, RpcClient};
 
+use super::paced::{Answers, Pace, Paced};
 use crate::blocks::BlockRef;
 use crate::error::Fault;
 
@@ -37,11 +38,18 @@ pub(crate) struct Session {
 
 impl Session {
     /// Opens a connection and asks it for its chain.
-    pub(crate) async fn open(url: &str, chain: Chain, request_timeout: Duration) -> Result<Self, String> {
+    pub(super) async fn open(
+        url: &str,
+        chain: Chain,
+        request_timeout: Duration,
+        answers: Arc<Answers>,
+        pace: Option<Arc<Pace>>,
+    ) -> Result<Self, String> {
         let ping = PingConfig::new().ping_interval(PING_INTERVAL).inactive_limit(SILENCE_MAX).max_failures(1);
         let socket = WsClientBuilder::new()
             .connection_timeout(request_timeout)
-            .request_timeout(request_timeout)
+            // The caller's deadline comes first: it also gives up the connection.
+            .request_timeout(request_timeout.saturating_mul(2))
             .max_response_size(RESPONSE_BYTES_MAX)
             .max_buffer_capacity_per_subscription(SUBSCRIPTION_BUFFER_MAX)
             .enable_ws_ping(ping)
@@ -49,7 +57,8 @@ impl Session {
             .await
             .map_err(|error| innermost(&error))?;
         let socket = Arc::new(socket);
-        let client = RpcClient::new(Arc::clone(&socket));
+        let pace = pace.filter(|_| !is_on_this_machine(url));
+        let client = RpcClient::new(Paced { socket: Arc::clone(&socket), answers, pace });
         let backend = LegacyBackend::<Chain>::builder().build(client.clone());
         let api = OnlineClient::from_backend_with_config(chain, Arc::new(backend))
             .await
@@ -105,6 +114,12 @@ impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session").field("url", &self.url).finish_non_exhaustive()
     }
+}
+
+/// Nobody limits the rate of a node of one's own.
+fn is_on_this_machine(url: &str) -> bool {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    ["127.", "localhost", "[::1]"].iter().any(|local| host.starts_with(local))
 }
 
 /// The text of the last cause: libraries wrap "connection refused" in several layers that repeat it.

@@ -7,6 +7,7 @@ use super::{check_existence, want_existence};
 use crate::blocks::BlockRef;
 use crate::client::ChainClient;
 use crate::error::QueryError;
+use crate::weights::schedule::EpochClock;
 
 /// The chain runs an overdue epoch after this many blocks whatever the schedule says.
 const BLOCKS_SINCE_LAST_STEP_MAX: u64 = 50_400;
@@ -35,7 +36,7 @@ impl EpochState {
 }
 
 /// The chain's counters, from which the schedule follows.
-struct Schedule {
+pub(crate) struct Schedule {
     tempo: u16,
     last_epoch_block: u64,
     pending_epoch_at: u64,
@@ -76,8 +77,13 @@ impl ChainClient {
 }
 
 impl Schedule {
+    pub(crate) fn of(clock: &EpochClock) -> Self {
+        let EpochClock { tempo, last_epoch_block, pending_epoch_at, blocks_since_last_step, .. } = *clock;
+        Self { tempo, last_epoch_block, pending_epoch_at, blocks_since_last_step }
+    }
+
     /// The first block after `now` that satisfies the chain's `should_run_epoch`.
-    fn next_epoch_block(&self, now: u64) -> Option<u64> {
+    pub(crate) fn next_epoch_block(&self, now: u64) -> Option<u64> {
         if self.tempo == 0 {
             return None;
         }

@@ -25,12 +25,6 @@ pub enum SubmitError {
         /// The error's name in the live runtime.
         error: String,
     },
-    /// The subnet wants weights committed first and revealed later, which a plain setting cannot do.
-    #[error("subnet {netuid} has commit-reveal on: plain weights are not accepted")]
-    CommitRevealEnabled {
-        /// The subnet.
-        netuid: u16,
-    },
     /// The connection broke while it was being sent. It may have arrived.
     #[error("{doing}: the connection was lost while submitting; it may or may not have arrived")]
     Disconnected {
@@ -62,9 +56,6 @@ impl SubmitError {
             Self::Query(error) => error.hint(),
             Self::Pool(rejection) => rejection.hint(),
             Self::Dispatch { pallet, error } => dispatch_hint(pallet, error),
-            Self::CommitRevealEnabled { .. } => {
-                "this version sets plain weights only: choose a subnet without commit-reveal, or as its owner switch it off"
-            }
             Self::Disconnected { .. } | Self::TimedOut { .. } => {
                 "look at the chain before trying again: it may have succeeded; it expires after 128 blocks"
             }

@@ -91,7 +91,7 @@ impl ChainClient {
     }
 
     /// Whether the extrinsic succeeded in this block; `None` if the block does not have it.
-    async fn outcome_in(
+    pub(crate) async fn outcome_in(
         &self,
         doing: &'static str,
         bytes: &[u8],

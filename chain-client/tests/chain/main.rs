@@ -6,6 +6,7 @@ mod axon;
 mod blocks;
 mod commitment;
 mod connection;
+mod faults;
 mod registration;
 mod state;
 mod support;

@@ -44,7 +44,17 @@ impl World {
     /// An instant chain on which [`VALIDATOR`] has uid 0, stake and a permit, and `//Miner` uid 1.
     pub async fn with_validator(change: impl FnOnce(&mut Subnet)) -> Self {
         Self::with_subnet(|subnet| {
-            subnet.neurons = vec![neuron(VALIDATOR, 1_000 * TAO, true), neuron("//Miner", 0, false)];
+            subnet.neurons = validator_and_miner();
+            change(subnet);
+        })
+        .await
+    }
+
+    /// The same, but blocks are made only by [`Localnet::produce_blocks`].
+    pub async fn manual_with_validator(change: impl FnOnce(&mut Subnet)) -> Self {
+        Self::start(Blocks::Manual, |config| {
+            let subnet = &mut config.genesis.subnets[0];
+            subnet.neurons = validator_and_miner();
             change(subnet);
         })
         .await
@@ -89,6 +99,10 @@ pub async fn until(what: &str, condition: impl Fn() -> bool) {
 
 pub fn any_port() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}
+
+fn validator_and_miner() -> Vec<Neuron> {
+    vec![neuron(VALIDATOR, 1_000 * TAO, true), neuron("//Miner", 0, false)]
 }
 
 fn neuron(hotkey: &str, stake_rao: u64, permit: bool) -> Neuron {

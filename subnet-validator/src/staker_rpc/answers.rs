@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use chain_client::weights::{Entry, Progress};
 use protocol::account::AccountId;
 use protocol::catalogue::Model;
 use protocol::digest::Digest;
@@ -11,7 +12,6 @@ use serde::Serialize;
 use crate::chain_view::ChainSnapshot;
 use crate::ledger::LogHead;
 use crate::weights::Scored;
-use crate::weights::journal::{Entry, Progress};
 
 /// Which block an answer belongs to.
 #[derive(Debug, Serialize)]
@@ -181,7 +181,7 @@ pub(super) struct VectorAnswer {
     pub weights: Vec<WeightAnswer>,
     /// `decided`, `submitted` or `confirmed`.
     pub state: &'static str,
-    /// The best block when it was submitted, while its fate is unknown.
+    /// The finalised block when it was signed, while its fate is unknown.
     pub submitted_at_block: Option<u32>,
     /// The finalised block that holds it.
     pub in_block: Option<u64>,
@@ -294,8 +294,8 @@ impl VectorAnswer {
     pub(super) fn new(entry: &Entry, snapshot: &ChainSnapshot) -> Self {
         let (state, submitted_at_block, in_block) = match entry.progress {
             Progress::Decided => ("decided", None, None),
-            Progress::Submitted { at_block } => ("submitted", Some(at_block), None),
-            Progress::Confirmed { in_block } => ("confirmed", None, Some(in_block)),
+            Progress::Submitted(ref submission) => ("submitted", Some(submission.born_at_block), None),
+            Progress::Confirmed { in_block, .. } => ("confirmed", None, Some(in_block)),
         };
         Self {
             epoch_index: entry.epoch_index,

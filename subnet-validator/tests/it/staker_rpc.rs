@@ -4,6 +4,7 @@ use std::sync::Arc;
 use crate::support::miner::{Manner, TestMiner};
 use crate::support::stand::Stand;
 use crate::support::{Ask, catalogue, miner_key, receipt, validator};
+use chain_client::weights::{Entry, Progress};
 use chain_client::{BlockRef, EpochState, Hyperparameters, Metagraph, Neuron};
 use http::StatusCode;
 use protocol::digest::Digest;
@@ -15,7 +16,6 @@ use subnet_validator::chain_view::ChainSnapshot;
 use subnet_validator::clock::Clock;
 use subnet_validator::config::Config;
 use subnet_validator::staker_rpc::{StakerRpc, StakerRpcParts};
-use subnet_validator::weights::journal::{Entry, Progress};
 use subnet_validator::weights::window::Window;
 use subnet_validator::weights::{Scored, WeightsState};
 use tokio::sync::watch;
@@ -93,13 +93,11 @@ async fn rpc(receipts: u64) -> Rpc {
     let scored = Some(Arc::new(Scored { block: BLOCK.number, table, weights }));
     let (_chain, chain) = watch::channel(Arc::new(snapshot));
     let last = Entry {
-        netuid: 64,
-        mechanism: 0,
         epoch_index: 2,
         decided_at_block: 1_190,
         scores: Digest::ZERO,
         vector: vec![(1, 65_535)],
-        progress: Progress::Confirmed { in_block: 1_200 },
+        progress: Progress::Confirmed { in_block: 1_200, manner: None },
     };
     let state = WeightsState { scored, last: Some(last), waiting: Some("it is early".into()) };
     let (_, weights) = watch::channel(state);

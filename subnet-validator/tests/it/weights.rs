@@ -1,3 +1,1 @@
-mod journal;
-mod one_vector;
 mod scoring;
