@@ -2,12 +2,14 @@
 //!
 //! `chain` runs it through [`api::dispatch`], the same entry points a node would call in a wasm runtime.
 
+pub mod admin;
 pub mod apis;
 pub mod aura;
 pub mod commitments;
 mod entry;
 pub mod extensions;
 pub mod numbers;
+pub mod proxies;
 pub mod subtensor;
 pub mod upgrade;
 
@@ -127,8 +129,12 @@ mod runtime {
     pub type Utility = pallet_utility::Pallet<Runtime>;
     #[runtime::pallet_index(12)]
     pub type Sudo = pallet_sudo::Pallet<Runtime>;
+    #[runtime::pallet_index(16)]
+    pub type Proxy = pallet_proxy::Pallet<Runtime>;
     #[runtime::pallet_index(18)]
     pub type Commitments = commitments::Pallet<Runtime>;
+    #[runtime::pallet_index(19)]
+    pub type AdminUtils = admin::Pallet<Runtime>;
 }
 
 parameter_types! {
@@ -141,6 +147,10 @@ parameter_types! {
     pub const ByteFee: TaoBalance = TaoBalance::new(1);
     pub FeeMultiplier: Multiplier = Multiplier::from_u32(1);
     pub const NoDeposit: TaoBalance = TaoBalance::ZERO;
+    pub const ProxyDepositBase: TaoBalance = TaoBalance::new(60_000_000);
+    pub const ProxyDepositFactor: TaoBalance = TaoBalance::new(33_000_000);
+    pub const ProxyAnnouncementDepositBase: TaoBalance = TaoBalance::new(36_000_000);
+    pub const ProxyAnnouncementDepositFactor: TaoBalance = TaoBalance::new(68_000_000);
     /// Kept in the state, since it depends on how the chain was started.
     pub storage SlotDurationMs: u64 = SLOT_DURATION_MS_DEFAULT;
 }
@@ -216,6 +226,8 @@ impl pallet_transaction_payment::Config for Runtime {
 
 impl subtensor::Config for Runtime {}
 
+impl admin::Config for Runtime {}
+
 impl pallet_utility::Config for Runtime {
     type PalletsOrigin = OriginCaller;
     type RuntimeCall = RuntimeCall;
@@ -224,6 +236,22 @@ impl pallet_utility::Config for Runtime {
 }
 
 impl pallet_sudo::Config for Runtime {
+    type RuntimeCall = RuntimeCall;
+    type RuntimeEvent = RuntimeEvent;
+    type WeightInfo = ();
+}
+
+impl pallet_proxy::Config for Runtime {
+    type AnnouncementDepositBase = ProxyAnnouncementDepositBase;
+    type AnnouncementDepositFactor = ProxyAnnouncementDepositFactor;
+    type BlockNumberProvider = System;
+    type CallHasher = BlakeTwo256;
+    type Currency = Balances;
+    type MaxPending = ConstU32<75>;
+    type MaxProxies = ConstU32<20>;
+    type ProxyDepositBase = ProxyDepositBase;
+    type ProxyDepositFactor = ProxyDepositFactor;
+    type ProxyType = proxies::ProxyType;
     type RuntimeCall = RuntimeCall;
     type RuntimeEvent = RuntimeEvent;
     type WeightInfo = ();

@@ -19,17 +19,21 @@ pub mod guards;
 pub mod info;
 mod pool;
 mod prune;
+pub mod rate_limits;
 mod stake;
 mod storage;
+mod trim;
 pub mod types;
 
 pub use calls::EndpointError;
 pub use pallet::*;
 
-use storage::{hyperparameters, neurons, stake as stake_items, subnets};
+use storage::{administration, dormant, hyperparameters, neurons, stake as stake_items, subnets};
 
+#[import_section(administration::administration)]
 #[import_section(constants::constants)]
 #[import_section(dispatches::dispatches)]
+#[import_section(dormant::dormant)]
 #[import_section(errors::errors)]
 #[import_section(events::events)]
 #[import_section(hyperparameters::hyperparameters)]
@@ -46,14 +50,16 @@ pub mod pallet {
     };
     use frame_system::pallet_prelude::*;
     use parity_scale_codec::Compact;
-    use sp_core::H256;
+    use sp_core::{H160, H256};
     use sp_runtime::{AccountId32, PerU16};
 
     use super::{
         defaults::{Fixed, Mechanisms, Pair, Rao, Share, Tau, ZeroAccount},
+        rate_limits::RateLimitKey,
         types::{
             AxonInfo, ChainIdentityV2, CommitBytesMax, ConsensusMode, EpochConsensus, MinerCollateralState,
             NeuronCertificate, PrometheusInfo, RecycleOrBurnEnum, SubnetIdentityV3,
+            dormant::{LockState, SubnetLease},
         },
     };
     use crate::runtime::numbers::{

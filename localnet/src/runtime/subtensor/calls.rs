@@ -4,6 +4,7 @@ mod registration;
 mod serving;
 mod staking;
 mod subnets;
+mod tempo;
 mod weights;
 
 pub use serving::EndpointError;

@@ -221,8 +221,17 @@ mod dispatches {
         #[pallet::call_index(139)]
         #[pallet::weight((Weight::from_parts(30_000_000, 0), DispatchClass::Normal, Pays::Yes))]
         pub fn set_tempo(origin: OriginFor<T>, netuid: NetUid, tempo: u16) -> DispatchResult {
-            Self::ensure_subnet_owner_or_root(origin, netuid)?;
-            Self::do_set_tempo(netuid, tempo)
+            Self::do_set_tempo(origin, netuid, tempo)
+        }
+
+        #[pallet::call_index(140)]
+        #[pallet::weight((Weight::from_parts(30_000_000, 0), DispatchClass::Normal, Pays::Yes))]
+        pub fn set_activity_cutoff_factor(
+            origin: OriginFor<T>,
+            netuid: NetUid,
+            factor_milli: u32,
+        ) -> DispatchResult {
+            Self::do_set_activity_cutoff_factor(origin, netuid, factor_milli)
         }
 
         #[pallet::call_index(141)]

@@ -43,7 +43,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Hotkeys of the subnet's owner that cannot be pruned: the owner hotkey first, then others, up to the limit.
-    fn owner_neurons(netuid: NetUid) -> Vec<AccountId32> {
+    pub(crate) fn owner_neurons(netuid: NetUid) -> Vec<AccountId32> {
         let limit = usize::from(ImmuneOwnerUidsLimit::<T>::get(netuid));
         let first = SubnetOwnerHotkey::<T>::get(netuid);
         let mut others: Vec<_> = OwnedHotkeys::<T>::get(SubnetOwner::<T>::get(netuid))

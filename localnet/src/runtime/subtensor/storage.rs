@@ -1,5 +1,7 @@
-//! The storage of the pallet, in four sections.
+//! The storage of the pallet, in sections.
 
+pub mod administration;
+pub mod dormant;
 pub mod hyperparameters;
 pub mod neurons;
 pub mod stake;

@@ -1,5 +1,7 @@
 //! What the pallet stores in its rows, in the shapes of the pinned metadata.
 
+pub mod dormant;
+
 use frame_support::{BoundedVec, traits::ConstU32};
 use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 use scale_info::TypeInfo;

@@ -9,7 +9,7 @@ use crate::runtime::{
     subtensor::{
         AdminFreezeWindow, CommitRevealWeightsEnabled, Config, Error, Event, FirstEmissionBlockNumber,
         NetworkRegisteredAt, NetworksAdded, Pallet, PendingEpochAt, StartCallDelay, SubnetOwner,
-        SubtokenEnabled, Tempo,
+        SubtokenEnabled,
     },
 };
 
@@ -28,13 +28,6 @@ impl<T: Config> Pallet<T> {
         FirstEmissionBlockNumber::<T>::insert(netuid, first);
         SubtokenEnabled::<T>::insert(netuid, true);
         Self::deposit_event(Event::FirstEmissionBlockNumberSet(netuid, first));
-        Ok(())
-    }
-
-    pub(crate) fn do_set_tempo(netuid: NetUid, tempo: u16) -> DispatchResult {
-        ensure!((Self::min_tempo()..=Self::max_tempo()).contains(&tempo), Error::<T>::TempoOutOfBounds);
-        Tempo::<T>::insert(netuid, tempo);
-        Self::deposit_event(Event::TempoSet(netuid, tempo));
         Ok(())
     }
 
@@ -57,13 +50,5 @@ impl<T: Config> Pallet<T> {
         ensure!(NetworksAdded::<T>::get(netuid), Error::<T>::SubnetNotExists);
         ensure!(SubnetOwner::<T>::get(netuid) == coldkey, DispatchError::BadOrigin);
         Ok(coldkey)
-    }
-
-    pub(crate) fn ensure_subnet_owner_or_root(origin: OriginFor<T>, netuid: NetUid) -> DispatchResult {
-        if frame_system::ensure_root(origin.clone()).is_err() {
-            Self::ensure_subnet_owner(origin, netuid)?;
-        }
-        ensure!(NetworksAdded::<T>::get(netuid), Error::<T>::SubnetNotExists);
-        Ok(())
     }
 }
