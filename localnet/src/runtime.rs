@@ -10,6 +10,7 @@ mod entry;
 pub mod extensions;
 pub mod numbers;
 pub mod proxies;
+pub mod shield;
 pub mod subtensor;
 pub mod upgrade;
 
@@ -135,6 +136,8 @@ mod runtime {
     pub type Commitments = commitments::Pallet<Runtime>;
     #[runtime::pallet_index(19)]
     pub type AdminUtils = admin::Pallet<Runtime>;
+    #[runtime::pallet_index(30)]
+    pub type MevShield = shield::Pallet<Runtime>;
 }
 
 parameter_types! {
@@ -227,6 +230,8 @@ impl pallet_transaction_payment::Config for Runtime {
 impl subtensor::Config for Runtime {}
 
 impl admin::Config for Runtime {}
+
+impl shield::Config for Runtime {}
 
 impl pallet_utility::Config for Runtime {
     type PalletsOrigin = OriginCaller;

@@ -15,7 +15,10 @@ use super::{
     history::{Block, BlockRef},
 };
 use crate::runtime::{
-    Balances, Header, RuntimeCall, System, UncheckedExtrinsic, VERSION, numbers::TaoBalance, upgrade::Upgrade,
+    Balances, Header, RuntimeCall, System, UncheckedExtrinsic, VERSION,
+    numbers::TaoBalance,
+    shield::envelope,
+    upgrade::Upgrade,
 };
 
 /// Why a block could not be built.
@@ -109,8 +112,17 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Applies a transaction, encoded.
+    /// Applies a transaction, encoded. The one inside a shielded one follows it at once; if it cannot, only its carrier stays.
     pub fn apply(&mut self, extrinsic: Vec<u8>) -> Result<Applied, SealError> {
+        let inner = envelope::unwrap(&extrinsic);
+        let applied = self.apply_one(extrinsic)?;
+        if let (Applied::Included(Ok(())), Some(inner)) = (&applied, inner) {
+            self.apply_one(inner)?;
+        }
+        Ok(applied)
+    }
+
+    fn apply_one(&mut self, extrinsic: Vec<u8>) -> Result<Applied, SealError> {
         self.overlay.start_transaction();
         let applied = match self.call("BlockBuilder_apply_extrinsic", &extrinsic) {
             Ok(result) => match ApplyExtrinsicResult::decode(&mut &result[..]).map_err(SealError::Header)? {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::Genesis,
-    runtime::{Header, Runtime, SlotDurationMs, SubtensorModule, VERSION, numbers::TaoBalance},
+    runtime::{Header, MevShield, Runtime, SlotDurationMs, SubtensorModule, VERSION, numbers::TaoBalance},
 };
 
 /// Where a chain keeps its runtime. This one's is native; a digest of its metadata stands there instead.
@@ -62,6 +62,7 @@ fn write(genesis: &Genesis) {
     pallet_sudo::GenesisConfig::<Runtime> { key: Some(genesis.sudo.clone()) }.build();
     SlotDurationMs::set(&genesis.slot_duration_ms);
     SubtensorModule::build_genesis(&genesis.subnets);
+    MevShield::build_genesis();
     // Clients cache metadata by genesis hash. A runtime with other metadata must not share it.
     let metadata = Runtime::metadata().encode();
     sp_io::storage::set(CODE_KEY, &sp_crypto_hashing::blake2_256(&metadata));

@@ -5,9 +5,15 @@ use std::collections::BTreeMap;
 use sp_runtime::AccountId32;
 
 use super::{
-    numbers::{AlphaBalance, MechId, NetUid, TaoBalance},
-    subtensor::info::{
-        DynamicInfo, HyperparamEntry, Metagraph, NeuronInfo, NeuronInfoLite, StakeAvailability, StakeInfo,
+    numbers::{AlphaBalance, MechId, NetUid, TaoBalance, U64F64},
+    subtensor::{
+        info::{
+            BasketPosition, BasketSummary, BasketTradingStatus, BetaPosition, BetaPricing, BetaPricingPage,
+            DynamicInfo, HyperparamEntry, Metagraph, NeuronInfo, NeuronInfoLite, SelectiveMetagraph,
+            StakeAvailability, StakeInfo, SubnetHyperparams, SubnetHyperparamsV2, SubnetInfo, SubnetInfov2,
+            SubnetState,
+        },
+        types::dormant::LockState,
     },
 };
 
@@ -26,6 +32,26 @@ sp_api::decl_runtime_apis! {
 
     /// Subnets.
     pub trait SubnetInfoRuntimeApi {
+        /// A subnet.
+        fn get_subnet_info(netuid: NetUid) -> Option<SubnetInfo<AccountId32>>;
+        /// Every subnet.
+        fn get_subnets_info() -> Vec<Option<SubnetInfo<AccountId32>>>;
+        /// A subnet with its identity.
+        fn get_subnet_info_v2(netuid: NetUid) -> Option<SubnetInfov2<AccountId32>>;
+        /// Every subnet with its identity.
+        fn get_subnets_info_v2() -> Vec<Option<SubnetInfov2<AccountId32>>>;
+        /// The hyperparameters of a subnet, first shape.
+        fn get_subnet_hyperparams(netuid: NetUid) -> Option<SubnetHyperparams>;
+        /// The hyperparameters of a subnet, second shape.
+        fn get_subnet_hyperparams_v2(netuid: NetUid) -> Option<SubnetHyperparamsV2>;
+        /// Every subnet and its neurons, as each of its mechanisms sees them.
+        fn get_all_mechagraphs() -> Vec<Option<Metagraph<AccountId32>>>;
+        /// The neurons of a subnet.
+        fn get_subnet_state(netuid: NetUid) -> Option<SubnetState<AccountId32>>;
+        /// Some fields of a subnet and its neurons, by number.
+        fn get_selective_metagraph(netuid: NetUid, metagraph_indexes: Vec<u16>) -> Option<SelectiveMetagraph<AccountId32>>;
+        /// Some fields of a subnet and its neurons as one mechanism sees them, by number.
+        fn get_selective_mechagraph(netuid: NetUid, subid: MechId, metagraph_indexes: Vec<u16>) -> Option<SelectiveMetagraph<AccountId32>>;
         /// Every subnet's pool, emission and identity, by netuid.
         fn get_all_dynamic_info() -> Vec<Option<DynamicInfo<AccountId32>>>;
         /// Every subnet and its neurons.
@@ -58,6 +84,46 @@ sp_api::decl_runtime_apis! {
         fn get_stake_info_for_hotkey_coldkey_netuid(hotkey_account: AccountId32, coldkey_account: AccountId32, netuid: NetUid) -> Option<StakeInfo<AccountId32>>;
         /// How much of their stake some coldkeys may move.
         fn get_stake_availability_for_coldkeys(coldkey_accounts: Vec<AccountId32>, netuids: Option<Vec<NetUid>>) -> BTreeMap<AccountId32, BTreeMap<NetUid, StakeAvailability>>;
+        /// What a coldkey has locked on a subnet.
+        fn get_coldkey_lock(coldkey: AccountId32, netuid: NetUid) -> Option<LockState>;
+        /// The conviction of the stake locked to a hotkey on a subnet.
+        fn get_hotkey_conviction(hotkey: AccountId32, netuid: NetUid) -> U64F64;
+        /// The hotkey with the most conviction on a subnet.
+        fn get_most_convicted_hotkey_on_subnet(netuid: NetUid) -> Option<AccountId32>;
+    }
+
+    /// Validators' baskets.
+    pub trait BetaBasketRuntimeApi {
+        /// TAO a coldkey would get by claiming now.
+        fn get_root_basket_owed(coldkey: AccountId32) -> TaoBalance;
+        /// TAO a coldkey would get of one basket.
+        fn get_basket_payout(hotkey: AccountId32, coldkey: AccountId32) -> TaoBalance;
+        /// Worth of a basket.
+        fn get_validator_basket_nav(hotkey: AccountId32) -> TaoBalance;
+        /// What a basket holds: subnet, alpha, worth.
+        fn get_validator_basket(hotkey: AccountId32) -> Vec<(NetUid, AlphaBalance, TaoBalance)>;
+        /// Worth of all baskets.
+        fn get_root_basket_total_nav() -> TaoBalance;
+        /// A basket.
+        fn get_validator_basket_summary(hotkey: AccountId32) -> BasketSummary<AccountId32>;
+        /// Every basket that holds something.
+        fn get_all_validator_baskets() -> Vec<BasketSummary<AccountId32>>;
+        /// The baskets a coldkey has a part of: hotkey, shares, worth.
+        fn get_root_basket_positions(coldkey: AccountId32) -> Vec<(AccountId32, u64, TaoBalance)>;
+        /// A coldkey's part of a basket.
+        fn get_basket_position(hotkey: AccountId32, coldkey: AccountId32) -> Option<BasketPosition<AccountId32>>;
+        /// A coldkey's parts of baskets.
+        fn get_root_basket_portfolio(coldkey: AccountId32) -> Vec<BasketPosition<AccountId32>>;
+        /// Prices of a basket's token.
+        fn get_beta_pricing(hotkey: AccountId32) -> Option<BetaPricing<AccountId32>>;
+        /// Prices of every basket's token, page by page.
+        fn get_all_beta_pricing(start_after: Option<AccountId32>, limit: u32) -> BetaPricingPage<AccountId32>;
+        /// A coldkey's tokens of a basket.
+        fn get_beta_position(hotkey: AccountId32, coldkey: AccountId32) -> Option<BetaPosition<AccountId32>>;
+        /// A coldkey's tokens.
+        fn get_beta_portfolio(coldkey: AccountId32) -> Vec<BetaPosition<AccountId32>>;
+        /// Whether and how much a validator may trade within its basket.
+        fn get_basket_trading_status(hotkey: AccountId32) -> BasketTradingStatus;
     }
 
     /// Registering subnets.

@@ -12,6 +12,7 @@ pub mod pallet {
 
     use frame_support::{pallet_prelude::*, traits::ConstU32};
     use frame_system::pallet_prelude::*;
+    use parity_scale_codec::Compact;
     use sp_runtime::{AccountId32, traits::UniqueSaturatedInto};
 
     use super::data::{CommitmentInfo, Data, Registration, RevealFailure, UsageTracker};
@@ -128,6 +129,16 @@ pub mod pallet {
             ensure!(usage.used_space <= MaxSpace::<T>::get().into(), Error::<T>::SpaceLimitExceeded);
             UsedSpaceOf::<T>::insert(netuid, who, usage);
             Ok(())
+        }
+
+        /// Every commitment on a subnet as it is stored, by hotkey.
+        pub fn by_hotkey(netuid: NetUid) -> Vec<(AccountId32, Vec<Compact<u8>>)> {
+            let bytes = |registration: Registration| registration.encode().into_iter().map(Compact).collect();
+            let mut commitments: Vec<_> = CommitmentOf::<T>::iter_prefix(netuid)
+                .map(|(hotkey, registration)| (hotkey, bytes(registration)))
+                .collect();
+            commitments.sort_by(|one, other| one.0.cmp(&other.0));
+            commitments
         }
 
         fn store(netuid: NetUid, who: AccountId32, info: CommitmentInfo) {

@@ -14,15 +14,19 @@ use sp_runtime::{
 use sp_version::RuntimeVersion;
 
 use super::{
-    Block, Executive, InherentDataExt as _, Runtime, RuntimeCall, SlotDurationMs, SubtensorModule, System,
-    TransactionPayment,
+    Block, Commitments, Executive, InherentDataExt as _, Runtime, RuntimeCall, SlotDurationMs,
+    SubtensorModule, System, TransactionPayment,
     apis::{self, SimSwapResult, SubnetPrice},
-    numbers::{AlphaBalance, MechId, NetUid, TaoBalance},
+    numbers::{AlphaBalance, MechId, NetUid, TaoBalance, U64F64},
     subtensor::{
         self,
         info::{
-            DynamicInfo, HyperparamEntry, Metagraph, NeuronInfo, NeuronInfoLite, StakeAvailability, StakeInfo,
+            BasketPosition, BasketSummary, BasketTradingStatus, BetaPosition, BetaPricing, BetaPricingPage,
+            DynamicInfo, HyperparamEntry, Metagraph, NeuronInfo, NeuronInfoLite, SelectiveMetagraph,
+            StakeAvailability, StakeInfo, SubnetHyperparams, SubnetHyperparamsV2, SubnetInfo, SubnetInfov2,
+            SubnetState,
         },
+        types::dormant::LockState,
     },
     upgrade,
 };
@@ -161,6 +165,56 @@ sp_api::impl_runtime_apis! {
     }
 
     impl apis::SubnetInfoRuntimeApi<Block> for Runtime {
+        fn get_subnet_info(netuid: NetUid) -> Option<SubnetInfo<AccountId32>> {
+            SubtensorModule::subnet_info(netuid)
+        }
+
+        fn get_subnets_info() -> Vec<Option<SubnetInfo<AccountId32>>> {
+            SubtensorModule::all_subnets().into_iter().map(SubtensorModule::subnet_info).collect()
+        }
+
+        fn get_subnet_info_v2(netuid: NetUid) -> Option<SubnetInfov2<AccountId32>> {
+            SubtensorModule::subnet_info_v2(netuid)
+        }
+
+        fn get_subnets_info_v2() -> Vec<Option<SubnetInfov2<AccountId32>>> {
+            SubtensorModule::all_subnets().into_iter().map(SubtensorModule::subnet_info_v2).collect()
+        }
+
+        fn get_subnet_hyperparams(netuid: NetUid) -> Option<SubnetHyperparams> {
+            SubtensorModule::hyperparameters_v1(netuid)
+        }
+
+        fn get_subnet_hyperparams_v2(netuid: NetUid) -> Option<SubnetHyperparamsV2> {
+            SubtensorModule::hyperparameters_v2(netuid)
+        }
+
+        fn get_all_mechagraphs() -> Vec<Option<Metagraph<AccountId32>>> {
+            let graphs = |netuid| SubtensorModule::mechanisms(netuid).map(move |mechanism| SubtensorModule::mechagraph(netuid, mechanism));
+            SubtensorModule::all_subnets().into_iter().flat_map(graphs).collect()
+        }
+
+        fn get_subnet_state(netuid: NetUid) -> Option<SubnetState<AccountId32>> {
+            SubtensorModule::subnet_state(netuid)
+        }
+
+        fn get_selective_metagraph(
+            netuid: NetUid,
+            metagraph_indexes: Vec<u16>,
+        ) -> Option<SelectiveMetagraph<AccountId32>> {
+            let commitments = || Commitments::by_hotkey(netuid);
+            SubtensorModule::selective_metagraph(netuid, MechId::MAIN, &metagraph_indexes, commitments)
+        }
+
+        fn get_selective_mechagraph(
+            netuid: NetUid,
+            subid: MechId,
+            metagraph_indexes: Vec<u16>,
+        ) -> Option<SelectiveMetagraph<AccountId32>> {
+            let commitments = || Commitments::by_hotkey(netuid);
+            SubtensorModule::selective_metagraph(netuid, subid, &metagraph_indexes, commitments)
+        }
+
         fn get_all_dynamic_info() -> Vec<Option<DynamicInfo<AccountId32>>> {
             SubtensorModule::all_subnets().into_iter().map(SubtensorModule::dynamic_info).collect()
         }
@@ -230,6 +284,90 @@ sp_api::impl_runtime_apis! {
                 .into_iter()
                 .map(|coldkey| (coldkey.clone(), SubtensorModule::stake_availability(&coldkey, netuids.as_deref())))
                 .collect()
+        }
+
+        fn get_coldkey_lock(coldkey: AccountId32, netuid: NetUid) -> Option<LockState> {
+            SubtensorModule::coldkey_lock(&coldkey, netuid)
+        }
+
+        fn get_hotkey_conviction(hotkey: AccountId32, netuid: NetUid) -> U64F64 {
+            subtensor::HotkeyLock::<Runtime>::get(netuid, hotkey).unwrap_or_default().conviction
+        }
+
+        fn get_most_convicted_hotkey_on_subnet(netuid: NetUid) -> Option<AccountId32> {
+            let locks = subtensor::HotkeyLock::<Runtime>::iter_prefix(netuid);
+            locks.max_by_key(|(_, lock)| lock.conviction).map(|(hotkey, _)| hotkey)
+        }
+    }
+
+    impl apis::BetaBasketRuntimeApi<Block> for Runtime {
+        fn get_root_basket_owed(_coldkey: AccountId32) -> TaoBalance {
+            TaoBalance::ZERO
+        }
+
+        fn get_basket_payout(_hotkey: AccountId32, _coldkey: AccountId32) -> TaoBalance {
+            TaoBalance::ZERO
+        }
+
+        fn get_validator_basket_nav(_hotkey: AccountId32) -> TaoBalance {
+            TaoBalance::ZERO
+        }
+
+        fn get_validator_basket(_hotkey: AccountId32) -> Vec<(NetUid, AlphaBalance, TaoBalance)> {
+            Vec::new()
+        }
+
+        fn get_root_basket_total_nav() -> TaoBalance {
+            TaoBalance::ZERO
+        }
+
+        fn get_validator_basket_summary(hotkey: AccountId32) -> BasketSummary<AccountId32> {
+            SubtensorModule::basket_summary(hotkey)
+        }
+
+        fn get_all_validator_baskets() -> Vec<BasketSummary<AccountId32>> {
+            Vec::new()
+        }
+
+        fn get_root_basket_positions(_coldkey: AccountId32) -> Vec<(AccountId32, u64, TaoBalance)> {
+            Vec::new()
+        }
+
+        fn get_basket_position(
+            _hotkey: AccountId32,
+            _coldkey: AccountId32,
+        ) -> Option<BasketPosition<AccountId32>> {
+            None
+        }
+
+        fn get_root_basket_portfolio(_coldkey: AccountId32) -> Vec<BasketPosition<AccountId32>> {
+            Vec::new()
+        }
+
+        fn get_beta_pricing(_hotkey: AccountId32) -> Option<BetaPricing<AccountId32>> {
+            None
+        }
+
+        fn get_all_beta_pricing(
+            _start_after: Option<AccountId32>,
+            _limit: u32,
+        ) -> BetaPricingPage<AccountId32> {
+            BetaPricingPage { pricing: Vec::new(), next: None }
+        }
+
+        fn get_beta_position(
+            _hotkey: AccountId32,
+            _coldkey: AccountId32,
+        ) -> Option<BetaPosition<AccountId32>> {
+            None
+        }
+
+        fn get_beta_portfolio(_coldkey: AccountId32) -> Vec<BetaPosition<AccountId32>> {
+            Vec::new()
+        }
+
+        fn get_basket_trading_status(_hotkey: AccountId32) -> BasketTradingStatus {
+            BasketTradingStatus::default()
         }
     }
 

@@ -3,9 +3,11 @@
 mod charge;
 mod marker;
 mod nonce;
+mod shielded;
 mod subtensor;
 
 pub use charge::ChargeTransactionPaymentWrapper;
-pub use marker::{CheckShieldedTxValidity, DrandPriority, SudoTransactionExtension};
+pub use marker::{DrandPriority, SudoTransactionExtension};
 pub use nonce::CheckNonce;
+pub use shielded::CheckShieldedTxValidity;
 pub use subtensor::SubtensorTransactionExtension;

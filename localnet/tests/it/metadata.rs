@@ -13,6 +13,7 @@ use subxt_metadata::{Metadata, PalletMetadata};
 const DIFFERENT: &[(&str, &str)] = &[
     ("event Balances.", "newer: more events, so later ones have other indices"),
     ("event System.", "newer: more events"),
+    ("event Proxy.PureCreated", "newer: names the block and the transaction too"),
     ("error System.", "newer: more errors"),
     ("constant System.BlockLength", "newer: one field more"),
     ("storage System.BlockSize", "newer"),

@@ -1,5 +1,5 @@
-//! Extensions that carry no bytes and check nothing here: the dev chain has no shielded transactions, no beacon pulses from
-//! outside, and lets anyone queue a sudo call (dispatch refuses it to all but the key).
+//! Extensions that carry no bytes and check nothing here: the dev chain has no beacon pulses from outside, and
+//! lets anyone queue a sudo call (dispatch refuses it to all but the key).
 
 use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 use scale_info::TypeInfo;
@@ -27,10 +27,6 @@ macro_rules! marker {
 marker!(
     /// On the real chain: only the sudo key's sudo calls enter the pool.
     SudoTransactionExtension
-);
-marker!(
-    /// On the real chain: encrypted transactions are well formed.
-    CheckShieldedTxValidity
 );
 marker!(
     /// On the real chain: beacon pulses go first.

@@ -124,7 +124,7 @@ impl Group {
     pub fn of(call: &RuntimeCall) -> Option<Self> {
         let names = call.get_call_metadata();
         Some(match names.pallet_name {
-            "System" | "Timestamp" | "Utility" | "Proxy" | "Commitments" | "Drand" | "Swap" => {
+            "System" | "Timestamp" | "Utility" | "Proxy" | "Commitments" | "Drand" | "Swap" | "MevShield" => {
                 Self::Infrastructure
             }
             "Sudo" => Self::Sudo,

@@ -1,13 +1,24 @@
 //! What the runtime APIs answer: views of the state in the shapes of the pinned metadata.
 
+mod baskets;
 mod dynamic;
 mod hyperparameters;
 mod metagraph;
 mod neurons;
+mod selective;
 mod stakes;
+mod state;
+mod subnets;
 
+pub use baskets::{
+    BasketHolding, BasketPosition, BasketSummary, BasketTradingStatus, BetaPosition, BetaPricing,
+    BetaPricingPage,
+};
 pub use dynamic::DynamicInfo;
 pub use hyperparameters::{HyperparamEntry, HyperparamValue};
 pub use metagraph::Metagraph;
 pub use neurons::{NeuronInfo, NeuronInfoLite};
+pub use selective::SelectiveMetagraph;
 pub use stakes::{StakeAvailability, StakeInfo};
+pub use state::SubnetState;
+pub use subnets::{SubnetHyperparams, SubnetHyperparamsV2, SubnetInfo, SubnetInfov2};

@@ -6,12 +6,13 @@ use scale_info::TypeInfo;
 use crate::runtime::{
     numbers::{I32F32, NetUid, TaoBalance, U64F64},
     subtensor::{
-        ActivityCutoff, AlphaSigmoidSteepness, AlphaValues, BondsMovingAverage, BondsResetOn, BurnHalfLife,
-        BurnIncreaseMult, CommitRevealWeightsEnabled, Config, ImmunityPeriod, Kappa, LiquidAlphaOn,
-        MaxAllowedValidators, MaxBurn, MaxRegistrationsPerBlock, MaxWeightsLimit, MinAllowedWeights, MinBurn,
-        NetworkRegistrationAllowed, NetworksAdded, OwnerCutAutoLockEnabled, OwnerCutEnabled, Pallet,
-        RevealPeriodEpochs, ServingRateLimit, SubtokenEnabled, TargetRegistrationsPerInterval, Tempo,
-        TransferToggle, WeightsSetRateLimit, WeightsVersionKey, Yuma3On,
+        ActivityCutoffFactorMilli, AlphaSigmoidSteepness, AlphaValues, BondsMovingAverage, BondsResetOn,
+        BurnHalfLife, BurnIncreaseMult, CommitRevealWeightsEnabled, Config, ImmunityPeriod, Kappa,
+        LiquidAlphaOn, MaxAllowedValidators, MaxBurn, MaxRegistrationsPerBlock, MaxWeightsLimit,
+        MinAllowedWeights, MinBurn, NetworkRegistrationAllowed, NetworksAdded, OwnerCutAutoLockEnabled,
+        OwnerCutEnabled, Pallet, RevealPeriodEpochs, ServingRateLimit, SubtokenEnabled,
+        TargetRegistrationsPerInterval, Tempo, TransferToggle, WeightsSetRateLimit, WeightsVersionKey,
+        Yuma3On,
     },
 };
 
@@ -51,13 +52,14 @@ macro_rules! value {
 
 value!(bool, Bool, core::convert::identity);
 value!(u16, U16, Compact);
+value!(u32, U32, Compact);
 value!(u64, U64, Compact);
 value!(TaoBalance, TaoBalance, Compact);
 value!(I32F32, I32F32, core::convert::identity);
 value!(U64F64, U64F64, core::convert::identity);
 
 /// Number of the consensus in use: Yuma 3 or the classic Yuma 2.
-fn yuma_version(yuma3: bool) -> u16 {
+pub(super) fn yuma_version(yuma3: bool) -> u16 {
     if yuma3 { 3 } else { 2 }
 }
 
@@ -69,7 +71,7 @@ impl<T: Config> Pallet<T> {
         }
         let (alpha_low, alpha_high) = AlphaValues::<T>::get(netuid);
         let steepness = I32F32::from_int(AlphaSigmoidSteepness::<T>::get(netuid).into());
-        let entries: [(&str, HyperparamValue); 31] = [
+        let entries: [(&str, HyperparamValue); 32] = [
             ("kappa", Kappa::<T>::get(netuid).into()),
             ("immunity_period", ImmunityPeriod::<T>::get(netuid).into()),
             ("min_allowed_weights", MinAllowedWeights::<T>::get(netuid).into()),
@@ -77,7 +79,8 @@ impl<T: Config> Pallet<T> {
             ("tempo", Tempo::<T>::get(netuid).into()),
             ("weights_version", WeightsVersionKey::<T>::get(netuid).into()),
             ("weights_rate_limit", WeightsSetRateLimit::<T>::get(netuid).into()),
-            ("activity_cutoff", ActivityCutoff::<T>::get(netuid).into()),
+            ("activity_cutoff", Self::activity_cutoff(netuid).into()),
+            ("activity_cutoff_factor", ActivityCutoffFactorMilli::<T>::get(netuid).into()),
             ("registration_allowed", NetworkRegistrationAllowed::<T>::get(netuid).into()),
             ("target_regs_per_interval", TargetRegistrationsPerInterval::<T>::get(netuid).into()),
             ("min_burn", MinBurn::<T>::get(netuid).into()),

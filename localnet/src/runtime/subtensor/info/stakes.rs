@@ -8,7 +8,9 @@ use sp_runtime::AccountId32;
 
 use crate::runtime::{
     numbers::{AlphaBalance, NetUid, TaoBalance},
-    subtensor::{Config, Emission, IsNetworkMember, Pallet, StakingHotkeys, Uids},
+    subtensor::{
+        Config, Emission, IsNetworkMember, Lock, Pallet, StakingHotkeys, Uids, types::dormant::LockState,
+    },
 };
 
 /// What a coldkey has staked to a hotkey on a subnet.
@@ -63,6 +65,11 @@ impl<T: Config> Pallet<T> {
             hotkey: hotkey.clone(),
             coldkey: coldkey.clone(),
         }
+    }
+
+    /// What a coldkey has locked on a subnet, to whichever hotkey.
+    pub fn coldkey_lock(coldkey: &AccountId32, netuid: NetUid) -> Option<LockState> {
+        Lock::<T>::iter_prefix_values((coldkey, netuid)).next()
     }
 
     /// What a coldkey has on each subnet. Nothing is ever locked on this chain.
