@@ -67,3 +67,19 @@ setup_venv() { # setup_venv NAME PACKAGE...
         printf '%s' "$wanted" >"$VENV/.installed"
     fi
 }
+
+# A node_modules folder in the cache with the given packages; prints nothing, sets NODE_MODULES.
+setup_node_modules() { # setup_node_modules NAME PACKAGE...
+    command -v node >/dev/null && command -v npm >/dev/null || setup_packages nodejs npm
+    local folder=$SUBNET64_CACHE/node-$1
+    shift
+    NODE_MODULES=$folder/node_modules
+    local wanted="$*"
+    if [ "$(cat "$folder/.installed" 2>/dev/null)" != "$wanted" ]; then
+        say "installing Node packages: $wanted"
+        mkdir -p "$folder"
+        (cd "$folder" && npm install --silent --no-audit --no-fund --prefix "$folder" "$@" >&2) ||
+            fail "npm could not install $wanted" "check that this machine reaches a Node package index"
+        printf '%s' "$wanted" >"$folder/.installed"
+    fi
+}

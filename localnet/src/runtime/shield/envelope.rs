@@ -6,7 +6,10 @@
 use std::sync::LazyLock;
 
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce, aead::Aead as _};
-use ml_kem::{B32, Ciphertext, EncodedSizeUser as _, KemCore, MlKem768, kem::Decapsulate as _};
+use libcrux_ml_kem::{
+    KEY_GENERATION_SEED_SIZE,
+    mlkem768::{self, MlKem768Ciphertext, MlKem768KeyPair},
+};
 use parity_scale_codec::Decode as _;
 use thiserror::Error;
 
@@ -18,11 +21,12 @@ const NONCE_BYTES: usize = 24;
 /// The dev chain's secret is no secret: the same for every chain, from this text.
 const SEED: &[u8] = b"localnet: the key of the only author";
 
-type KeyPair = (<MlKem768 as KemCore>::DecapsulationKey, <MlKem768 as KemCore>::EncapsulationKey);
-
-static KEYS: LazyLock<KeyPair> = LazyLock::new(|| {
-    let part = |number: u8| B32::from(sp_crypto_hashing::blake2_256(&[SEED, &[number]].concat()));
-    MlKem768::generate_deterministic(&part(0), &part(1))
+static KEYS: LazyLock<MlKem768KeyPair> = LazyLock::new(|| {
+    let mut randomness = [0; KEY_GENERATION_SEED_SIZE];
+    for (number, half) in (0u8..).zip(randomness.chunks_exact_mut(32)) {
+        half.copy_from_slice(&sp_crypto_hashing::blake2_256(&[SEED, &[number]].concat()));
+    }
+    mlkem768::generate_key_pair(randomness)
 });
 
 /// Why an envelope is not one.
@@ -49,7 +53,7 @@ pub struct Envelope<'a> {
 
 /// The key to encrypt to.
 pub fn public_key() -> Vec<u8> {
-    KEYS.1.as_bytes().to_vec()
+    KEYS.pk().to_vec()
 }
 
 impl<'a> Envelope<'a> {
@@ -71,8 +75,8 @@ impl<'a> Envelope<'a> {
 
     /// The transaction inside, encoded.
     pub fn open(self) -> Result<Vec<u8>, EnvelopeError> {
-        let kem = Ciphertext::<MlKem768>::try_from(self.kem).map_err(|_| EnvelopeError::Layout)?;
-        let secret = KEYS.0.decapsulate(&kem).map_err(|()| EnvelopeError::Sealed)?;
+        let kem = MlKem768Ciphertext::try_from(self.kem).map_err(|_| EnvelopeError::Layout)?;
+        let secret = mlkem768::decapsulate(KEYS.private_key(), &kem);
         let cipher = XChaCha20Poly1305::new_from_slice(&secret).map_err(|_| EnvelopeError::Sealed)?;
         cipher.decrypt(XNonce::from_slice(self.nonce), self.body).map_err(|_| EnvelopeError::Sealed)
     }

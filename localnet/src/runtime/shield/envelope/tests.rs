@@ -1,22 +1,17 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use ml_kem::{EncapsulateDeterministic as _, Encoded, MlKem768Params, kem::EncapsulationKey};
-
 use super::*;
 
 /// Seals as a client does, with bytes in place of randomness.
 fn sealed(plaintext: &[u8]) -> Vec<u8> {
     let key = public_key();
-    let encoded = Encoded::<EncapsulationKey<MlKem768Params>>::try_from(&key[..]).unwrap();
-    let (kem, secret) = EncapsulationKey::<MlKem768Params>::from_bytes(&encoded)
-        .encapsulate_deterministic(&B32::from([7; 32]))
-        .unwrap();
+    let (kem, secret) = mlkem768::encapsulate(KEYS.public_key(), [7; 32]);
     let nonce = [9; NONCE_BYTES];
     let body = XChaCha20Poly1305::new_from_slice(&secret)
         .unwrap()
         .encrypt(XNonce::from_slice(&nonce), plaintext)
         .unwrap();
-    [&sp_crypto_hashing::twox_128(&key)[..], &1088u16.to_le_bytes(), &kem, &nonce, &body].concat()
+    [&sp_crypto_hashing::twox_128(&key)[..], &1088u16.to_le_bytes(), kem.as_slice(), &nonce, &body].concat()
 }
 
 #[test]
