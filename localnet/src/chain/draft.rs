@@ -15,10 +15,8 @@ use super::{
     history::{Block, BlockRef},
 };
 use crate::runtime::{
-    Balances, Header, RuntimeCall, System, UncheckedExtrinsic, VERSION,
-    numbers::TaoBalance,
-    shield::envelope,
-    upgrade::Upgrade,
+    Balances, Header, RuntimeCall, System, UncheckedExtrinsic, VERSION, numbers::TaoBalance,
+    shield::envelope, upgrade::Upgrade,
 };
 
 /// Why a block could not be built.

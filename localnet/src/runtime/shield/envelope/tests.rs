@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
 use super::*;
 
 /// Seals as a client does, with bytes in place of randomness.
