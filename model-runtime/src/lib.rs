@@ -25,12 +25,17 @@
 //! [`sampling`], [`stop`]. The device is a value chosen at start ([`device`]), never a type parameter or a build option of callers.
 
 pub mod arch;
+pub mod burn_decoder;
 pub mod chat_template;
+pub mod checkpoint;
 pub mod decoder;
 pub mod device;
+pub mod dialect;
 pub mod echo;
+pub mod embedder;
 pub mod engine;
 pub mod facts;
+pub mod families;
 pub mod kv_cache;
 pub mod runtime;
 pub mod sampling;

@@ -4,11 +4,18 @@
 
 #[cfg(test)]
 mod suite {
+    mod blocks;
+    mod driver;
     mod echo;
+    mod embeddings;
+    mod families;
     mod gguf;
     mod llama;
     mod real_model;
     mod reference;
+    mod rewrite;
     mod serving;
     mod tiny;
+    mod tokenizers;
+    mod vectors;
 }

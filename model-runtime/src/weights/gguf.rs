@@ -17,6 +17,7 @@ pub use self::error::GgufError;
 pub use self::value::{Value, ValueKind};
 use super::blocks::TensorType;
 use super::mapping::Bytes;
+use crate::decoder::BlockKind;
 
 /// An opened file.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl TensorInfo {
 #[derive(Clone, Copy, Debug)]
 pub struct TensorView<'a> {
     /// How the bytes are to be read.
-    pub kind: TensorType,
+    pub kind: BlockKind,
     /// Sizes, the fastest running dimension first.
     pub dimensions: &'a [usize],
     /// Whole blocks, in row order.
@@ -132,9 +133,10 @@ impl Gguf {
         let info =
             self.tensors.get(name).ok_or_else(|| GgufError::MissingTensor { name: name.to_owned() })?;
         let unsupported = || GgufError::UnsupportedType { tensor: name.to_owned(), kind: info.kind.name() };
+        let kind = info.kind.known().ok_or_else(unsupported)?;
         let range = info.range.clone().ok_or_else(unsupported)?;
         let bytes = self.bytes.get(range).ok_or_else(unsupported)?;
-        Ok(TensorView { kind: info.kind, dimensions: &info.dimensions, bytes })
+        Ok(TensorView { kind, dimensions: &info.dimensions, bytes })
     }
 
     /// Whether a key is there.
@@ -207,6 +209,17 @@ impl Gguf {
             self.get(key)?.array(ValueKind::I32).ok_or_else(|| wrong(key, "a list of 32-bit numbers"))?;
         let (numbers, _) = self.bytes[array.range.clone()].as_chunks::<4>();
         Ok(numbers.iter().map(|number| i32::from_le_bytes(*number)).collect())
+    }
+
+    /// A list of 32-bit floats.
+    ///
+    /// # Errors
+    /// When the key is missing or holds something else.
+    pub fn floats(&self, key: &str) -> Result<Vec<f32>, GgufError> {
+        let array =
+            self.get(key)?.array(ValueKind::F32).ok_or_else(|| wrong(key, "a list of 32-bit floats"))?;
+        let (numbers, _) = self.bytes[array.range.clone()].as_chunks::<4>();
+        Ok(numbers.iter().map(|number| f32::from_le_bytes(*number)).collect())
     }
 
     fn get(&self, key: &str) -> Result<&Value, GgufError> {

@@ -2,6 +2,7 @@
 
 use model_runtime::arch::llama::Llama;
 use model_runtime::arch::{ArchError, Model as _};
+use model_runtime::decoder::BlockKind;
 use model_runtime::device::ComputeDevice;
 use model_runtime::weights::blocks::TensorType;
 use model_runtime::weights::gguf::Gguf;
@@ -44,14 +45,9 @@ fn assert_close(found: &[f32], expected: &[f64], what: &str) {
 
 #[test]
 fn logits_equal_the_plain_ones_for_every_tensor_type() {
-    for kind in [
-        TensorType::F32,
-        TensorType::F16,
-        TensorType::BF16,
-        TensorType::Q4_0,
-        TensorType::Q4_1,
-        TensorType::Q8_0,
-    ] {
+    for kind in
+        [BlockKind::F32, BlockKind::F16, BlockKind::BF16, BlockKind::Q4_0, BlockKind::Q4_1, BlockKind::Q8_0]
+    {
         let file = llama(3, kind, SIZES);
         let tokens = tokens(4, 21);
         let model = load(&file).unwrap();
@@ -65,7 +61,7 @@ fn logits_equal_the_plain_ones_for_every_tensor_type() {
 
 #[test]
 fn logits_do_not_depend_on_how_a_prompt_is_cut() {
-    let file = llama(5, TensorType::F32, SIZES);
+    let file = llama(5, BlockKind::F32, SIZES);
     let model = load(&file).unwrap();
     let tokens = tokens(6, 30);
     let expected = reference::logits(&file, SIZES, &tokens);
@@ -77,7 +73,7 @@ fn logits_do_not_depend_on_how_a_prompt_is_cut() {
 #[test]
 fn a_cache_that_has_grown_keeps_what_it_held() {
     let sizes = Sizes { layers: 1, hidden: 32, feed_forward: 32, heads: 2, kv_heads: 1, context: 2048 };
-    let file = llama(7, TensorType::F32, sizes);
+    let file = llama(7, BlockKind::F32, sizes);
     let model = load(&file).unwrap();
     let tokens = tokens(8, 600);
     // The first allocation holds 256 positions: this grows twice, once inside of a piece and once at a single token.
@@ -88,7 +84,7 @@ fn a_cache_that_has_grown_keeps_what_it_held() {
 fn every_way_of_sharing_key_heads_is_right() {
     for (heads, kv_heads) in [(4, 4), (4, 1), (6, 3), (1, 1)] {
         let sizes = Sizes { layers: 2, hidden: heads * 16, feed_forward: 64, heads, kv_heads, context: 64 };
-        let file = llama(9, TensorType::F32, Sizes { ..sizes });
+        let file = llama(9, BlockKind::F32, Sizes { ..sizes });
         let tokens = tokens(10, 12);
         let model = load(&file).unwrap();
         let what = format!("{heads} heads over {kv_heads}");
@@ -98,10 +94,10 @@ fn every_way_of_sharing_key_heads_is_right() {
 
 #[test]
 fn an_output_of_its_own_is_used_instead_of_the_embedding() {
-    let mut file = llama(11, TensorType::F32, SIZES);
+    let mut file = llama(11, BlockKind::F32, SIZES);
     let values = Random::new(12).values(SIZES.hidden * VOCABULARY, 1.0);
     let sizes = vec![SIZES.hidden, VOCABULARY];
-    file.tensors.push(Weights { name: "output.weight".into(), sizes, kind: TensorType::Q8_0, values });
+    file.tensors.push(Weights { name: "output.weight".into(), sizes, kind: BlockKind::Q8_0.into(), values });
     let tokens = tokens(13, 9);
     assert_close(
         &fed(&load(&file).unwrap(), &tokens, &[9]),
@@ -112,12 +108,12 @@ fn an_output_of_its_own_is_used_instead_of_the_embedding() {
 
 #[test]
 fn factors_of_the_rotary_frequencies_are_used() {
-    let mut file = llama(14, TensorType::F32, SIZES);
+    let mut file = llama(14, BlockKind::F32, SIZES);
     let values = vec![1.0, 1.5, 2.0, 3.0, 4.0, 8.0, 8.0, 8.0];
     file.tensors.push(Weights {
         name: "rope_freqs.weight".into(),
         sizes: vec![8],
-        kind: TensorType::F32,
+        kind: BlockKind::F32.into(),
         values,
     });
     let tokens = tokens(15, 40);
@@ -131,7 +127,7 @@ fn factors_of_the_rotary_frequencies_are_used() {
 #[test]
 fn a_file_that_does_not_fit_its_configuration_is_refused() {
     let refused = |change: fn(&mut File)| {
-        let mut file = llama(16, TensorType::F32, SIZES);
+        let mut file = llama(16, BlockKind::F32, SIZES);
         change(&mut file);
         load(&file).unwrap_err()
     };
@@ -160,7 +156,7 @@ fn a_file_that_does_not_fit_its_configuration_is_refused() {
     ));
     assert!(matches!(refused(|file| file.meta("llama.expert_count", Meta::U32(8))), ArchError::Feature(_)));
     assert!(matches!(
-        refused(|file| file.tensor("blk.0.attn_q.weight").kind = TensorType::Other(12)),
+        refused(|file| file.tensor("blk.0.attn_q.weight").kind = TensorType::Other(10)),
         ArchError::Weights(_)
     ));
 }

@@ -1,6 +1,6 @@
 //! A Llama written down as plainly as possible in f64: no cache, no batching, no shared code with the crate.
 
-use model_runtime::weights::blocks::TensorType;
+use model_runtime::decoder::BlockKind;
 
 use super::tiny::{File, Sizes, encode};
 
@@ -13,8 +13,9 @@ struct Matrix {
 impl Matrix {
     fn of(file: &File, name: &str) -> Option<Self> {
         let tensor = file.tensors.iter().find(|tensor| tensor.name == name)?;
-        let bytes = encode(tensor.kind, &tensor.values);
-        let values = (0..tensor.values.len()).map(|i| weight(tensor.kind, &bytes, i)).collect();
+        let kind = tensor.kind.known().unwrap();
+        let bytes = encode(kind, &tensor.values);
+        let values = (0..tensor.values.len()).map(|i| weight(kind, &bytes, i)).collect();
         Some(Self { width: tensor.sizes[0], values })
     }
 
@@ -28,22 +29,22 @@ impl Matrix {
 }
 
 /// Weight `i` of a tensor's bytes, by the format's own formula for one weight.
-pub fn weight(kind: TensorType, bytes: &[u8], i: usize) -> f64 {
+pub fn weight(kind: BlockKind, bytes: &[u8], i: usize) -> f64 {
     let half = |at: usize| half_value(u16::from_le_bytes([bytes[at], bytes[at + 1]]));
     let nibble = |quants: usize| {
         let byte = bytes[quants + i % 16];
         f64::from(if i % 32 < 16 { byte % 16 } else { byte / 16 })
     };
     match kind {
-        TensorType::F32 => f64::from(f32::from_le_bytes(bytes[4 * i..4 * i + 4].try_into().unwrap())),
-        TensorType::F16 => half(2 * i),
-        TensorType::BF16 => {
+        BlockKind::F32 => f64::from(f32::from_le_bytes(bytes[4 * i..4 * i + 4].try_into().unwrap())),
+        BlockKind::F16 => half(2 * i),
+        BlockKind::BF16 => {
             f64::from(f32::from_bits(u32::from(u16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]])) << 16))
         }
-        TensorType::Q8_0 => half(i / 32 * 34) * f64::from(bytes[i / 32 * 34 + 2 + i % 32] as i8),
-        TensorType::Q4_0 => half(i / 32 * 18) * (nibble(i / 32 * 18 + 2) - 8.0),
-        TensorType::Q4_1 => half(i / 32 * 20) * nibble(i / 32 * 20 + 4) + half(i / 32 * 20 + 2),
-        TensorType::Other(_) => unreachable!("tests use no other type"),
+        BlockKind::Q8_0 => half(i / 32 * 34) * f64::from(bytes[i / 32 * 34 + 2 + i % 32] as i8),
+        BlockKind::Q4_0 => half(i / 32 * 18) * (nibble(i / 32 * 18 + 2) - 8.0),
+        BlockKind::Q4_1 => half(i / 32 * 20) * nibble(i / 32 * 20 + 4) + half(i / 32 * 20 + 2),
+        _ => unreachable!("tests write no other type"),
     }
 }
 

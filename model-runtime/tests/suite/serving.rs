@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::future::join_all;
-use model_runtime::weights::blocks::TensorType;
+use model_runtime::decoder::BlockKind;
 use model_runtime::{
     Event, FinishReason, GenerateError, GenerateRequest, LoadError, ModelHandle, ModelSource, Prompt,
     Runtime, RuntimeConfig, Sampling,
@@ -18,7 +18,7 @@ async fn load(file: &File) -> Result<ModelHandle, LoadError> {
 }
 
 async fn model() -> ModelHandle {
-    load(&llama(21, TensorType::Q8_0, SIZES)).await.unwrap()
+    load(&llama(21, BlockKind::Q8_0, SIZES)).await.unwrap()
 }
 
 fn drawn(text: &str, seed: u64) -> GenerateRequest {
@@ -99,7 +99,7 @@ async fn a_stop_string_that_begins_inside_of_a_token_ends_the_answer_before_it()
 
 #[tokio::test]
 async fn a_token_that_ends_answers_ends_the_answer() {
-    let mut file = llama(21, TensorType::Q8_0, SIZES);
+    let mut file = llama(21, BlockKind::Q8_0, SIZES);
     let plain =
         answer(&load(&file).await.unwrap(), GenerateRequest::greedy(Prompt::Text("hello".into()), 20)).await;
     let end = plain.ids[4];
@@ -173,7 +173,7 @@ async fn the_template_and_control_tokens_shape_the_prompt() {
 
 #[tokio::test]
 async fn a_model_without_a_chat_template_answers_texts_only() {
-    let mut file = llama(21, TensorType::F32, SIZES);
+    let mut file = llama(21, BlockKind::F32, SIZES);
     file.meta.retain(|(key, _)| key != "tokenizer.chat_template");
     let model = load(&file).await.unwrap();
     let error = model.generate(GenerateRequest::greedy(Prompt::user("hello"), 1)).await.unwrap_err();
@@ -183,7 +183,7 @@ async fn a_model_without_a_chat_template_answers_texts_only() {
 
 #[tokio::test]
 async fn facts_are_those_of_the_file() {
-    let file = llama(21, TensorType::Q4_1, SIZES);
+    let file = llama(21, BlockKind::Q4_1, SIZES);
     let model = load(&file).await.unwrap();
     let facts = model.facts();
     let weights: usize = file.tensors.iter().map(|tensor| tensor.values.len()).sum();
@@ -197,7 +197,7 @@ async fn facts_are_those_of_the_file() {
 #[tokio::test]
 async fn a_broken_file_says_what_is_wrong_with_it() {
     let broken = async |change: fn(&mut File)| {
-        let mut file = llama(21, TensorType::F32, SIZES);
+        let mut file = llama(21, BlockKind::F32, SIZES);
         change(&mut file);
         load(&file).await.unwrap_err()
     };

@@ -1,6 +1,7 @@
 //! Writes small GGUF files: a Llama with random weights that a seed decides, and a byte-level tokenizer.
 
 use half::{bf16, f16};
+use model_runtime::decoder::BlockKind;
 use model_runtime::weights::blocks::TensorType;
 
 /// Metadata of a file.
@@ -12,6 +13,7 @@ pub enum Meta {
     Text(String),
     Texts(Vec<String>),
     I32s(Vec<i32>),
+    F32s(Vec<f32>),
 }
 
 /// A tensor before it is written: sizes with the fastest running first, values in row order.
@@ -56,7 +58,7 @@ impl File {
             tensor.sizes.iter().for_each(|size| out.extend((*size as u64).to_le_bytes()));
             out.extend(id(tensor.kind).to_le_bytes());
             out.extend((data.len() as u64).to_le_bytes());
-            data.extend(encode(tensor.kind, &tensor.values));
+            data.extend(tensor.kind.known().map_or_else(Vec::new, |kind| encode(kind, &tensor.values)));
             data.resize(data.len().next_multiple_of(32), 0);
         }
         out.resize(out.len().next_multiple_of(32), 0);
@@ -107,6 +109,11 @@ fn write_meta(out: &mut Vec<u8>, value: &Meta) {
             kind_of_list(out, 5, values.len());
             values.iter().for_each(|value| out.extend(value.to_le_bytes()));
         }
+        Meta::F32s(values) => {
+            kind(9);
+            kind_of_list(out, 6, values.len());
+            values.iter().for_each(|value| out.extend(value.to_le_bytes()));
+        }
     }
 }
 
@@ -117,26 +124,21 @@ fn kind_of_list(out: &mut Vec<u8>, kind: u32, count: usize) {
 
 fn id(kind: TensorType) -> u32 {
     match kind {
-        TensorType::F32 => 0,
-        TensorType::F16 => 1,
-        TensorType::Q4_0 => 2,
-        TensorType::Q4_1 => 3,
-        TensorType::Q8_0 => 8,
-        TensorType::BF16 => 30,
+        TensorType::Known(kind) => kind.gguf_id(),
         TensorType::Other(id) => id,
     }
 }
 
 /// Rounds values to a type's blocks, the plain way.
-pub fn encode(kind: TensorType, values: &[f32]) -> Vec<u8> {
+pub fn encode(kind: BlockKind, values: &[f32]) -> Vec<u8> {
     match kind {
-        TensorType::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-        TensorType::F16 => values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect(),
-        TensorType::BF16 => values.iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes()).collect(),
-        TensorType::Q8_0 => values.chunks(32).flat_map(q8_0).collect(),
-        TensorType::Q4_0 => values.chunks(32).flat_map(q4_0).collect(),
-        TensorType::Q4_1 => values.chunks(32).flat_map(q4_1).collect(),
-        TensorType::Other(_) => Vec::new(),
+        BlockKind::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        BlockKind::F16 => values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect(),
+        BlockKind::BF16 => values.iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes()).collect(),
+        BlockKind::Q8_0 => values.chunks(32).flat_map(q8_0).collect(),
+        BlockKind::Q4_0 => values.chunks(32).flat_map(q4_0).collect(),
+        BlockKind::Q4_1 => values.chunks(32).flat_map(q4_1).collect(),
+        _ => unreachable!("tests write no other type"),
     }
 }
 
@@ -206,7 +208,7 @@ pub const END: u32 = 0;
 pub const VOCABULARY: usize = 288;
 
 /// A small Llama with tied embeddings whose matrices are stored as `kind`. It never ends an answer by itself.
-pub fn llama(seed: u64, kind: TensorType, sizes: Sizes) -> File {
+pub fn llama(seed: u64, kind: BlockKind, sizes: Sizes) -> File {
     let mut file = File::default();
     let Sizes { layers, hidden, feed_forward, heads, kv_heads, context } = sizes;
     file.meta("general.architecture", Meta::Text("llama".into()));
@@ -225,17 +227,17 @@ pub fn llama(seed: u64, kind: TensorType, sizes: Sizes) -> File {
     tokenizer(&mut file);
     let mut random = Random::new(seed);
     let head = hidden / heads;
-    let mut add = |name: String, sizes: &[usize], kind: TensorType, size: f32, around: f32| {
+    let mut add = |name: String, sizes: &[usize], kind: BlockKind, size: f32, around: f32| {
         let values =
             random.values(sizes.iter().product(), size).into_iter().map(|value| value + around).collect();
-        file.tensors.push(Weights { name, sizes: sizes.to_vec(), kind, values });
+        file.tensors.push(Weights { name, sizes: sizes.to_vec(), kind: kind.into(), values });
     };
     add("token_embd.weight".into(), &[hidden, VOCABULARY], kind, 1.0, 0.0);
-    add("output_norm.weight".into(), &[hidden], TensorType::F32, 0.3, 1.0);
+    add("output_norm.weight".into(), &[hidden], BlockKind::F32, 0.3, 1.0);
     for layer in 0..layers {
         let named = |name: &str| format!("blk.{layer}.{name}.weight");
-        add(named("attn_norm"), &[hidden], TensorType::F32, 0.3, 1.0);
-        add(named("ffn_norm"), &[hidden], TensorType::F32, 0.3, 1.0);
+        add(named("attn_norm"), &[hidden], BlockKind::F32, 0.3, 1.0);
+        add(named("ffn_norm"), &[hidden], BlockKind::F32, 0.3, 1.0);
         add(named("attn_q"), &[hidden, heads * head], kind, 0.4, 0.0);
         add(named("attn_k"), &[hidden, kv_heads * head], kind, 0.4, 0.0);
         add(named("attn_v"), &[hidden, kv_heads * head], kind, 0.2, 0.0);

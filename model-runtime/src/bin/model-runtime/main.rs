@@ -1,6 +1,7 @@
 //! Runs language models from the command line. Results go to stdout, progress to stderr.
 
 mod bench;
+mod embed;
 mod generate;
 mod inspect;
 mod output;
@@ -21,6 +22,8 @@ enum Command {
     Generate(generate::Args),
     /// Measure prefill and decode speed.
     Bench(bench::Args),
+    /// Turn texts into vectors.
+    Embed(embed::Args),
     /// Show what a weights file holds.
     Inspect(inspect::Args),
 }
@@ -30,6 +33,7 @@ async fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Generate(args) => generate::run(args).await,
         Command::Bench(args) => bench::run(args).await,
+        Command::Embed(args) => embed::run(args),
         Command::Inspect(args) => inspect::run(&args),
     }
 }

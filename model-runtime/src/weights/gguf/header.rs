@@ -149,14 +149,14 @@ impl Sizes {
         if weights == 0 {
             return None;
         }
-        let bytes = match kind.block() {
+        let bytes = match kind.known() {
             None => None,
             Some(block) => {
                 let row = dimensions.first().copied().unwrap_or(1);
-                if !row.is_multiple_of(block.weights) {
+                if !row.is_multiple_of(block.weights()) {
                     return None;
                 }
-                Some((weights / block.weights).checked_mul(block.bytes)? as u64)
+                Some((weights / block.weights()).checked_mul(block.bytes())? as u64)
             }
         };
         Some(Self { dimensions, weights, bytes })
