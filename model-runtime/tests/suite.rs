@@ -1,6 +1,7 @@
 //! Behaviour of the runtime, seen from outside.
 //!
-//! `real_model` needs the default model's file: `scripts/get-model` puts it where the tests look. All else makes its own small files.
+//! `real_model`, `gemma` and one test of `embeddings` need models that `scripts/get-model` puts where the tests look (by default
+//! SmolLM2; `gemma-3-270m`; `all-minilm-l6-v2`). All else makes its own small files or has them in `tests/vectors`.
 
 #[cfg(test)]
 mod suite {

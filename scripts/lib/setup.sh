@@ -52,6 +52,14 @@ setup_model() {
     export SUBNET64_MODEL
 }
 
+# Models that only tests need: a second family with K-quants, and sentence embeddings.
+setup_test_models() {
+    local name
+    for name in gemma-3-270m all-minilm-l6-v2; do
+        "$REPO/scripts/get-model" "$name" >/dev/null || fail "the test model $name could not be fetched" "see the message above"
+    done
+}
+
 # A Python environment in the cache with the given packages; prints nothing, sets VENV.
 setup_venv() { # setup_venv NAME PACKAGE...
     VENV=$SUBNET64_CACHE/venv-$1

@@ -49,7 +49,6 @@ fn vectors_of_a_tiny_model_are_transformers_vectors() {
 }
 
 #[test]
-#[ignore = "needs all-MiniLM-L6-v2: run scripts/get-model all-minilm-l6-v2"]
 fn vectors_of_minilm_are_transformers_vectors() {
     let folder = vectors::model("all-MiniLM-L6-v2");
     assert_vectors(&folder, &vectors::json::<Vec<Case>>("embeddings/minilm.json"));
