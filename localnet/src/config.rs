@@ -9,6 +9,7 @@ use sp_runtime::AccountId32;
 
 use crate::{
     accounts::{TAO, dev_account, dev_accounts},
+    beacon,
     runtime::{SLOT_DURATION_MS_DEFAULT, subtensor::genesis::Subnet},
 };
 
@@ -101,6 +102,10 @@ pub struct Genesis {
     pub sudo: AccountId32,
     /// Milliseconds between blocks, as clients are told.
     pub slot_duration_ms: u64,
+    /// What the key of the chain's drand beacon is derived from.
+    pub beacon_seed: [u8; 32],
+    /// Seconds between two rounds of the beacon.
+    pub beacon_period_s: u32,
     /// The subnets.
     pub subnets: Vec<Subnet>,
 }
@@ -114,6 +119,8 @@ impl Default for Genesis {
             chain_name: "Bittensor".into(),
             balances: accounts.into_iter().map(|account| (account.account, account.balance_rao)).collect(),
             slot_duration_ms: SLOT_DURATION_MS_DEFAULT,
+            beacon_seed: *b"localnet: seed of the dev beacon",
+            beacon_period_s: beacon::PERIOD_S,
             subnets: vec![dev_subnet(alice.clone())],
             sudo: alice,
         }

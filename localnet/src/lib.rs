@@ -16,7 +16,7 @@
 //! # Where things are
 //!
 //! `runtime` is the chain's rules: pallets at the indices of the pinned metadata, with `subtensor` (registration, serving,
-//! weights, stake, epochs) as the largest. [`chain`] holds blocks and states and runs the runtime on any of them. [`pool`]
+//! weights, stake, epochs) as the largest. [`beacon`] is the drand beacon the chain runs for itself. [`chain`] holds blocks and states and runs the runtime on any of them. [`pool`]
 //! holds transactions that wait. [`node`] decides when blocks are made and become final. `rpc` and `server` are the outside.
 //! [`faults`] is what can be made to go wrong: connections, answers, finality, blocks that are undone, upgrades, clocks.
 //!
@@ -30,11 +30,9 @@
 //!   pools take no fee and keep no price history. No TAO is emitted into pools, so alpha from emission can be sold
 //!   only while others' TAO is in the reserve.
 //! - **Root.** TAO staked on root counts by its weight, but root has no validators, dividends, claims or baskets.
-//! - **Commit-reveal and drand.** Weights are set openly; where commit-reveal is switched on they are refused, as on the real
-//!   chain. Timelocked commitments are stored and never revealed.
 //! - **Liquid alpha** (bonds move by one rate), child and parent hotkeys, collateral, leases, locks, voting power.
 //! - **New subnets.** Subnets exist at genesis; none can be registered or dissolved.
-//! - **Pallets**: Grandpa, Multisig, Preimage, Scheduler, Proxy, AdminUtils, SafeMode, Ethereum, EVM, Drand, Crowdloan, Swap,
+//! - **Pallets**: Grandpa, Multisig, Preimage, Scheduler, Proxy, AdminUtils, SafeMode, Ethereum, EVM, Crowdloan, Swap,
 //!   Contracts, MevShield, LimitOrders. `sudo(System.set_storage)` and `dev_setStorage` change any hyperparameter.
 //! - **Consensus and peers.** Blocks are final when this process says so; there are no forks but those that are asked for.
 //! - **Upgrades** change the version and what the metadata says, never the rules: those are this build's.
@@ -42,6 +40,7 @@
 #![recursion_limit = "512"]
 
 pub mod accounts;
+pub mod beacon;
 pub mod chain;
 pub mod config;
 pub mod faults;

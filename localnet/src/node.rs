@@ -97,7 +97,11 @@ impl Node {
         Ok(Self {
             chain: Chain::new(&config.genesis, &config.limits)?,
             chain_name: config.genesis.chain_name.clone(),
-            clock: Clock::default(),
+            clock: Clock::new(match config.blocks {
+                // Blocks that do not come by the clock pass their slot's time, which is what clients and the beacon count on.
+                Blocks::Instant | Blocks::Manual => config.genesis.slot_duration_ms,
+                Blocks::Interval { .. } => 1,
+            }),
             limits: config.limits,
             blocks: config.blocks,
             finality: config.finality,

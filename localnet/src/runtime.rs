@@ -6,6 +6,7 @@ pub mod admin;
 pub mod apis;
 pub mod aura;
 pub mod commitments;
+pub mod drand;
 mod entry;
 pub mod extensions;
 pub mod numbers;
@@ -14,13 +15,13 @@ pub mod shield;
 pub mod subtensor;
 pub mod upgrade;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use frame_support::{
     derive_impl,
     dispatch::DispatchClass,
     parameter_types,
-    traits::{ConstU8, ConstU16, ConstU32, ConstU64, Everything},
+    traits::{ConstU8, ConstU16, ConstU32, ConstU64, Everything, Get},
     weights::{
         ConstantMultiplier, Weight, WeightToFeeCoefficient, WeightToFeeCoefficients, WeightToFeePolynomial,
     },
@@ -136,6 +137,8 @@ mod runtime {
     pub type Commitments = commitments::Pallet<Runtime>;
     #[runtime::pallet_index(19)]
     pub type AdminUtils = admin::Pallet<Runtime>;
+    #[runtime::pallet_index(26)]
+    pub type Drand = drand::Pallet<Runtime>;
     #[runtime::pallet_index(30)]
     pub type MevShield = shield::Pallet<Runtime>;
 }
@@ -156,6 +159,8 @@ parameter_types! {
     pub const ProxyAnnouncementDepositFactor: TaoBalance = TaoBalance::new(68_000_000);
     /// Kept in the state, since it depends on how the chain was started.
     pub storage SlotDurationMs: u64 = SLOT_DURATION_MS_DEFAULT;
+    /// Kept in the state, so that a chain goes on with its own beacon wherever its state goes.
+    pub storage BeaconSeed: [u8; 32] = [0; 32];
 }
 
 #[derive_impl(frame_system::config_preludes::SolochainDefaultConfig)]
@@ -174,7 +179,7 @@ impl pallet_timestamp::Config for Runtime {
     // Blocks may follow each other at once.
     type MinimumPeriod = ConstU64<0>;
     type Moment = u64;
-    type OnTimestampSet = ();
+    type OnTimestampSet = Drand;
     type WeightInfo = ();
 }
 
@@ -232,6 +237,20 @@ impl subtensor::Config for Runtime {}
 impl admin::Config for Runtime {}
 
 impl shield::Config for Runtime {}
+
+/// Rounds that weights and commitments are encrypted to.
+pub struct AwaitedRounds;
+
+impl Get<BTreeSet<u64>> for AwaitedRounds {
+    fn get() -> BTreeSet<u64> {
+        SubtensorModule::awaited_rounds().into_iter().chain(Commitments::awaited_rounds()).collect()
+    }
+}
+
+impl drand::Config for Runtime {
+    type AwaitedRounds = AwaitedRounds;
+    type Seed = BeaconSeed;
+}
 
 impl pallet_utility::Config for Runtime {
     type PalletsOrigin = OriginCaller;

@@ -6,8 +6,12 @@ use std::{
 };
 
 /// A clock for block timestamps, in milliseconds since 1970.
-#[derive(Debug, Default)]
-pub struct Clock(Mutex<Reading>);
+#[derive(Debug)]
+pub struct Clock {
+    /// Least time from one block to the next.
+    step_ms: u64,
+    reading: Mutex<Reading>,
+}
 
 /// What a clock remembers.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -21,13 +25,18 @@ pub struct Reading {
 }
 
 impl Clock {
+    /// A clock that puts at least so much time between two blocks, and never none.
+    pub fn new(step_ms: u64) -> Self {
+        Self { step_ms: step_ms.max(1), reading: Mutex::default() }
+    }
+
     /// Time for the next block: later than that of the last.
     pub fn next_ms(&self) -> u64 {
         let machine = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let machine = u64::try_from(machine).unwrap_or(u64::MAX);
         let mut reading = self.reading();
         let now = machine.saturating_add(reading.travelled_ms).saturating_add_signed(reading.skew_ms);
-        reading.last_ms = now.max(reading.last_ms.saturating_add(1));
+        reading.last_ms = now.max(reading.last_ms.saturating_add(self.step_ms));
         reading.last_ms
     }
 
@@ -38,7 +47,7 @@ impl Clock {
     }
 
     /// Lets the clock be wrong by so much: ahead, or behind when negative; 0 mends it. Blocks never go back in time: behind,
-    /// each is one millisecond later than the last until the clock has caught up.
+    /// each is one step later than the last until the clock has caught up.
     pub fn skew(&self, milliseconds: i64) {
         self.reading().skew_ms = milliseconds;
     }
@@ -60,7 +69,7 @@ impl Clock {
     }
 
     fn reading(&self) -> MutexGuard<'_, Reading> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -69,17 +78,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_never_share_a_time_and_travel_moves_the_next() {
-        let clock = Clock::default();
+    fn blocks_are_a_step_apart_and_travel_moves_the_next() {
+        let clock = Clock::new(250);
         let times: Vec<u64> = (0..100).map(|_| clock.next_ms()).collect();
-        assert!(times.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(times.windows(2).all(|pair| pair[0] + 250 <= pair[1]));
         clock.travel(3_600_000);
-        assert!(clock.next_ms() >= times[99] + 3_599_000);
+        assert!(clock.next_ms() >= times[0] + 3_600_000);
     }
 
     #[test]
     fn a_clock_that_falls_behind_still_never_goes_back() {
-        let clock = Clock::default();
+        let clock = Clock::new(1);
         let before = clock.next_ms();
         clock.skew(-3_600_000);
         assert_eq!((clock.next_ms(), clock.next_ms()), (before + 1, before + 2));
@@ -92,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_restored_clock_continues_where_it_stood() {
-        let clock = Clock::default();
+        let clock = Clock::new(1);
         let start = clock.next_ms();
         let reading = clock.read();
         clock.travel(3_600_000);

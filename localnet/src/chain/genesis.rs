@@ -12,7 +12,9 @@ use super::{
 };
 use crate::{
     config::Genesis,
-    runtime::{Header, MevShield, Runtime, SlotDurationMs, SubtensorModule, VERSION, numbers::TaoBalance},
+    runtime::{
+        BeaconSeed, Drand, Header, MevShield, Runtime, SlotDurationMs, SubtensorModule, VERSION, numbers::TaoBalance,
+    },
 };
 
 /// Where a chain keeps its runtime. This one's is native; a digest of its metadata stands there instead.
@@ -61,6 +63,8 @@ fn write(genesis: &Genesis) {
     pallet_transaction_payment::GenesisConfig::<Runtime>::default().build();
     pallet_sudo::GenesisConfig::<Runtime> { key: Some(genesis.sudo.clone()) }.build();
     SlotDurationMs::set(&genesis.slot_duration_ms);
+    BeaconSeed::set(&genesis.beacon_seed);
+    Drand::build_genesis(genesis.beacon_period_s);
     SubtensorModule::build_genesis(&genesis.subnets);
     MevShield::build_genesis();
     // Clients cache metadata by genesis hash. A runtime with other metadata must not share it.

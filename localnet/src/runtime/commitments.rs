@@ -1,6 +1,7 @@
 //! The Commitments pallet: what a neuron publishes about itself.
 
 pub mod data;
+mod reveal;
 
 pub use data::{CommitmentInfo, Data};
 pub use pallet::*;
@@ -84,6 +85,14 @@ pub mod pallet {
 
     #[pallet::storage]
     pub type MaxSpace<T> = StorageValue<_, u32, ValueQuery, ConstU32<3100>>;
+
+    #[pallet::hooks]
+    impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
+        fn on_initialize(_block: BlockNumberFor<T>) -> Weight {
+            Self::reveal_timelocked();
+            Weight::zero()
+        }
+    }
 
     #[pallet::call]
     impl<T: Config> Pallet<T> {

@@ -25,7 +25,7 @@ mod storage;
 mod trim;
 pub mod types;
 
-pub use calls::EndpointError;
+pub use calls::{EndpointError, Revealed, RevealedLists, Timelocked};
 pub use pallet::*;
 
 use storage::{administration, dormant, hyperparameters, neurons, stake as stake_items, subnets};
@@ -53,6 +53,7 @@ pub mod pallet {
     use sp_core::{H160, H256};
     use sp_runtime::{AccountId32, PerU16};
 
+    use super::calls::{Revealed, RevealedLists, Timelocked};
     use super::{
         defaults::{Fixed, Mechanisms, Pair, Rao, Share, Tau, ZeroAccount},
         rate_limits::RateLimitKey,
@@ -62,9 +63,12 @@ pub mod pallet {
             dormant::{LockState, SubnetLease},
         },
     };
-    use crate::runtime::numbers::{
-        AlphaBalance, I64F64, I96F32, MechId, NetUid, NetUidStorageIndex, SafeFloat, TaoBalance, U64F64,
-        U96F32,
+    use crate::runtime::{
+        drand,
+        numbers::{
+            AlphaBalance, I64F64, I96F32, MechId, NetUid, NetUidStorageIndex, SafeFloat, TaoBalance, U64F64,
+            U96F32,
+        },
     };
 
     #[pallet::pallet]
@@ -75,6 +79,7 @@ pub mod pallet {
     pub trait Config:
         frame_system::Config<AccountId = AccountId32, RuntimeEvent: From<Event<Self>>>
         + pallet_balances::Config<Balance = TaoBalance>
+        + drand::Config
     {
     }
 
@@ -83,6 +88,7 @@ pub mod pallet {
         fn on_initialize(_block: BlockNumberFor<T>) -> Weight {
             Self::decay_burn_prices();
             Self::accrue_block_emission();
+            Self::reveal_timelocked_weights();
             Self::run_due_epochs();
             Weight::zero()
         }

@@ -167,6 +167,11 @@ impl Client {
     }
 }
 
+/// That dispatch failed with this error of the main pallet.
+pub fn failed(name: &str) -> Outcome {
+    Outcome::Failed(format!("Pallet error: SubtensorModule::{name}"))
+}
+
 /// A development key, such as `//Alice`.
 pub fn key(uri: &str) -> Keypair {
     Keypair::from_uri(&SecretUri::from_str(uri).unwrap()).unwrap()

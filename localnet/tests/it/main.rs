@@ -3,6 +3,7 @@
 
 mod blocks;
 mod client;
+mod commit_reveal;
 mod commitments;
 mod epoch;
 mod faults;
@@ -14,5 +15,7 @@ mod registration;
 mod rpc;
 mod serving;
 mod staking;
+mod timelock;
+mod timelocked;
 mod transactions;
 mod weights;

@@ -3,11 +3,7 @@
 use localnet::{Blocks, Config, accounts::dev_account};
 use subxt::dynamic::Value;
 
-use crate::client::{Client, NETUID, Outcome, TAO, key, number};
-
-fn failed(name: &str) -> Outcome {
-    Outcome::Failed(format!("Pallet error: SubtensorModule::{name}"))
-}
+use crate::client::{Client, NETUID, Outcome, TAO, failed, key, number};
 
 /// A chain with a validator (uid 0) that has a permit, and two miners.
 async fn with_validator(config: Config) -> Client {

@@ -102,6 +102,12 @@ impl I32F32 {
         u16::try_from(scaled.clamp(0, u16::MAX.into())).unwrap_or(u16::MAX)
     }
 
+    /// The nearest whole number, a half away from zero, clamped to 0..=65535.
+    pub fn rounded_to_u16(self) -> u16 {
+        let rounded = (i128::from(self.bits) + (1 << (Self::FRACTION_BITS - 1))) >> Self::FRACTION_BITS;
+        u16::try_from(rounded.clamp(0, u16::MAX.into())).unwrap_or(u16::MAX)
+    }
+
     /// This share of a whole amount, truncated; zero when negative.
     pub fn of(self, amount: u64) -> u64 {
         let product = (i128::from(self.bits.max(0)) * i128::from(amount)) >> Self::FRACTION_BITS;

@@ -45,6 +45,126 @@ mod dispatches {
             Self::do_batch_set_weights(&hotkey, netuids, weights, version_keys)
         }
 
+        #[pallet::call_index(96)]
+        #[pallet::weight((Weight::from_parts(55_130_000, 0), DispatchClass::Normal, Pays::No))]
+        pub fn commit_weights(origin: OriginFor<T>, netuid: NetUid, commit_hash: H256) -> DispatchResult {
+            let hotkey = ensure_signed(origin)?;
+            Self::do_commit_weights(&hotkey, netuid, MechId::MAIN, commit_hash)
+        }
+
+        #[pallet::call_index(115)]
+        #[pallet::weight((Weight::from_parts(55_130_000, 0), DispatchClass::Normal, Pays::No))]
+        pub fn commit_mechanism_weights(
+            origin: OriginFor<T>,
+            netuid: NetUid,
+            mecid: MechId,
+            commit_hash: H256,
+        ) -> DispatchResult {
+            let hotkey = ensure_signed(origin)?;
+            Self::do_commit_weights(&hotkey, netuid, mecid, commit_hash)
+        }
+
+        #[pallet::call_index(100)]
+        #[pallet::weight((Weight::from_parts(100_500_000, 0), DispatchClass::Normal, Pays::No))]
+        pub fn batch_commit_weights(
+            origin: OriginFor<T>,
+            netuids: Vec<Compact<NetUid>>,
+            commit_hashes: Vec<H256>,
+        ) -> DispatchResult {
+            let hotkey = ensure_signed(origin)?;
+            Self::do_batch_commit_weights(&hotkey, netuids, commit_hashes)
+        }
+
+        #[pallet::call_index(97)]
+        #[pallet::weight((Weight::from_parts(122_000_000, 0), DispatchClass::Normal, Pays::No))]
+        pub fn reveal_weights(
+            origin: OriginFor<T>,
+            netuid: NetUid,
+            uids: Vec<u16>,
+            values: Vec<u16>,
+            salt: Vec<u16>,
+            version_key: u64,
+        ) -> DispatchResult {
+            let hotkey = ensure_signed(origin)?;
+            let row = Revealed { uids, values, salt, version_key };
+            Self::do_reveal_weights(&hotkey, netuid, MechId::MAIN, row)
+        }
+
+        #[pallet::call_index(116)]
+        #[pallet::weight((Weight::from_parts(122_000_000, 0), DispatchClass::Normal, Pays::No))]
+        pub fn reveal_mechanism_weights(
+            origin: OriginFor<T>,
+            netuid: NetUid,
+            mecid: MechId,
+            uids: Vec<u16>,
+            values: Vec<u16>,
+            salt: Vec<u16>,
+            version_key: u64,
+        ) -> DispatchResult {
+            let hotkey = ensure_signed(origin)?;
+            let row = Revealed { uids, values, salt, version_key };
+            Self::do_reveal_weights(&hotkey, netuid, mecid, row)
+        }
+
+        #[pallet::call_index(98)]
+        #[pallet::weight((Weight::from_parts(412_000_000, 0), DispatchClass::Normal, Pays::No))]
+        pub fn batch_reveal_weights(
+            origin: OriginFor<T>,
+            netuid: NetUid,
+            uids_list: Vec<Vec<u16>>,
+            values_list: Vec<Vec<u16>>,
+            salts_list: Vec<Vec<u16>>,
+            version_keys: Vec<u64>,
+        ) -> DispatchResult {
+            let hotkey = ensure_signed(origin)?;
+            let lists =
+                RevealedLists { uids: uids_list, values: values_list, salts: salts_list, version_keys };
+            Self::do_batch_reveal_weights(&hotkey, netuid, lists.rows::<T>()?)
+        }
+
+        #[pallet::call_index(113)]
+        #[pallet::weight((Weight::from_parts(63_690_000, 0), DispatchClass::Normal, Pays::No))]
+        pub fn commit_timelocked_weights(
+            origin: OriginFor<T>,
+            netuid: NetUid,
+            commit: BoundedVec<u8, CommitBytesMax>,
+            reveal_round: u64,
+            commit_reveal_version: u16,
+        ) -> DispatchResult {
+            let hotkey = ensure_signed(origin)?;
+            let timelocked = Timelocked { commit, reveal_round, version: commit_reveal_version };
+            Self::do_commit_timelocked(&hotkey, netuid, MechId::MAIN, timelocked)
+        }
+
+        #[pallet::call_index(118)]
+        #[pallet::weight((Weight::from_parts(63_690_000, 0), DispatchClass::Normal, Pays::No))]
+        pub fn commit_timelocked_mechanism_weights(
+            origin: OriginFor<T>,
+            netuid: NetUid,
+            mecid: MechId,
+            commit: BoundedVec<u8, CommitBytesMax>,
+            reveal_round: u64,
+            commit_reveal_version: u16,
+        ) -> DispatchResult {
+            let hotkey = ensure_signed(origin)?;
+            let timelocked = Timelocked { commit, reveal_round, version: commit_reveal_version };
+            Self::do_commit_timelocked(&hotkey, netuid, mecid, timelocked)
+        }
+
+        #[pallet::call_index(117)]
+        #[pallet::weight((Weight::from_parts(63_690_000, 0), DispatchClass::Normal, Pays::No))]
+        pub fn commit_crv3_mechanism_weights(
+            origin: OriginFor<T>,
+            netuid: NetUid,
+            mecid: MechId,
+            commit: BoundedVec<u8, CommitBytesMax>,
+            reveal_round: u64,
+        ) -> DispatchResult {
+            let hotkey = ensure_signed(origin)?;
+            let timelocked = Timelocked { commit, reveal_round, version: Timelocked::VERSION };
+            Self::do_commit_timelocked(&hotkey, netuid, mecid, timelocked)
+        }
+
         #[pallet::call_index(2)]
         #[pallet::weight((Weight::from_parts(439_200_000, 0), DispatchClass::Normal, Pays::Yes))]
         pub fn add_stake(

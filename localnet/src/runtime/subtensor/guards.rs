@@ -2,13 +2,15 @@
 //!
 //! The guards look only at calls submitted directly. Inside a batch or a proxy the same faults surface as module errors.
 
+mod weights;
+
 use sp_runtime::{
     AccountId32,
     transaction_validity::{InvalidTransaction, TransactionValidityError},
 };
 
 use crate::runtime::{
-    numbers::{MechId, NetUid},
+    numbers::NetUid,
     subtensor::{
         Axons, Call, Config, EndpointError, Error, Pallet, Prometheus, Uids,
         types::{AxonInfo, PrometheusInfo},
@@ -43,6 +45,14 @@ pub enum PoolRefusal {
     ServingRateLimitExceeded = 12,
     /// Port 0.
     InvalidPort = 13,
+    /// The round that is to open a commit is already out.
+    InvalidRevealRound = 15,
+    /// Nothing was committed that this reveals.
+    CommitNotFound = 16,
+    /// The commit is not to be revealed in this epoch.
+    CommitBlockNotInRevealRange = 17,
+    /// The lists of a batch differ in length.
+    InputLengthsUnequal = 18,
     /// The hotkey has no uid on the subnet.
     UidNotFound = 19,
     /// Anything else.
@@ -68,13 +78,19 @@ impl From<EndpointError> for PoolRefusal {
 impl<T: Config> From<Error<T>> for PoolRefusal {
     fn from(error: Error<T>) -> Self {
         match error {
-            Error::AmountTooLow => Self::StakeAmountTooLow,
+            Error::AmountTooLow | Error::NotEnoughStakeToSetWeights => Self::StakeAmountTooLow,
             Error::NotEnoughBalanceToStake => Self::BalanceTooLow,
             Error::SubnetNotExists => Self::SubnetNotExists,
             Error::HotKeyAccountNotExists => Self::HotkeyAccountDoesntExist,
             Error::NotEnoughStakeToWithdraw => Self::NotEnoughStakeToWithdraw,
             Error::InsufficientLiquidity => Self::InsufficientLiquidity,
             Error::SlippageTooHigh => Self::SlippageTooHigh,
+            Error::CommittingWeightsTooFast | Error::SettingWeightsTooFast => Self::RateLimitExceeded,
+            Error::InvalidRevealRound => Self::InvalidRevealRound,
+            Error::NoWeightsCommitFound => Self::CommitNotFound,
+            Error::RevealTooEarly => Self::CommitBlockNotInRevealRange,
+            Error::InputLengthsUnequal => Self::InputLengthsUnequal,
+            Error::HotKeyNotRegisteredInSubNet => Self::UidNotFound,
             _ => Self::BadRequest,
         }
     }
@@ -83,9 +99,8 @@ impl<T: Config> From<Error<T>> for PoolRefusal {
 impl<T: Config> Pallet<T> {
     /// What the pool asks of a call before it takes it from `who`.
     pub fn guard(who: &AccountId32, call: &Call<T>) -> Result<(), PoolRefusal> {
+        Self::guard_weight_calls(who, call)?;
         match call {
-            Call::set_weights { netuid, .. } => Self::guard_weights(who, *netuid, MechId::MAIN),
-            Call::set_mechanism_weights { netuid, mecid, .. } => Self::guard_weights(who, *netuid, *mecid),
             Call::serve_axon { netuid, ip, port, ip_type, .. }
             | Call::serve_axon_tls { netuid, ip, port, ip_type, .. } => {
                 let axon = AxonInfo { ip: *ip, port: *port, ip_type: *ip_type, ..Default::default() };
@@ -121,18 +136,6 @@ impl<T: Config> Pallet<T> {
                 Self::check_remove_stake(who, hotkey, *netuid, *amount_unstaked).map_err(PoolRefusal::from)
             }
             _ => Ok(()),
-        }
-    }
-
-    fn guard_weights(who: &AccountId32, netuid: NetUid, mechanism: MechId) -> Result<(), PoolRefusal> {
-        if !Self::has_stake_to_set_weights(who, netuid) {
-            return Err(PoolRefusal::StakeAmountTooLow);
-        }
-        let uid = Uids::<T>::get(netuid, who).ok_or(PoolRefusal::UidNotFound)?;
-        if Self::may_set_weights_again(netuid, mechanism, uid) {
-            Ok(())
-        } else {
-            Err(PoolRefusal::RateLimitExceeded)
         }
     }
 

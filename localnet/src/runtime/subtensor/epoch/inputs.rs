@@ -1,14 +1,16 @@
 //! What an epoch reads: stake, permits, activity, and each mechanism's weights and bonds, masked as the rules say.
 
+use std::collections::BTreeMap;
+
 use sp_runtime::AccountId32;
 
 use super::matrix::{Matrix, normalised};
 use crate::runtime::{
     numbers::{I32F32, MechId, NetUid},
     subtensor::{
-        ActivityCutoffFactorMilli, BlockAtRegistration, Bonds, BondsMovingAverage, BondsPenalty, Config,
-        Kappa, LastMechansimStepBlock, LastUpdate, MaxAllowedValidators, Pallet, StakeThreshold, Tempo,
-        ValidatorPermit, Weights, Yuma3On,
+        ActivityCutoffFactorMilli, BlockAtRegistration, Bonds, BondsMovingAverage, BondsPenalty,
+        CommitRevealWeightsEnabled, Config, Kappa, LastMechansimStepBlock, LastUpdate, MaxAllowedValidators,
+        Pallet, StakeThreshold, Tempo, ValidatorPermit, Weights, Yuma3On,
     },
 };
 
@@ -89,13 +91,16 @@ impl<T: Config> Pallet<T> {
             .map(|uid| if active[uid] && shared.permits[uid] { shared.stake[uid] } else { I32F32::ZERO })
             .collect();
 
+        let committed = Self::committed_at(netuid, mechanism, shared);
         let mut weights = Matrix::zero(size);
         for row in (0..size).filter(|row| shared.permits[*row]) {
             for (column, value) in Weights::<T>::get(index, row as u16) {
                 let column = usize::from(column);
                 let to_itself = row == column && shared.owner != Some(row);
-                let outdated =
-                    shared.registered_at.get(column).is_none_or(|registered| updated[row] <= *registered);
+                let outdated = shared
+                    .registered_at
+                    .get(column)
+                    .is_none_or(|registered| updated[row] <= *registered || committed[row] < *registered);
                 if !to_itself && !outdated {
                     weights.set(row, column, I32F32::from_int(value.into()));
                 }
@@ -114,6 +119,23 @@ impl<T: Config> Pallet<T> {
             )),
             yuma3: Yuma3On::<T>::get(netuid),
         }
+    }
+
+    /// Block of each neuron's first commit that still waits to be revealed. What it committed then is not about neurons that
+    /// registered later.
+    fn committed_at(netuid: NetUid, mechanism: MechId, shared: &Shared) -> Vec<u64> {
+        let mut blocks = vec![u64::MAX; shared.hotkeys.len()];
+        if !CommitRevealWeightsEnabled::<T>::get(netuid) {
+            return blocks;
+        }
+        let uids: BTreeMap<&AccountId32, usize> =
+            shared.hotkeys.iter().enumerate().map(|(uid, hotkey)| (hotkey, uid)).collect();
+        for (hotkey, block) in Self::first_commit_blocks(netuid, netuid.index(mechanism)) {
+            if let Some(uid) = uids.get(&hotkey) {
+                blocks[*uid] = blocks[*uid].min(block);
+            }
+        }
+        blocks
     }
 
     /// Bonds as stored, without those towards neurons registered since the last epoch.

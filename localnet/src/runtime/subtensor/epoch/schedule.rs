@@ -37,7 +37,8 @@ impl<T: Config> Pallet<T> {
         }
     }
 
-    fn epoch_is_due(netuid: NetUid, now: u64) -> bool {
+    /// Whether the subnet's epoch runs in this block, unless others take all its places.
+    pub(crate) fn epoch_is_due(netuid: NetUid, now: u64) -> bool {
         let tempo = u64::from(Tempo::<T>::get(netuid));
         let pending = PendingEpochAt::<T>::get(netuid);
         tempo != 0
