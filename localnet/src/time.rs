@@ -32,10 +32,8 @@ impl Clock {
 
     /// Time for the next block: later than that of the last.
     pub fn next_ms(&self) -> u64 {
-        let machine = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let machine = u64::try_from(machine).unwrap_or(u64::MAX);
         let mut reading = self.reading();
-        let now = machine.saturating_add(reading.travelled_ms).saturating_add_signed(reading.skew_ms);
+        let now = machine_ms().saturating_add(reading.travelled_ms).saturating_add_signed(reading.skew_ms);
         reading.last_ms = now.max(reading.last_ms.saturating_add(self.step_ms));
         reading.last_ms
     }
@@ -43,7 +41,9 @@ impl Clock {
     /// Moves the clock ahead, for good.
     pub fn travel(&self, milliseconds: u64) {
         let mut reading = self.reading();
-        reading.travelled_ms = reading.travelled_ms.saturating_add(milliseconds);
+        // From the chain's time: blocks made faster than their step are ahead of the machine's.
+        let ahead_ms = reading.last_ms.saturating_sub(machine_ms().saturating_add(reading.travelled_ms));
+        reading.travelled_ms = reading.travelled_ms.saturating_add(milliseconds).saturating_add(ahead_ms);
     }
 
     /// Lets the clock be wrong by so much: ahead, or behind when negative; 0 mends it. Blocks never go back in time: behind,
@@ -73,6 +73,12 @@ impl Clock {
     }
 }
 
+/// The machine's time in milliseconds since 1970.
+fn machine_ms() -> u64 {
+    let machine = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    u64::try_from(machine).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,7 +89,7 @@ mod tests {
         let times: Vec<u64> = (0..100).map(|_| clock.next_ms()).collect();
         assert!(times.windows(2).all(|pair| pair[0] + 250 <= pair[1]));
         clock.travel(3_600_000);
-        assert!(clock.next_ms() >= times[0] + 3_600_000);
+        assert!(clock.next_ms() >= times[99] + 3_600_000, "from the time of the last block on");
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub mod pallet {
     use frame_support::{pallet_prelude::*, traits::OnTimestampSet};
     use sp_crypto_hashing::sha2_256;
 
-    use super::types::{BeaconConfiguration, Pulse};
+    use super::types::{BeaconConfiguration, Pulse, Quicknet};
     use crate::beacon::{BeaconKey, round_at};
 
     /// Rounds signed in one block whether anything waits for them or not.
@@ -58,7 +58,7 @@ pub mod pallet {
     }
 
     #[pallet::storage]
-    pub type BeaconConfig<T> = StorageValue<_, BeaconConfiguration, ValueQuery>;
+    pub type BeaconConfig<T> = StorageValue<_, BeaconConfiguration, ValueQuery, Quicknet>;
 
     #[pallet::storage]
     pub type Pulses<T> = StorageMap<_, Blake2_128Concat, u64, Pulse, OptionQuery>;

@@ -2,10 +2,11 @@
 
 use localnet::{Blocks, Config};
 use parity_scale_codec::Encode;
+use serde_json::json;
 use subxt::dynamic::Value;
 use subxt_signer::sr25519::Keypair;
 
-use crate::client::{Client, NETUID, Outcome, failed, key, number};
+use crate::client::{Client, NETUID, Outcome, TAO, address, failed, key, number};
 
 /// Makes blocks at once, with commit-reveal on.
 pub fn config() -> Config {
@@ -113,6 +114,7 @@ async fn a_commit_whose_epoch_is_over_can_be_revealed_no_more() {
     };
     // The pool sees only that it is not now; in a batch, which the pool does not look into, the error says more.
     assert_eq!(client.reveal(&validator, &ROW).await, Outcome::Refused(1010, "Custom error: 17".into()));
+    client.rpc("dev_faucet", json!([address(&validator), TAO])).await.unwrap();
     let batch = |row| vec![Value::unnamed_composite([call(row)])];
     assert_eq!(
         client.submit("Utility", "batch_all", batch(&OTHER), &validator).await,
