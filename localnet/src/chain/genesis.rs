@@ -13,7 +13,8 @@ use super::{
 use crate::{
     config::Genesis,
     runtime::{
-        BeaconSeed, Drand, Header, MevShield, Runtime, SlotDurationMs, SubtensorModule, VERSION, numbers::TaoBalance,
+        BeaconSeed, Drand, Header, MevShield, Runtime, SlotDurationMs, SubtensorModule, VERSION,
+        numbers::TaoBalance,
     },
 };
 
