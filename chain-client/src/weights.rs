@@ -7,7 +7,7 @@
 //! before anything is sent, makes it safe to kill the process at any moment. No call waits for a block.
 //!
 //! Left out on purpose: version 3 of commit-reveal (timelocked without the hotkey in the payload), which no chain uses any
-//! more; it is refused by name. Raw weights of Null consensus are left out until the pinned metadata knows it.
+//! more; it is refused by name. Raw weights of Null consensus, which the pinned metadata does not know yet.
 
 use std::path::PathBuf;
 

@@ -7,6 +7,7 @@ mod blocks;
 mod commitment;
 mod connection;
 mod faults;
+mod hidden_weights;
 mod registration;
 mod state;
 mod support;

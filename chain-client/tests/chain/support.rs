@@ -8,6 +8,8 @@ use localnet::runtime::subtensor::genesis::{Neuron, Subnet};
 use localnet::{Blocks, Config, Localnet};
 use protocol::AccountId;
 use protocol::signing::Keypair;
+use subxt::ext::jsonrpsee::ws_client::WsClientBuilder;
+use subxt::rpcs::client::{RawValue, RpcClientT};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -58,6 +60,13 @@ impl World {
             change(subnet);
         })
         .await
+    }
+
+    /// Writes a value into the chain's state, in a block made for it. Key and value as hex.
+    pub async fn set_storage(&self, key: &str, value: &str) {
+        let socket = WsClientBuilder::new().build(self.localnet.ws_url()).await.unwrap();
+        let items = RawValue::from_string(format!(r#"[[["{key}","{value}"]]]"#)).unwrap();
+        socket.request_raw("dev_setStorage", Some(items)).await.unwrap();
     }
 
     async fn start(blocks: Blocks, change: impl FnOnce(&mut Config)) -> Self {
