@@ -4,8 +4,12 @@
 //! <root>/<wallet>/coldkey  coldkeypub.txt  hotkeys/<hotkey>  hotkeys/<hotkey>pub.txt
 //! ```
 //!
-//! Directories are 0700 and files 0600. Key files are one JSON object; hotkeys are in the clear, which is why a key that
-//! others can read is refused. Encrypted coldkeys are recognised and refused with their format's name.
+//! Directories are 0700 and files 0600. Key files are one JSON object. Hotkeys are in the clear, which is why a key that
+//! others can read, or a folder that others can write to, is refused. Coldkeys are encrypted with a password unless their
+//! owner insists; [`unlock`] opens them. A process that answers strangers calls [`refuse_open_coldkey`] first.
+//!
+//! Deliberately absent: ed25519 keys (refused by name), and the encryptions that bittensor gave up years ago (Ansible Vault,
+//! Fernet: recognised and refused with the way out).
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +19,12 @@ use zeroize::Zeroizing;
 
 mod create;
 mod keyfile;
+pub mod message;
+mod nacl;
+mod password;
 mod phrase;
+
+pub use password::{Password, Passwords};
 
 /// Where a wallet and one of its hotkeys are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,13 +103,65 @@ pub enum WalletError {
         /// Its permission bits.
         mode: u32,
     },
-    /// The file is encrypted.
+    /// Others than the owner may put files into the folder.
+    #[error("the folder {} has mode {mode:04o}: others can replace the keys in it", path.display())]
+    ExposedFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The file is encrypted, and whoever reads it has no password.
     #[error("{} is encrypted ({format})", path.display())]
     Encrypted {
         /// The file.
         path: PathBuf,
         /// The format's name.
         format: &'static str,
+    },
+    /// No password is given and there is nobody to ask.
+    #[error("{} is encrypted and no password is given", path.display())]
+    NoPassword {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The password does not open the file.
+    #[error("the password does not open {}", path.display())]
+    WrongPassword {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Two passwords typed for one key.
+    #[error("the two passwords are not the same")]
+    PasswordsDiffer,
+    /// An environment variable that is not what the SDK writes.
+    #[error("the variable {name} holds no password as the SDK stores one")]
+    BadPasswordVariable {
+        /// The variable.
+        name: String,
+    },
+    /// The file that should hold a password.
+    #[error("cannot read a password from {}", path.display())]
+    PasswordFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The terminal cannot be asked.
+    #[error("cannot ask for a password on the terminal")]
+    Terminal {
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// There is too little memory to turn a password into a key.
+    #[error("opening an encrypted key takes 512 MiB of memory, which this machine does not give")]
+    NoMemory,
+    /// A coldkey that anybody who takes over this process could use.
+    #[error("the coldkey {} is readable and not encrypted; a process that answers strangers must not be able to read one", path.display())]
+    OpenColdkey {
+        /// The file.
+        path: PathBuf,
     },
     /// The file is no key file, or has no usable secret.
     #[error("{} is not a usable key file: {reason}", path.display())]
@@ -131,14 +192,29 @@ pub enum WalletError {
     },
 }
 
-/// Reads a hotkey.
+/// Reads a hotkey that is not encrypted, as hotkeys of running nodes are.
 pub fn load_hotkey(path: &WalletPath) -> Result<Keypair, WalletError> {
-    keyfile::load(&path.file(Role::Hotkey)?)
+    keyfile::load(&path.file(Role::Hotkey)?, None)
 }
 
 /// Reads a coldkey that is not encrypted.
 pub fn load_coldkey(path: &WalletPath) -> Result<Keypair, WalletError> {
-    keyfile::load(&path.file(Role::Coldkey)?)
+    keyfile::load(&path.file(Role::Coldkey)?, None)
+}
+
+/// Reads a key, asking `passwords` for one if it is encrypted. Opening an encrypted key takes seconds and 512 MiB.
+pub fn unlock(path: &WalletPath, role: Role, passwords: &Passwords) -> Result<Keypair, WalletError> {
+    keyfile::load(&path.file(role)?, Some(passwords))
+}
+
+/// Fails if this process can read the wallet's coldkey and needs no password for it. A coldkey that is encrypted, unreadable or not there
+/// is fine.
+pub fn refuse_open_coldkey(path: &WalletPath) -> Result<(), WalletError> {
+    let path = path.file(Role::Coldkey)?;
+    match keyfile::is_open(&path) {
+        true => Err(WalletError::OpenColdkey { path }),
+        false => Ok(()),
+    }
 }
 
 /// Reads an account from its public file, which is no secret.
@@ -146,9 +222,19 @@ pub fn load_public(path: &WalletPath, role: Role) -> Result<AccountId, WalletErr
     keyfile::load_public(&path.public_file(role)?)
 }
 
-/// Writes a new key and its public file as bittensor 11 does. Never overwrites one.
+/// Writes a new key in the clear, and its public file, as bittensor 11 does. Never overwrites one.
 pub fn create(path: &WalletPath, role: Role, source: KeySource) -> Result<Created, WalletError> {
-    create::create(&path.file(role)?, &path.public_file(role)?, source)
+    create::create(&path.file(role)?, &path.public_file(role)?, source, None)
+}
+
+/// As [`create`], with the key encrypted under `password`, as the SDK does with coldkeys.
+pub fn create_encrypted(
+    path: &WalletPath,
+    role: Role,
+    source: KeySource,
+    password: &Password,
+) -> Result<Created, WalletError> {
+    create::create(&path.file(role)?, &path.public_file(role)?, source, Some(password))
 }
 
 impl WalletPath {
@@ -185,15 +271,37 @@ impl WalletError {
         match self {
             Self::BadName { .. } => "give a plain name without slashes",
             Self::NotFound { .. } => {
-                "check --wallet, --wallet-hotkey and --wallet-path, or create the key with `btcli wallet create`"
+                "check --wallet, --wallet-hotkey and --wallet-path, or make new keys with the `wallet new` subcommand"
             }
             Self::AlreadyExists { .. } => {
                 "choose another name, or move the old key away after making sure of its backup"
             }
             Self::Io { .. } => "check that the user who runs this owns the file and its folder",
             Self::Exposed { .. } => "run: chmod 600 on the file (and chmod 700 on its folder)",
+            Self::ExposedFolder { .. } => {
+                "run: chmod 700 on the folder, then make sure that the keys in it are yours"
+            }
+            Self::Encrypted { format: "NaCl", .. } => {
+                "a node that runs unattended needs a hotkey without a password; commands that sign with the coldkey ask for one"
+            }
             Self::Encrypted { .. } => {
-                "miners and validators need only the hotkey, which is not encrypted; for coldkey operations use btcli"
+                "this encryption is obsolete: regenerate the key from its phrase, or open it once with btcli, which writes it anew"
+            }
+            Self::NoPassword { .. } => {
+                "set BT_WALLET_PASSWORD, name a file in BT_WALLET_PASSWORD_FILE, or run this on a terminal and type it"
+            }
+            Self::WrongPassword { .. } => {
+                "try again; BT_WALLET_PASSWORD wins over every other source when it is set"
+            }
+            Self::PasswordsDiffer => "run the command again and type the same password twice",
+            Self::BadPasswordVariable { .. } => "set BT_WALLET_PASSWORD to the plain password instead",
+            Self::PasswordFile { .. } => "make it one line of text with the password, readable by you alone",
+            Self::Terminal { .. } => {
+                "give the password in BT_WALLET_PASSWORD or BT_WALLET_PASSWORD_FILE instead"
+            }
+            Self::NoMemory => "free memory, or sign on a larger machine",
+            Self::OpenColdkey { .. } => {
+                "move the coldkey to another machine, or encrypt it; for development pass --allow-coldkey-present"
             }
             Self::Malformed { .. } => {
                 "restore the file from its backup, or regenerate the key from its phrase with btcli"

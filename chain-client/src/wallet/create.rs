@@ -10,7 +10,7 @@ use protocol::signing::Keypair;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{Created, KeySource, WalletError, phrase};
+use super::{Created, KeySource, Password, WalletError, nacl, phrase};
 
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
@@ -38,7 +38,12 @@ struct PublicFile<'a> {
     crypto_type: u8,
 }
 
-pub(super) fn create(file: &Path, public_file: &Path, source: KeySource) -> Result<Created, WalletError> {
+pub(super) fn create(
+    file: &Path,
+    public_file: &Path,
+    source: KeySource,
+    password: Option<&Password>,
+) -> Result<Created, WalletError> {
     if file.exists() {
         return Err(WalletError::AlreadyExists { path: file.to_owned() });
     }
@@ -56,9 +61,19 @@ pub(super) fn create(file: &Path, public_file: &Path, source: KeySource) -> Resu
     };
     let account = Keypair::from_seed(&seed).public();
     let secret = secret_json(&account, words.as_ref().map(|words| words.as_str()), &seed);
-    write_new(file, &secret)?;
+    match password {
+        Some(password) => write_new(file, &sealed(password, secret.as_bytes())?)?,
+        None => write_new(file, secret.as_bytes())?,
+    }
     write_public(public_file, &account)?;
     Ok(Created { account, phrase: words })
+}
+
+fn sealed(password: &Password, secret: &[u8]) -> Result<Vec<u8>, WalletError> {
+    let mut nonce = [0; 24];
+    getrandom::fill(&mut nonce).map_err(|error| WalletError::NoRandomness { reason: error.to_string() })?;
+    let key = nacl::derive(password.expose()).ok_or(WalletError::NoMemory)?;
+    Ok(nacl::seal(&key, nonce, secret))
 }
 
 fn secret_json(account: &AccountId, words: Option<&str>, seed: &[u8; 32]) -> Zeroizing<String> {
@@ -89,12 +104,12 @@ fn write_public(path: &Path, account: &AccountId) -> Result<(), WalletError> {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(WalletError::Io { path: path.to_owned(), source: error })
         }
-        _ => write_new(path, &json),
+        _ => write_new(path, json.as_bytes()),
     }
 }
 
 /// Writes a file that does not exist yet, whole or not at all: it gets its name only when its content is on disk.
-fn write_new(path: &Path, content: &str) -> Result<(), WalletError> {
+fn write_new(path: &Path, content: &[u8]) -> Result<(), WalletError> {
     let io = |source: std::io::Error| match source.kind() {
         ErrorKind::AlreadyExists => WalletError::AlreadyExists { path: path.to_owned() },
         _ => WalletError::Io { path: path.to_owned(), source },
@@ -111,7 +126,7 @@ fn write_new(path: &Path, content: &str) -> Result<(), WalletError> {
         .mode(FILE_MODE)
         .open(draft)
         .and_then(|mut file| {
-            file.write_all(content.as_bytes())?;
+            file.write_all(content)?;
             file.sync_all()
         })
         .and_then(|()| fs::hard_link(draft, path));

@@ -10,10 +10,12 @@ use protocol::signing::Keypair;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
-use super::{WalletError, phrase};
+use super::{Passwords, WalletError, nacl, phrase};
 
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 const OTHERS: u32 = 0o077;
+const OTHERS_WRITE: u32 = 0o022;
+const STICKY: u32 = 0o1000;
 
 /// What a key file may hold. Old files have some of it, and one generation wrote a blank before `ss58Address`.
 #[derive(Deserialize, Default)]
@@ -55,10 +57,16 @@ impl CryptoType {
     }
 }
 
-pub(super) fn load(path: &Path) -> Result<Keypair, WalletError> {
-    let content = read(path, true)?;
+pub(super) fn load(path: &Path, passwords: Option<&Passwords>) -> Result<Keypair, WalletError> {
+    check_folder(path)?;
+    let mut content = read(path, true)?;
     if let Some(format) = encryption(&content) {
-        return Err(WalletError::Encrypted { path: path.to_owned(), format });
+        let Some(passwords) = passwords.filter(|_| nacl::is_sealed(&content)) else {
+            return Err(WalletError::Encrypted { path: path.to_owned(), format });
+        };
+        let key = nacl::derive(passwords.find(path)?.expose()).ok_or(WalletError::NoMemory)?;
+        content =
+            nacl::open(&key, &content).ok_or_else(|| WalletError::WrongPassword { path: path.to_owned() })?;
     }
     let malformed = |reason| WalletError::Malformed { path: path.to_owned(), reason };
     let text = std::str::from_utf8(&content).map_err(|_| malformed("it is not text"))?.trim();
@@ -76,6 +84,13 @@ pub(super) fn load_public(path: &Path) -> Result<AccountId, WalletError> {
     let file: KeyFile =
         serde_json::from_slice(&content).map_err(|_| malformed("it is not the JSON of a key file"))?;
     file.stated_account().ok_or(malformed("it has no valid address"))
+}
+
+/// Whether this process can read a secret there without a password.
+pub(super) fn is_open(path: &Path) -> bool {
+    let mut start = Vec::with_capacity(16);
+    let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut start));
+    read.is_ok_and(|length| length > 0) && encryption(&start).is_none()
 }
 
 /// Very old files are nothing but a seed in hexadecimal, or a phrase.
@@ -142,6 +157,17 @@ impl KeyFile {
         let hex = self.public_key.as_ref().or(self.account_id.as_ref())?;
         hex_bytes::<32>(hex).map(|bytes| AccountId(*bytes))
     }
+}
+
+/// Who may write to the folder can replace the key by one of theirs.
+fn check_folder(path: &Path) -> Result<(), WalletError> {
+    let Some(folder) = path.parent() else { return Ok(()) };
+    let Ok(metadata) = folder.metadata() else { return Ok(()) };
+    let mode = metadata.mode() & 0o7777;
+    if mode & OTHERS_WRITE != 0 && mode & STICKY == 0 {
+        return Err(WalletError::ExposedFolder { path: folder.to_owned(), mode });
+    }
+    Ok(())
 }
 
 /// Reads a whole file, refusing one that others can read if it is `secret`. The open file is asked, not the path, so that

@@ -226,3 +226,97 @@ fn an_existing_key_is_never_overwritten() {
     assert!(matches!(error, WalletError::AlreadyExists { .. }), "{error}");
     assert_eq!(fs::read_to_string(path.file(Role::Hotkey).unwrap()).unwrap(), HOTKEY);
 }
+
+/// Written by bittensor 11.3.0 for the development phrase and this password.
+const ENCRYPTED: &str = include_str!("../../tests/data/wallet-v11-encrypted/coldkey.hex");
+const PASSWORD: &str = "correct horse battery staple";
+const ENCRYPTED_ADDRESS: &str = "5DfhGyQdFobKM8NsWvEeAKk5EQQgYe9AydgJ7rMB6E1EqRzV";
+
+fn encrypted() -> Vec<u8> {
+    hex::decode(ENCRYPTED.split_whitespace().collect::<String>()).unwrap()
+}
+
+/// Argon2i takes seconds, so everything that needs it is one test.
+#[test]
+fn a_coldkey_encrypted_by_the_python_sdk_opens_with_its_password_and_ours_in_the_same_way() {
+    let root = TempDir::new().unwrap();
+    let path = WalletPath::new(root.path(), "cold", "hot");
+    let file = path.file(Role::Coldkey).unwrap();
+    put(&file, "");
+    fs::write(&file, encrypted()).unwrap();
+    let passwords = Passwords::of_variables(|name| (name == "BT_WALLET_PASSWORD").then(|| PASSWORD.into()));
+    assert_eq!(unlock(&path, Role::Coldkey, &passwords).unwrap().public().to_ss58(), ENCRYPTED_ADDRESS);
+    assert!(matches!(load_coldkey(&path), Err(WalletError::Encrypted { format: "NaCl", .. })));
+    refuse_open_coldkey(&path).unwrap();
+
+    let ours = WalletPath::new(root.path(), "ours", "hot");
+    let password = Password::new("another").unwrap();
+    let created = create_encrypted(&ours, Role::Coldkey, KeySource::Generate, &password).unwrap();
+    let content = fs::read(ours.file(Role::Coldkey).unwrap()).unwrap();
+    let opened = nacl::open(&nacl::derive("another").unwrap(), &content).unwrap();
+    let json: Value = serde_json::from_slice(&opened).unwrap();
+    assert_eq!(json["ss58Address"], created.account.to_ss58());
+    assert_eq!(json["secretPhrase"], created.phrase.unwrap().as_str());
+    assert_eq!(load_public(&ours, Role::Coldkey).unwrap(), created.account);
+    let mode = fs::metadata(ours.file(Role::Coldkey).unwrap()).unwrap().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn sealed_content_opens_with_its_key_only_and_not_after_a_change() {
+    let sealed = nacl::seal(&[7; 32], [9; 24], b"content");
+    assert_eq!(nacl::open(&[7; 32], &sealed).unwrap().as_slice(), b"content");
+    assert!(nacl::open(&[8; 32], &sealed).is_none());
+    for index in 5..sealed.len() {
+        let mut changed = sealed.clone();
+        changed[index] ^= 1;
+        assert!(nacl::open(&[7; 32], &changed).is_none(), "byte {index}");
+    }
+    for length in 0..sealed.len() {
+        assert!(nacl::open(&[7; 32], &sealed[..length]).is_none(), "{length} bytes");
+    }
+}
+
+#[test]
+fn obsolete_encryptions_are_refused_even_with_a_password() {
+    let passwords = Passwords::of_variables(|_| Some(PASSWORD.into()));
+    for content in ["$ANSIBLE_VAULT;1.1", "gAAAAABx"] {
+        let (_root, path) = wallet_with(content);
+        let error = unlock(&path, Role::Hotkey, &passwords).unwrap_err();
+        assert!(
+            matches!(error, WalletError::Encrypted { .. }) && error.hint().contains("obsolete"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_folder_in_which_others_can_replace_the_key_is_refused() {
+    let (_root, path) = wallet_with(HOTKEY);
+    let folder = path.file(Role::Hotkey).unwrap().parent().unwrap().to_owned();
+    for (mode, accepted) in [(0o770, false), (0o702, false), (0o1777, true), (0o755, true), (0o700, true)] {
+        fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+        let loaded = load_hotkey(&path);
+        match accepted {
+            true => assert!(loaded.is_ok(), "{mode:o}"),
+            false => assert!(matches!(loaded, Err(WalletError::ExposedFolder { .. })), "{mode:o}"),
+        }
+    }
+}
+
+#[test]
+fn an_open_coldkey_is_noticed_whatever_its_form_and_mode() {
+    let (_root, path) = wallet_with(HOTKEY);
+    refuse_open_coldkey(&path).unwrap();
+    let coldkey = path.file(Role::Coldkey).unwrap();
+    for content in [COLDKEY, "bottom drive obey lake curtain smoke basket hold race lonely fit walk", "0xab"]
+    {
+        put(&coldkey, content);
+        fs::set_permissions(&coldkey, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(refuse_open_coldkey(&path), Err(WalletError::OpenColdkey { .. })), "{content}");
+    }
+    for content in ["$NACLxx", "$ANSIBLE_VAULT;1.1", "gAAAAABx", ""] {
+        put(&coldkey, content);
+        refuse_open_coldkey(&path).unwrap();
+    }
+}

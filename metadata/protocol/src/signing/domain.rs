@@ -3,19 +3,24 @@
 /// The purpose of a signature. Each purpose of ours has a prefix of the shape `SN_<NAME>_V<n>\0`, put before
 /// the signed bytes; changing what is signed needs a new version.
 ///
-/// [`Domain::Extrinsic`] and [`Domain::Btauth`] have no prefix, because other software fixes their bytes.
-/// They cannot be taken for ours, nor for each other:
+/// [`Domain::Extrinsic`], [`Domain::Btauth`] and [`Domain::Message`] have no prefix, because other software fixes
+/// their bytes. The first two cannot be taken for ours, nor for each other:
 /// - A btauth payload begins with `btauth/1` and a line feed, so it differs from `SN_` in its first byte.
 /// - An extrinsic's payload begins with the pallet's and the call's index. `SN` would be pallet 83, call 78,
 ///   and `bt` pallet 98, call 116; the runtime has neither pallet. Payloads over 256 bytes are signed as
 ///   their 32-byte BLAKE2b hash: no payload of ours has 32 bytes (the shortest prefix and one digest are
 ///   already longer).
+///
+/// A text that a person signs can be anything, so whoever signs one must first refuse what could belong to
+/// another domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Domain {
     /// A chain transaction's signer payload.
     Extrinsic,
     /// A signed HTTP request, `btauth/1`.
     Btauth,
+    /// A text that the key's owner signs for other people.
+    Message,
     /// A validator's order to one miner.
     Ticket,
     /// A miner's statement of what it delivered.
@@ -36,7 +41,7 @@ impl Domain {
     /// The bytes put before the message.
     pub const fn prefix(self) -> &'static [u8] {
         match self {
-            Self::Extrinsic | Self::Btauth => b"",
+            Self::Extrinsic | Self::Btauth | Self::Message => b"",
             Self::Ticket => b"SN_TICKET_V1\0",
             Self::Receipt => b"SN_RECEIPT_V1\0",
             Self::Countersignature => b"SN_COUNTERSIGNATURE_V1\0",
