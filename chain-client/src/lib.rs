@@ -11,15 +11,19 @@
 #![doc = include_str!("../examples/metagraph.rs")]
 //! ```
 //!
-//! What it deliberately does not do: hold balances or prices, score miners, or remember anything on disk but the weights
-//! that it has submitted ([`weights`]).
+//! What it deliberately does not do: move stake by itself, score miners, or remember anything on disk but keys and the
+//! weights that it has submitted ([`weights`]). Registration by proof of work computes on processors only.
 #![forbid(unsafe_code)]
 
+pub mod amount;
 mod blocks;
+pub mod cli;
 mod client;
+pub mod command;
 pub mod drift;
 mod error;
 pub mod network;
+pub mod pow;
 mod query;
 mod submit;
 pub mod wallet;
@@ -29,10 +33,17 @@ pub use blocks::BlockRef;
 pub use client::{ChainClient, ConnectConfig, ConnectError};
 pub use drift::DriftReport;
 pub use error::QueryError;
+pub use query::axon::{AxonRecord, AxonState};
 pub use query::commitment::{Commitment, CommitmentField};
+pub use query::economy::{StakePosition, SubnetEconomy, SwapQuote, YieldInputs};
 pub use query::epoch::EpochState;
 pub use query::hyperparameters::Hyperparameters;
 pub use query::metagraph::{Metagraph, Neuron};
+pub use query::rules::RuleValue;
+pub use query::watch::{MetagraphChanges, MetagraphUpdate};
+pub use submit::axon::{AnnounceError, Announced, Announcement, BadTlsKey, TlsKey};
 pub use submit::error::SubmitError;
+pub use submit::pow::{PowConfig, PowError, PowProgress};
 pub use submit::register::Registration;
+pub use submit::register::quote::{RegistrationObstacle, RegistrationQuote};
 pub use submit::rejection::PoolRejection;

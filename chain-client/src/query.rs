@@ -1,10 +1,14 @@
 //! What the chain says about a subnet, at one block.
 
 pub(crate) mod account;
+pub(crate) mod axon;
 pub(crate) mod commitment;
+pub(crate) mod economy;
 pub(crate) mod epoch;
 pub(crate) mod hyperparameters;
 pub(crate) mod metagraph;
+pub(crate) mod rules;
+pub(crate) mod watch;
 pub(crate) mod weights;
 
 use chain_metadata::subtensor::runtime_types::subtensor_runtime_common::NetUid;

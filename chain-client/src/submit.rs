@@ -10,13 +10,14 @@ use crate::blocks::BlockRef;
 use crate::client::{Chain, ChainClient};
 use crate::error::Fault;
 
-mod axon;
+pub(crate) mod axon;
 mod commitment;
 pub(crate) mod error;
 mod inclusion;
+pub(crate) mod pow;
 pub(crate) mod register;
 pub(crate) mod rejection;
-mod signer;
+pub(crate) mod signer;
 mod stake;
 
 use error::{SubmitError, millis};

@@ -164,7 +164,9 @@ class Demo:
         for who, wallet in WALLETS.items():
             program = "subnet-validator" if who == "validator" else "subnet-miner"
             exists = (self.wallets / wallet / "hotkeys" / "default").exists()
-            keys[who] = self.cli(program, ["wallet", "show" if exists else "new"], who)
+            # Nothing of value is on a chain that lives in this folder, so the coldkeys need no password.
+            command = ["wallet", "show"] if exists else ["wallet", "new", "--no-password"]
+            keys[who] = self.cli(program, command, who)
             say(f"    {who}: hotkey {keys[who]['hotkey']}")
         return keys
 
@@ -225,7 +227,7 @@ class Demo:
                 self.program(
                     "subnet-validator", "run", *self.identity("validator"), "--network", self.chain_url, "--netuid", NETUID,
                     "--gateway-bind", f"127.0.0.1:{self.ports['gateway']}", "--rpc-bind", f"127.0.0.1:{self.ports['rpc']}",
-                    "--state", state,
+                    "--state", state, "--allow-coldkey-present",
                 ),
             )
         self.wait("the gateway answers", lambda: self.http(f"{self.gateway_url}/health"), 60, "validator")

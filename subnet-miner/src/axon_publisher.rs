@@ -1,12 +1,12 @@
 //! Keeps the axon's address on the chain equal to the real one.
 //!
 //! [`decide`] looks at each finalised block what the chain says and what it should say; [`Publisher::follow`] acts on it. The chain
-//! refuses to serve an axon more often than every `serving_rate_limit` blocks, so after each attempt, whether it succeeded
-//! or not, the publisher waits at least that long.
+//! refuses to serve an axon more often than every `serving_rate_limit` blocks, so the publisher waits that long after an
+//! announcement of its own, and until the block that the chain names after one of an earlier run.
 
 use std::net::SocketAddr;
 
-use chain_client::ChainClient;
+use chain_client::{AnnounceError, Announced, Announcement, ChainClient};
 use protocol::signing::Keypair;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -101,25 +101,28 @@ impl Publisher {
 
     /// One attempt; gives the first block at which another may be made.
     async fn publish(&self, situation: &Situation, sighting: &Sighting) -> u32 {
-        let limit = match self.client.hyperparameters(self.netuid, sighting.metagraph.block).await {
-            Ok(hyperparameters) => u32::try_from(hyperparameters.serving_rate_limit).unwrap_or(u32::MAX),
-            Err(error) => {
-                tracing::warn!(%error, "the chain's limit on serving axons could not be read");
-                0
-            }
-        };
+        let limit = sighting.metagraph.hyperparameters.serving_rate_limit;
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX).max(self.retry_blocks);
         tracing::info!(axon = %self.desired, on_chain = ?situation.on_chain, "publishing the axon's address");
-        let at = match self.client.serve_axon(&self.hotkey, self.netuid, self.desired).await {
-            Ok(block) => {
+        let wanted = Announcement { address: self.desired, tls_key: None };
+        match self.client.announce_axon(&self.hotkey, self.netuid, &wanted).await {
+            Ok(Announced::Now { block }) => {
                 tracing::info!(axon = %self.desired, block = block.number, "the axon's address is on the chain");
-                block.number
+                block.number.saturating_add(limit)
+            }
+            // In a block that is not final yet.
+            Ok(Announced::Already { .. }) => situation.block.saturating_add(self.retry_blocks),
+            Err(AnnounceError::TooEarly { at_block, .. }) => {
+                tracing::info!(at_block, "the chain takes the axon's next announcement later");
+                u32::try_from(at_block).unwrap_or(u32::MAX).saturating_sub(1)
             }
             Err(error) => {
-                tracing::warn!(%error, hint = error.hint(), "the axon's address could not be published");
-                situation.block
+                let hint = error.hint();
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, hint, "the axon's address could not be published");
+                situation.block.saturating_add(self.retry_blocks)
             }
-        };
-        at.saturating_add(limit.max(self.retry_blocks))
+        }
     }
 }
 

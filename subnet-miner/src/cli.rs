@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 
+use chain_client::cli::{ChainCommand, ChainFlags, LogFlags, Output, Register, WalletCommand};
 use clap::{Args, Parser, Subcommand};
 use protocol::account::AccountId;
 
@@ -28,51 +29,18 @@ pub struct Global {
     /// Configuration file (TOML); see `config --print-default`.
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// finney, test, archive, devnet, local, or a ws:// or wss:// URL.
-    #[arg(
-        long, short = 'n', global = true, env = "BT_NETWORK", value_name = "NETWORK",
-        aliases = ["subtensor.network", "subtensor_network", "subtensor.chain_endpoint", "subtensor_chain_endpoint"]
-    )]
-    pub network: Option<String>,
-    /// What `--network local` stands for.
-    #[arg(long, global = true, env = "BT_CHAIN_ENDPOINT", hide = true, value_name = "URL")]
-    pub local_endpoint: Option<String>,
-    /// The subnet.
-    #[arg(long, global = true, env = "BT_NETUID")]
-    pub netuid: Option<u16>,
-    /// The wallet's name.
-    #[arg(
-        long, short = 'w', global = true, env = "BT_WALLET", value_name = "NAME",
-        aliases = ["wallet-name", "wallet_name", "wallet.name", "name"]
-    )]
-    pub wallet: Option<String>,
-    /// The hotkey's name within the wallet.
-    #[arg(
-        long, short = 'H', global = true, env = "BT_WALLET_HOTKEY", value_name = "NAME",
-        aliases = ["wallet_hotkey", "wallet.hotkey", "hotkey"]
-    )]
-    pub wallet_hotkey: Option<String>,
-    /// The folder that holds wallets.
-    #[arg(
-        long, short = 'p', global = true, env = "BT_WALLET_PATH", value_name = "FOLDER",
-        aliases = ["wallet_path", "wallet.path"]
-    )]
-    pub wallet_path: Option<PathBuf>,
+    /// The chain, the subnet and the keys.
+    #[command(flatten)]
+    pub chain: ChainFlags,
+    /// The wallet's name, as the oldest guides spell it.
+    #[arg(long = "name", global = true, hide = true, value_name = "NAME")]
+    pub old_wallet: Option<String>,
     /// The folder for receipts and nonce marks.
     #[arg(long = "state", global = true, value_name = "FOLDER", alias = "state-path")]
     pub state_path: Option<PathBuf>,
-    /// error, warn, info, debug, trace, or tracing's filter language.
-    #[arg(long, global = true, value_name = "LEVEL", aliases = ["logging.level"])]
-    pub log_level: Option<String>,
-    /// The same as --log-level debug.
-    #[arg(long = "logging.debug", global = true, hide = true)]
-    pub logging_debug: bool,
-    /// The same as --log-level trace.
-    #[arg(long = "logging.trace", global = true, hide = true)]
-    pub logging_trace: bool,
-    /// Log JSON lines instead of text.
-    #[arg(long, global = true)]
-    pub json_logs: bool,
+    /// What is logged.
+    #[command(flatten)]
+    pub log: LogFlags,
 }
 
 /// What to do.
@@ -80,13 +48,16 @@ pub struct Global {
 pub enum Command {
     /// Serve until interrupted.
     Run(Run),
-    /// Register the hotkey on the subnet by burning TAO of the coldkey.
+    /// Register the hotkey on the subnet; the same as `chain register`.
     Register(Register),
     /// Show what the chain knows of the hotkey.
     Status(Output),
-    /// Make or show a wallet.
+    /// Look at the chain and act on it.
     #[command(subcommand)]
-    Wallet(Wallet),
+    Chain(ChainCommand),
+    /// Make, show and use keys.
+    #[command(subcommand)]
+    Wallet(WalletCommand),
     /// Read the receipts this miner has signed.
     #[command(subcommand)]
     Receipts(Receipts),
@@ -129,40 +100,6 @@ pub struct Run {
     pub allow_coldkey_present: bool,
 }
 
-/// Flags of `register`.
-#[derive(Debug, Args)]
-pub struct Register {
-    /// Show what would be burned and change nothing.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do not ask before burning.
-    #[arg(long, short = 'y', alias = "no-prompt")]
-    pub yes: bool,
-    /// The most to burn, in rao.
-    #[arg(long, value_name = "RAO")]
-    pub burn_max_rao: Option<u64>,
-    /// How to print.
-    #[command(flatten)]
-    pub output: Output,
-}
-
-/// How to print.
-#[derive(Clone, Copy, Debug, Default, Args)]
-pub struct Output {
-    /// Print one JSON object instead of text.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Commands about keys.
-#[derive(Debug, Subcommand)]
-pub enum Wallet {
-    /// Make a coldkey and a hotkey in btcli's layout. Never overwrites one.
-    New(Output),
-    /// Show the wallet's public keys.
-    Show(Output),
-}
-
 /// Commands about receipts.
 #[derive(Debug, Subcommand)]
 pub enum Receipts {
@@ -191,19 +128,22 @@ pub struct ShowConfig {
 impl Global {
     /// Puts what was given on the command line or in the environment over `config`.
     pub fn apply(&self, config: &mut Config) {
-        set(&mut config.network, self.network.clone());
-        if self.local_endpoint.is_some() {
-            config.local_endpoint.clone_from(&self.local_endpoint);
+        let ChainFlags { network, local_endpoint, fallback_endpoints, netuid, .. } = &self.chain;
+        let ChainFlags { wallet, wallet_hotkey, wallet_path, .. } = &self.chain;
+        set(&mut config.network, network.clone());
+        if local_endpoint.is_some() {
+            config.local_endpoint.clone_from(local_endpoint);
         }
-        set(&mut config.netuid, self.netuid);
-        set(&mut config.wallet, self.wallet.clone());
-        set(&mut config.wallet_hotkey, self.wallet_hotkey.clone());
-        set(&mut config.wallet_path, self.wallet_path.clone());
+        if fallback_endpoints.is_some() {
+            config.fallback_endpoints.clone_from(fallback_endpoints);
+        }
+        set(&mut config.netuid, *netuid);
+        set(&mut config.wallet, wallet.clone().or_else(|| self.old_wallet.clone()));
+        set(&mut config.wallet_hotkey, wallet_hotkey.clone());
+        set(&mut config.wallet_path, wallet_path.clone().map(PathBuf::from));
         set(&mut config.state_path, self.state_path.clone());
-        set(&mut config.log_level, self.logging_debug.then(|| "debug".to_owned()));
-        set(&mut config.log_level, self.logging_trace.then(|| "trace".to_owned()));
-        set(&mut config.log_level, self.log_level.clone());
-        config.json_logs |= self.json_logs;
+        set(&mut config.log_level, self.log.level());
+        config.json_logs |= self.log.json_logs;
     }
 }
 

@@ -2,16 +2,16 @@
 
 mod error;
 mod receipts;
-mod register;
 mod run;
 mod show_config;
 mod status;
-mod wallet;
 
 use std::io::Write;
 
+use chain_client::command as shared;
+use chain_client::command::Site;
+
 pub use self::error::CommandError;
-pub use self::wallet::make as make_wallet;
 use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::logging;
@@ -25,15 +25,17 @@ pub async fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<(), CommandE
         flags.apply(&mut config);
     }
     let config = config.at_home(std::env::home_dir().as_deref());
+    let site = Site { password_file: global.chain.wallet_password_file, ..config.site() };
     // A command that prints its result and ends has nothing to tell beside it, unless asked to.
     let quiet = !matches!(command, Command::Run(_)) && config.log_level == Config::default().log_level;
     let level = if quiet { "warn" } else { &config.log_level };
     logging::start(level, config.json_logs).map_err(CommandError::LogLevel)?;
     match command {
         Command::Run(_) => run::run(config).await,
-        Command::Register(flags) => register::run(&config, &flags, out).await,
-        Command::Status(output) => status::run(&config, output, out).await,
-        Command::Wallet(command) => wallet::run(&config, &command, out),
+        Command::Register(flags) => Ok(shared::register(&site, &flags, out).await?),
+        Command::Status(output) => status::run(&site, output, out).await,
+        Command::Chain(command) => Ok(shared::chain(&site, &command, out).await?),
+        Command::Wallet(command) => Ok(shared::wallet(&site, &command, out)?),
         Command::Receipts(command) => receipts::run(&config, &command, out),
         Command::Config(flags) => show_config::run(&config, &flags, out),
     }

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
+use chain_client::command::Site;
 use chain_client::wallet::WalletPath;
 use protocol::ticket::ModelId;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,10 @@ pub struct Config {
     /// What `network = "local"` stands for, a ws:// URL. Default ws://127.0.0.1:9944.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub local_endpoint: Option<String>,
+    /// Endpoints to use when the network's own does not answer, separated by commas; "none" for no others. Default: the
+    /// network's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback_endpoints: Option<String>,
     /// The subnet. Default 64.
     pub netuid: u16,
     /// The wallet's name, a folder below `wallet_path`. Default "default".
@@ -109,6 +114,7 @@ impl Default for Config {
         Self {
             network: "finney".to_owned(),
             local_endpoint: None,
+            fallback_endpoints: None,
             netuid: 64,
             wallet: "default".to_owned(),
             wallet_hotkey: "default".to_owned(),
@@ -205,6 +211,20 @@ impl Config {
             root: self.wallet_path.clone(),
             wallet: self.wallet.clone(),
             hotkey: self.wallet_hotkey.clone(),
+        }
+    }
+
+    /// Where the shared commands work.
+    pub fn site(&self) -> Site {
+        Site {
+            program: "subnet-miner",
+            network: self.network.clone(),
+            local_endpoint: self.local_endpoint.clone(),
+            fallback_endpoints: self.fallback_endpoints.clone(),
+            netuid: self.netuid,
+            wallet: self.wallet(),
+            password_file: None,
+            request_timeout_ms: self.chain.request_ms_max,
         }
     }
 

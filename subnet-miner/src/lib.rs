@@ -18,5 +18,4 @@ pub mod miner;
 pub mod models;
 pub mod permits;
 pub mod receipts;
-pub mod registration;
 pub mod validators;

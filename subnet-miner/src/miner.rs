@@ -4,10 +4,10 @@ mod error;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use chain_client::wallet::WalletPath;
+use chain_client::command::Site;
+use chain_client::network::Selection;
 use chain_client::{ChainClient, ConnectConfig, network, wallet};
 use model_runtime::{Runtime, RuntimeConfig};
 use protocol::account::AccountId;
@@ -15,12 +15,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use self::error::NO_KEY;
 pub use self::error::StartError;
 use crate::axon::{Axon, AxonParts};
 use crate::axon_publisher::Publisher;
 use crate::chain_watch;
-use crate::config::{ChainConfig, Config, RuntimeLimits, ServeConfig};
+use crate::config::{Config, RuntimeLimits, ServeConfig};
 use crate::device::Device;
 use crate::models::Models;
 use crate::receipts::ReceiptStore;
@@ -41,29 +40,18 @@ impl Miner {
     /// Starts a miner; returns when its axon is bound. What fails cheaply is tried first: keys, files, chain, then models.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
         if !config.allow_coldkey_present {
-            refuse_open_coldkey(&config.wallet())?;
+            wallet::refuse_open_coldkey(&config.wallet()).map_err(StartError::Wallet)?;
         }
         let keypair = wallet::load_hotkey(&config.wallet()).map_err(StartError::Wallet)?;
         let hotkey = keypair.public();
         let receipts_path = config.receipts_path(&hotkey);
-        let command = register_command(&config);
-        let Config {
-            network,
-            local_endpoint,
-            netuid,
-            models,
-            runtime,
-            axon,
-            serve,
-            permits: policy,
-            chain,
-            receipts,
-            ..
-        } = config;
+        let site = config.site();
+        let command = site.register_command();
+        let Config { netuid, models, runtime, axon, serve, permits: policy, chain, receipts, .. } = config;
 
         Models::check(&models).map_err(StartError::Model)?;
         check_external(&serve, axon.bind)?;
-        let client = connect(&network, local_endpoint.as_deref(), &chain).await?;
+        let client = connect(&site).await?;
         let sighting = chain_watch::look(&client, netuid).await.map_err(StartError::Chain)?;
         if sighting.metagraph.by_hotkey(&hotkey).is_none() {
             return Err(StartError::NotRegistered { hotkey, netuid, command });
@@ -143,26 +131,13 @@ impl Drop for Miner {
 }
 
 /// Connects to the network that the configuration names.
-pub async fn connect(
-    network: &str,
-    local_endpoint: Option<&str>,
-    chain: &ChainConfig,
-) -> Result<ChainClient, StartError> {
-    let urls = network::resolve_with_local(network, local_endpoint).map_err(StartError::Network)?;
-    let config = ConnectConfig { request_timeout_ms: chain.request_ms_max, ..ConnectConfig::new(urls) };
+async fn connect(site: &Site) -> Result<ChainClient, StartError> {
+    let Site { network, local_endpoint, fallback_endpoints, request_timeout_ms, .. } = site;
+    let selection =
+        Selection { network, local: local_endpoint.as_deref(), fallbacks: fallback_endpoints.as_deref() };
+    let urls = network::endpoints(selection).map_err(StartError::Network)?;
+    let config = ConnectConfig { request_timeout_ms: *request_timeout_ms, ..ConnectConfig::new(urls) };
     ChainClient::connect(config).await.map_err(StartError::Connect)
-}
-
-/// The command that registers this configuration's hotkey.
-pub fn register_command(config: &Config) -> String {
-    format!(
-        "subnet-miner register --network {} --netuid {} --wallet {} --wallet-hotkey {} --wallet-path {}",
-        config.network,
-        config.netuid,
-        config.wallet,
-        config.wallet_hotkey,
-        config.wallet_path.display()
-    )
 }
 
 fn to_runtime(limits: &RuntimeLimits) -> RuntimeConfig {
@@ -190,18 +165,6 @@ fn check_external(serve: &ServeConfig, bind: SocketAddr) -> Result<(), StartErro
         return Err(StartError::NoExternalAddress { bind });
     }
     Ok(())
-}
-
-/// A miner answers strangers all day; a coldkey that it can read is a coldkey that a break-in can take.
-fn refuse_open_coldkey(wallet: &WalletPath) -> Result<(), StartError> {
-    let path: PathBuf = wallet.root.join(&wallet.wallet).join("coldkey");
-    // What cannot be read cannot be taken from here.
-    let Ok(bytes) = std::fs::read(&path) else { return Ok(()) };
-    const ENCRYPTED: [&[u8]; 3] = [b"$NACL", b"$ANSIBLE_VAULT", b"gAAAAA"];
-    if ENCRYPTED.iter().any(|prefix| bytes.starts_with(prefix)) {
-        return Ok(());
-    }
-    Err(StartError::ColdkeyPresent { path })
 }
 
 #[cfg(test)]

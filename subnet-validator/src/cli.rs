@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use chain_client::amount::parse_tao;
+use chain_client::cli::{ChainCommand, ChainFlags, LogFlags, Output, Register, WalletCommand};
 use clap::{Args, Parser, Subcommand};
 
-use crate::command::parse_tao;
 use crate::config::Config;
 
 /// Gives users the subnet's models, keeps signed receipts of every answer, and sets weights by them.
@@ -26,51 +27,15 @@ pub struct Global {
     /// Configuration file (TOML); see `config --print-default`.
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// finney, test, archive, devnet, local, or a ws:// or wss:// URL.
-    #[arg(
-        long, short = 'n', global = true, env = "BT_NETWORK", value_name = "NETWORK",
-        aliases = ["subtensor.network", "subtensor_network", "subtensor.chain_endpoint", "subtensor_chain_endpoint"]
-    )]
-    pub network: Option<String>,
-    /// What `--network local` stands for.
-    #[arg(long, global = true, env = "BT_CHAIN_ENDPOINT", hide = true, value_name = "URL")]
-    pub local_endpoint: Option<String>,
-    /// The subnet.
-    #[arg(long, global = true, env = "BT_NETUID")]
-    pub netuid: Option<u16>,
-    /// The wallet's name.
-    #[arg(
-        long, short = 'w', global = true, env = "BT_WALLET", value_name = "NAME",
-        aliases = ["wallet-name", "wallet_name", "wallet.name"]
-    )]
-    pub wallet: Option<String>,
-    /// The hotkey's name within the wallet.
-    #[arg(
-        long, short = 'H', global = true, env = "BT_WALLET_HOTKEY", value_name = "NAME",
-        aliases = ["wallet_hotkey", "wallet.hotkey", "hotkey"]
-    )]
-    pub wallet_hotkey: Option<String>,
-    /// The folder that holds wallets.
-    #[arg(
-        long, short = 'p', global = true, env = "BT_WALLET_PATH", value_name = "FOLDER",
-        aliases = ["wallet_path", "wallet.path"]
-    )]
-    pub wallet_path: Option<String>,
+    /// The chain, the subnet and the keys.
+    #[command(flatten)]
+    pub chain: ChainFlags,
     /// The folder for the ledger, the API keys and the weights journal.
     #[arg(long = "state", global = true, value_name = "FOLDER", alias = "state-path")]
     pub state_path: Option<String>,
-    /// error, warn, info, debug, trace, or tracing's filter language.
-    #[arg(long, global = true, value_name = "LEVEL", aliases = ["logging.level"])]
-    pub log_level: Option<String>,
-    /// The same as --log-level debug.
-    #[arg(long = "logging.debug", global = true, hide = true)]
-    pub logging_debug: bool,
-    /// The same as --log-level trace.
-    #[arg(long = "logging.trace", global = true, hide = true)]
-    pub logging_trace: bool,
-    /// Log JSON lines instead of text.
-    #[arg(long, global = true)]
-    pub json_logs: bool,
+    /// What is logged.
+    #[command(flatten)]
+    pub log: LogFlags,
 }
 
 /// What to do.
@@ -78,7 +43,7 @@ pub struct Global {
 pub enum Command {
     /// Serve until interrupted.
     Run(Run),
-    /// Register the hotkey on the subnet by burning TAO of the coldkey.
+    /// Register the hotkey on the subnet; the same as `chain register`.
     Register(Register),
     /// Stake TAO of the coldkey to the hotkey.
     Stake(Stake),
@@ -90,9 +55,12 @@ pub enum Command {
     /// Check the receipt ledger.
     #[command(subcommand)]
     Ledger(LedgerCommand),
-    /// Make or show a wallet.
+    /// Look at the chain and act on it.
     #[command(subcommand)]
-    Wallet(Wallet),
+    Chain(ChainCommand),
+    /// Make, show and use keys.
+    #[command(subcommand)]
+    Wallet(WalletCommand),
     /// Show the configuration.
     Config(ShowConfig),
 }
@@ -115,20 +83,9 @@ pub struct Run {
     /// Compute scores but set no weights.
     #[arg(long)]
     pub no_weights: bool,
-}
-
-/// Flags of `register`.
-#[derive(Debug, Args)]
-pub struct Register {
-    /// Show what would be burned and change nothing.
+    /// Start although an unencrypted coldkey can be read beside the hotkey. For development.
     #[arg(long)]
-    pub dry_run: bool,
-    /// Do not ask before burning.
-    #[arg(long, short = 'y', alias = "no-prompt")]
-    pub yes: bool,
-    /// How to print.
-    #[command(flatten)]
-    pub output: Output,
+    pub allow_coldkey_present: bool,
 }
 
 /// Flags of `stake`.
@@ -146,14 +103,6 @@ pub struct Stake {
     /// How to print.
     #[command(flatten)]
     pub output: Output,
-}
-
-/// How to print.
-#[derive(Clone, Copy, Debug, Default, Args)]
-pub struct Output {
-    /// Print JSON instead of text.
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Commands about API keys. A running validator notices changes by itself.
@@ -184,15 +133,6 @@ pub enum LedgerCommand {
     Verify(Output),
 }
 
-/// Commands about wallets.
-#[derive(Debug, Subcommand)]
-pub enum Wallet {
-    /// Make a coldkey and a hotkey in btcli's layout. Never overwrites one.
-    New(Output),
-    /// Show the wallet's public keys.
-    Show(Output),
-}
-
 /// Flags of `config`.
 #[derive(Debug, Args)]
 pub struct ShowConfig {
@@ -204,16 +144,15 @@ pub struct ShowConfig {
 impl Global {
     /// Puts what was given on the command line or in the environment over `config`.
     pub fn apply(&self, config: &mut Config) {
-        set(&mut config.network, self.network.clone());
-        set(&mut config.netuid, self.netuid);
-        set(&mut config.wallet, self.wallet.clone());
-        set(&mut config.wallet_hotkey, self.wallet_hotkey.clone());
-        set(&mut config.wallet_path, self.wallet_path.clone());
+        let ChainFlags { network, netuid, wallet, wallet_hotkey, wallet_path, .. } = &self.chain;
+        set(&mut config.network, network.clone());
+        set(&mut config.netuid, *netuid);
+        set(&mut config.wallet, wallet.clone());
+        set(&mut config.wallet_hotkey, wallet_hotkey.clone());
+        set(&mut config.wallet_path, wallet_path.clone());
         set(&mut config.state_path, self.state_path.clone());
-        set(&mut config.log_level, self.logging_debug.then(|| "debug".to_owned()));
-        set(&mut config.log_level, self.logging_trace.then(|| "trace".to_owned()));
-        set(&mut config.log_level, self.log_level.clone());
-        config.json_logs |= self.json_logs;
+        set(&mut config.log_level, self.log.level());
+        config.json_logs |= self.log.json_logs;
     }
 }
 
@@ -225,6 +164,7 @@ impl Run {
         set(&mut config.catalogue, self.catalogue.clone());
         config.gateway.require_api_key &= !self.no_api_keys;
         config.weights.enabled &= !self.no_weights;
+        config.allow_coldkey_present |= self.allow_coldkey_present;
     }
 }
 

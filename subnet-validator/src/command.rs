@@ -1,19 +1,17 @@
 //! The commands, one file each. Results go to standard output, everything else to standard error.
 
-mod confirm;
 mod error;
 mod keys;
 mod ledger;
 mod place;
-mod register;
 mod run;
 mod stake;
 mod status;
-mod wallet;
 
 use std::io::Write;
 
-pub(crate) use self::confirm::parse_tao;
+use chain_client::command as shared;
+
 pub use self::error::CommandError;
 use self::place::Place;
 use crate::cli::{Cli, Command, ShowConfig};
@@ -33,15 +31,16 @@ pub async fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<(), CommandE
     }
     config.check().map_err(CommandError::Config)?;
     logging::start(&config.log_level, config.json_logs).map_err(CommandError::LogLevel)?;
-    let place = Place { config, local_endpoint: global.local_endpoint };
+    let place = Place::new(config, global.chain);
     match command {
         Command::Run(_) => run::run(place).await,
-        Command::Register(flags) => register::run(&place, &flags, out).await,
+        Command::Register(flags) => Ok(shared::register(&place.site, &flags, out).await?),
         Command::Stake(flags) => stake::run(&place, &flags, out).await,
         Command::Status(output) => status::run(&place, output, out).await,
         Command::Keys(command) => keys::run(&place, &command, out),
         Command::Ledger(command) => ledger::run(&place, &command, out),
-        Command::Wallet(command) => wallet::run(&place, &command, out),
+        Command::Chain(command) => Ok(shared::chain(&place.site, &command, out).await?),
+        Command::Wallet(command) => Ok(shared::wallet(&place.site, &command, out)?),
         Command::Config(flags) => show_config(&place.config, &flags, out),
     }
 }

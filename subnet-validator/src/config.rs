@@ -25,6 +25,8 @@ pub struct Config {
     pub wallet_hotkey: String,
     /// Folder of the wallets; a leading `~/` is the home folder.
     pub wallet_path: String,
+    /// Start although an unencrypted coldkey can be read beside the hotkey.
+    pub allow_coldkey_present: bool,
     /// Folder of the ledger, the API keys and the weights journal. Empty: `subnet-validator/<netuid>-<hotkey>` in the user's
     /// state folder.
     pub state_path: String,
@@ -162,6 +164,7 @@ impl Default for Config {
             wallet: "default".into(),
             wallet_hotkey: "default".into(),
             wallet_path: "~/.bittensor/wallets".into(),
+            allow_coldkey_present: false,
             state_path: String::new(),
             catalogue: String::new(),
             chain_timeout_ms: 20_000,

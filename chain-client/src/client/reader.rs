@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use subxt::ext::frame_decode::storage::StorageTypeInfo;
 use subxt::ext::scale_decode::DecodeAsType;
+use subxt::storage::PrefixOf;
 use subxt::{runtime_apis, storage};
 
 use super::{AtBlock, ChainClient, Session};
 use crate::blocks::BlockRef;
 use crate::error::Fault;
+
+/// What public nodes allow at most.
+const KEYS_PER_PAGE: u32 = 1000;
 
 /// One block's state, seen over one connection. Storage keys are gathered with [`Reader::want`] and fetched together.
 pub(crate) struct Reader {
@@ -69,6 +73,28 @@ impl Reader {
         let value_type = info.value_id;
         self.keys.push(key);
         Ok(Slot { key: self.keys.len() - 1, value_type, default, marker: PhantomData })
+    }
+
+    /// The keys of a map's entries under the first parts of the key, in pages of [`KEYS_PER_PAGE`].
+    pub(crate) async fn keys_under<A: storage::Address, Parts: PrefixOf<A::KeyParts>>(
+        &self,
+        address: A,
+        parts: Parts,
+    ) -> Result<Vec<Vec<u8>>, Fault> {
+        let item = format!("{}.{}", address.pallet_name(), address.entry_name());
+        let prefix = self.at.storage().entry(address).and_then(|entry| entry.iter_key(parts));
+        let prefix = prefix.map_err(|error| self.shape(item, error.into()))?;
+        let (rpc, at) = (self.session.rpc(), Some(self.at.block_hash()));
+        let mut keys: Vec<Vec<u8>> = Vec::new();
+        loop {
+            let last = keys.last().map(Vec::as_slice);
+            let page = rpc.state_get_keys_paged(&prefix, KEYS_PER_PAGE, last, at).await?;
+            let is_last = page.len() < KEYS_PER_PAGE as usize;
+            keys.extend(page);
+            if is_last {
+                return Ok(keys);
+            }
+        }
     }
 
     /// Fetches everything wanted in one request.

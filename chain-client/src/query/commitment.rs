@@ -1,5 +1,7 @@
 //! What a hotkey has committed to on a subnet: at most three short fields, most often one digest.
 
+use std::collections::BTreeMap;
+
 use chain_metadata::subtensor;
 use chain_metadata::subtensor::runtime_types::subtensor_runtime_common::NetUid;
 use parity_scale_codec::{Compact, Decode, Error as ScaleError, Input};
@@ -9,7 +11,7 @@ use subxt::utils::AccountId32;
 use super::{check_existence, want_existence};
 use crate::blocks::BlockRef;
 use crate::client::ChainClient;
-use crate::error::QueryError;
+use crate::error::{Fault, QueryError};
 
 const FIELDS_MAX: usize = 3;
 const RAW_BYTES_MAX: u8 = 128;
@@ -132,6 +134,69 @@ impl ChainClient {
             Ok(Some(Commitment::decode(&mut bytes)?))
         })
         .await
+    }
+
+    /// What every hotkey of the subnet has committed to: two requests, however many there are (up to 1,000).
+    ///
+    /// A commitment of a kind that this software does not know is left out, so that one stranger cannot hide the others.
+    pub async fn commitments(
+        &self,
+        netuid: u16,
+        at: BlockRef,
+    ) -> Result<BTreeMap<AccountId, Commitment>, QueryError> {
+        self.bounded("reading the commitments", async {
+            let mut reader = self.reader(at).await?;
+            let map = || subtensor::storage().commitments().commitment_of();
+            let keys = reader.keys_under(map(), (NetUid(netuid),)).await?;
+            let exists = want_existence(&mut reader, netuid)?;
+            let mut slots = Vec::with_capacity(keys.len());
+            for key in &keys {
+                // The account is hashed with Twox64Concat: it stands at the key's end.
+                let account = key.last_chunk::<32>().ok_or(Fault::MissingValue)?;
+                slots.push((
+                    AccountId(*account),
+                    reader.want(map(), (NetUid(netuid), AccountId32(*account)))?,
+                ));
+            }
+            let values = reader.fetch().await?;
+            check_existence(values.value(&exists)?, netuid)?;
+            let decoded = slots.into_iter().filter_map(|(hotkey, slot)| {
+                let mut bytes = values.bytes(&slot)?;
+                Some((hotkey, Commitment::decode(&mut bytes).ok()?))
+            });
+            Ok(decoded.collect())
+        })
+        .await
+    }
+
+    /// What `hotkey` committed to in the blocks from `from` to `to`, the latest first, at most `max`. One request per
+    /// commitment, on a node that still has the state of those blocks (an archive node for old ones).
+    ///
+    /// Of several commitments in one block the chain keeps the last only. What was committed before the hotkey was pruned is
+    /// found as far as the chain kept it.
+    pub async fn commitment_history(
+        &self,
+        netuid: u16,
+        hotkey: &AccountId,
+        from: u32,
+        to: BlockRef,
+        max: usize,
+    ) -> Result<Vec<Commitment>, QueryError> {
+        let mut history = Vec::new();
+        let mut at = to;
+        while history.len() < max {
+            let Some(commitment) = self.commitment(netuid, hotkey, at).await? else { break };
+            let made = commitment.block;
+            if made < from || made > at.number {
+                break;
+            }
+            history.push(commitment);
+            if made == 0 || made == from {
+                break;
+            }
+            at = self.block_at(made - 1).await?;
+        }
+        Ok(history)
     }
 }
 

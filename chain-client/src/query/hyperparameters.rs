@@ -9,7 +9,7 @@ use crate::client::ChainClient;
 use crate::error::QueryError;
 
 /// A subnet's hyperparameters, those a miner or validator depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Hyperparameters {
     /// Blocks from one epoch to the next.
     pub tempo: u16,

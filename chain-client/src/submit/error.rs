@@ -137,6 +137,16 @@ fn dispatch_hint(pallet: &str, error: &str) -> &'static str {
         ("SubtensorModule", "SubNetRegistrationDisabled") => {
             "the subnet's owner has closed registration: try later or ask the owner"
         }
+        ("SubtensorModule", "RegistrationPriceLimitExceeded") => {
+            "somebody registered first and raised the price: wait until it has fallen, or raise the limit"
+        }
+        ("SubtensorModule", "RegistrationNotPermittedOnRootSubnet") => "choose a subnet other than 0",
+        ("SubtensorModule", "SubnetNotExists") => {
+            "check --netuid and that --network is the network the subnet is on"
+        }
+        ("SubtensorModule", "InvalidWorkBlock" | "InvalidDifficulty" | "InvalidSeal") => {
+            "the proof of work came too late: work on a newer block, over a faster endpoint"
+        }
         ("SubtensorModule", "NoNeuronIdAvailable") => "the subnet is full of immune neurons: try again later",
         ("SubtensorModule", "TooManyRegistrationsThisBlock" | "TooManyRegistrationsThisInterval") => {
             "others registered at the same time: try again in the next block"

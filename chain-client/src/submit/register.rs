@@ -10,6 +10,8 @@ use super::error::SubmitError;
 use crate::blocks::BlockRef;
 use crate::client::ChainClient;
 
+pub(crate) mod quote;
+
 const DOING: &str = "registering by burn";
 
 /// What came of a registration. That the hotkey is registered already is no error.
@@ -41,18 +43,50 @@ impl Registration {
 impl ChainClient {
     /// Registers `hotkey` on the subnet. `coldkey` pays the current price and a small fee, and owns the hotkey from then on
     /// if nobody did before.
+    ///
+    /// The price moves with every block and registration, so the one that was looked at may not be the one that is paid:
+    /// [`ChainClient::register_up_to`] has the chain hold it to a limit.
     pub async fn register_burned(
         &self,
         coldkey: &Keypair,
         hotkey: &AccountId,
         netuid: u16,
     ) -> Result<Registration, SubmitError> {
+        self.register(coldkey, hotkey, netuid, None).await
+    }
+
+    /// As [`ChainClient::register_burned`], paying at most `limit_rao`: above it the chain refuses with
+    /// `RegistrationPriceLimitExceeded`, and only the fee is spent.
+    pub async fn register_up_to(
+        &self,
+        coldkey: &Keypair,
+        hotkey: &AccountId,
+        netuid: u16,
+        limit_rao: u64,
+    ) -> Result<Registration, SubmitError> {
+        self.register(coldkey, hotkey, netuid, Some(limit_rao)).await
+    }
+
+    async fn register(
+        &self,
+        coldkey: &Keypair,
+        hotkey: &AccountId,
+        netuid: u16,
+        limit_rao: Option<u64>,
+    ) -> Result<Registration, SubmitError> {
         let best = self.best().await?;
         if let Some(uid) = self.uid_of(netuid, hotkey, best).await? {
             return Ok(Registration::AlreadyRegistered { uid });
         }
-        let call = subtensor::tx().subtensor_module().burned_register(NetUid(netuid), AccountId32(hotkey.0));
-        match self.submit(DOING, coldkey, &call).await {
+        let module = subtensor::tx().subtensor_module();
+        let who = AccountId32(hotkey.0);
+        let submitted = match limit_rao {
+            None => self.submit(DOING, coldkey, &module.burned_register(NetUid(netuid), who)).await,
+            Some(limit) => {
+                self.submit(DOING, coldkey, &module.register_limit(NetUid(netuid), who, limit)).await
+            }
+        };
+        match submitted {
             Ok(block) => {
                 let uid = self.uid_of(netuid, hotkey, block).await?;
                 let uid =

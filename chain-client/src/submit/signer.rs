@@ -7,7 +7,7 @@ use subxt::utils::{AccountId32, MultiSignature};
 use crate::client::Chain;
 
 /// Signs extrinsics. The payload says itself what it is, so [`Domain::Extrinsic`] adds nothing to it.
-pub(super) struct ExtrinsicSigner<'a>(pub(super) &'a Keypair);
+pub(crate) struct ExtrinsicSigner<'a>(pub(crate) &'a Keypair);
 
 impl Signer<Chain> for ExtrinsicSigner<'_> {
     fn account_id(&self) -> AccountId32 {

@@ -4,10 +4,14 @@
 
 mod axon;
 mod blocks;
+mod commands;
 mod commitment;
 mod connection;
+mod economy;
 mod faults;
 mod hidden_weights;
+mod metagraph;
+mod metered_wire;
 mod registration;
 mod state;
 mod support;

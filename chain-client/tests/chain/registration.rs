@@ -1,6 +1,8 @@
 //! Registration by burn.
 
-use chain_client::{QueryError, Registration, SubmitError};
+use std::num::NonZeroUsize;
+
+use chain_client::{PowConfig, PowError, QueryError, Registration, RegistrationObstacle, SubmitError};
 
 use crate::support::{NETUID, TAO, World, account, key};
 
@@ -67,4 +69,48 @@ async fn many_registrations_of_one_coldkey_at_once_all_succeed() {
     let head = world.chain.finalized().await.unwrap();
     let metagraph = world.chain.metagraph(NETUID, head).await.unwrap();
     assert_eq!(metagraph.neurons.len(), hotkeys.len());
+}
+
+#[tokio::test]
+async fn a_quote_is_what_the_registration_then_costs() {
+    let world = World::instant().await;
+    let (bob, miner) = (account("//Bob"), account("//Miner"));
+    let before = world.chain.finalized().await.unwrap();
+    let quote = world.chain.registration_quote(NETUID, &miner, &bob, before).await.unwrap();
+    assert_eq!((quote.uid, quote.owner, quote.burn_rao), (None, None, TAO / 10));
+    assert_eq!((quote.existential_deposit_rao, quote.neurons.0), (500, 0));
+    assert_eq!(quote.obstacle(Some(TAO / 10)), None);
+    let limit = quote.burn_rao;
+    let registered = world.chain.register_up_to(&key("//Bob"), &miner, NETUID, limit).await.unwrap();
+    let Registration::Registered { uid, block } = registered else { panic!("{registered:?}") };
+    let paid = quote.balance_rao - world.chain.balance_rao(&bob, block).await.unwrap();
+    assert_eq!(paid, quote.burn_rao + quote.fee_rao, "the fee was {}", quote.fee_rao);
+    let after = world.chain.registration_quote(NETUID, &miner, &account("//Alice"), block).await.unwrap();
+    assert_eq!((after.uid, after.owner, after.neurons.0), (Some(uid), Some(bob), 1));
+    assert!(after.burn_rao > quote.burn_rao, "each registration raises the price");
+    let other = after.obstacle(None).unwrap();
+    assert_eq!(other, RegistrationObstacle::OtherOwner { owner: bob });
+}
+
+#[tokio::test]
+async fn the_chain_holds_the_price_to_the_limit() {
+    let world = World::instant().await;
+    let limit = TAO / 10 - 1;
+    let error =
+        world.chain.register_up_to(&key("//Bob"), &account("//Miner"), NETUID, limit).await.unwrap_err();
+    let SubmitError::Dispatch { error: name, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(name, "RegistrationPriceLimitExceeded");
+    assert!(error.hint().contains("limit"), "{}", error.hint());
+    let head = world.chain.finalized().await.unwrap();
+    assert_eq!(world.chain.uid_of(NETUID, &account("//Miner"), head).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn work_is_refused_before_it_is_done_where_the_runtime_has_no_use_for_it() {
+    let world = World::instant().await;
+    let config = PowConfig { threads: NonZeroUsize::MIN, attempts_max: 1 };
+    let (bob, miner) = (key("//Bob"), account("//Miner"));
+    let error = world.chain.register_pow(&bob, &miner, NETUID, config, |_| {}).await.unwrap_err();
+    assert!(matches!(error, PowError::Unavailable { spec_version: 461 }), "{error:?}");
+    assert!(error.hint().contains("burning"));
 }

@@ -12,13 +12,14 @@ use crate::support::{NETUID, VALIDATOR, World, account, key, soon};
 /// Any time in the tempo.
 const AT_ONCE: Timing = Timing { submit_after_percent: 0, ..Timing::DEFAULT };
 
-struct Setting {
+/// Sets weights from a journal of its own.
+pub struct Setting {
     setter: WeightSetter,
     _folder: TempDir,
 }
 
 impl Setting {
-    async fn of(chain: &ChainClient, hotkey: &str) -> Self {
+    pub async fn of(chain: &ChainClient, hotkey: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let target = WeightsTarget {
             netuid: NETUID,
@@ -51,7 +52,8 @@ impl Setting {
         soon("the vector to land", steps).await
     }
 
-    async fn land(&mut self, values: &[(u16, f64)]) -> u32 {
+    /// Sets weights and gives the block they landed in.
+    pub async fn land(&mut self, values: &[(u16, f64)]) -> u32 {
         match self.outcome(values).await {
             Step::Confirmed { in_block } => u32::try_from(in_block).unwrap(),
             other => panic!("{other:?}"),

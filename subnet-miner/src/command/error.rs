@@ -1,13 +1,11 @@
 //! How a command fails, with its exit code and the operator's next step.
 
-use chain_client::wallet::WalletError;
-use chain_client::{QueryError, SubmitError};
+use chain_client::command::CommandError as SharedError;
 
 use crate::config::ConfigError;
 use crate::logging::BadLevel;
-use crate::miner::{NO_KEY, StartError};
+use crate::miner::StartError;
 use crate::receipts::{DatabaseError, OpenError};
-use crate::registration::Obstacle;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -31,24 +29,9 @@ pub enum CommandError {
     /// Signals cannot be received.
     #[error("cannot wait for the signal to stop")]
     Signal(#[source] std::io::Error),
-    /// Keys.
-    #[error("cannot use the wallet")]
-    Wallet(#[source] WalletError),
-    /// Reading the chain.
-    #[error("cannot read the subnet from the chain")]
-    Chain(#[source] QueryError),
-    /// Registering would fail.
+    /// The chain and the keys.
     #[error(transparent)]
-    Obstacle(Obstacle),
-    /// Nobody agreed to the price.
-    #[error("nothing was burned: {reason}")]
-    NotConfirmed {
-        /// Why not.
-        reason: &'static str,
-    },
-    /// Registering failed.
-    #[error("the registration failed")]
-    Submit(#[source] SubmitError),
+    Shared(#[from] SharedError),
     /// Reading receipts.
     #[error(transparent)]
     OpenReceipts(OpenError),
@@ -66,6 +49,7 @@ impl CommandError {
         match self {
             Self::Config(_) | Self::LogLevel(_) => 2,
             Self::Start(error) => error.exit_code(),
+            Self::Shared(error) => error.exit_code(),
             _ => 1,
         }
     }
@@ -76,20 +60,7 @@ impl CommandError {
             Self::Config(_) => "compare with `subnet-miner config --print-default`".to_owned(),
             Self::LogLevel(_) => "use error, warn, info, debug or trace".to_owned(),
             Self::Start(error) => return Some(error.next_step()),
-            Self::Wallet(WalletError::NotFound { .. }) => NO_KEY.to_owned(),
-            Self::Wallet(error) => error.hint().to_owned(),
-            Self::Chain(error) => error.hint().to_owned(),
-            Self::Submit(error) => error.hint().to_owned(),
-            Self::Obstacle(Obstacle::Closed) => "ask the subnet's owner when registrations open".to_owned(),
-            Self::Obstacle(Obstacle::Balance { .. }) => {
-                "send TAO to the coldkey, then run this again".to_owned()
-            }
-            Self::Obstacle(Obstacle::Price { .. }) => {
-                "wait until the price has fallen, or raise --burn-max-rao".to_owned()
-            }
-            Self::NotConfirmed { .. } => {
-                "run it again with -y, or with --dry-run to see the price only".to_owned()
-            }
+            Self::Shared(error) => return error.next_step(),
             Self::OpenReceipts(_) => {
                 "check --wallet, --wallet-hotkey and --state; a miner that never served has no receipts"
                     .to_owned()

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use chain_client::wallet;
 use serde_json::json;
 
 use super::{CommandError, print_json};
@@ -12,7 +11,7 @@ use crate::receipts::ReceiptReader;
 
 pub(super) fn run(config: &Config, command: &Receipts, out: &mut impl Write) -> Result<(), CommandError> {
     let Receipts::List { max, validator, output } = command;
-    let hotkey = wallet::load_hotkey(&config.wallet()).map_err(CommandError::Wallet)?.public();
+    let hotkey = config.site().hotkey_account()?;
     let reader = ReceiptReader::open(&config.receipts_path(&hotkey)).map_err(CommandError::OpenReceipts)?;
     let receipts = reader.newest(*validator, *max).map_err(CommandError::ReadReceipts)?;
     if output.json {

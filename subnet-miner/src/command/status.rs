@@ -2,25 +2,20 @@
 
 use std::io::Write;
 
-use chain_client::wallet;
+use chain_client::cli::Output;
+use chain_client::command::{CommandError as SharedError, Site};
 use serde_json::json;
 
 use super::{CommandError, print_json};
-use crate::chain_watch;
-use crate::cli::Output;
-use crate::config::Config;
-use crate::miner::{self, StartError};
 
-pub(super) async fn run(config: &Config, output: Output, out: &mut impl Write) -> Result<(), CommandError> {
-    let hotkey = wallet::load_hotkey(&config.wallet()).map_err(CommandError::Wallet)?.public();
-    let client = miner::connect(&config.network, config.local_endpoint.as_deref(), &config.chain)
-        .await
-        .map_err(CommandError::Start)?;
-    let netuid = config.netuid;
-    let metagraph = chain_watch::look(&client, netuid).await.map_err(CommandError::Chain)?.metagraph;
+pub(super) async fn run(site: &Site, output: Output, out: &mut impl Write) -> Result<(), CommandError> {
+    let hotkey = site.hotkey_account()?;
+    let client = site.connect().await?;
+    let netuid = site.netuid;
+    let block = client.finalized().await.map_err(SharedError::Chain)?;
+    let metagraph = client.metagraph(netuid, block).await.map_err(SharedError::Chain)?;
     let Some(neuron) = metagraph.by_hotkey(&hotkey) else {
-        let command = miner::register_command(config);
-        return Err(CommandError::Start(StartError::NotRegistered { hotkey, netuid, command }));
+        return Err(SharedError::NotRegistered { hotkey, netuid, register: site.register_command() }.into());
     };
     let validators = metagraph.neurons.iter().filter(|neuron| neuron.validator_permit).count();
     if output.json {

@@ -12,23 +12,13 @@ use crate::axon::AxonBindError;
 use crate::models::ModelError;
 use crate::receipts::OpenError;
 
-/// What to do when there is no key file.
-pub(crate) const NO_KEY: &str =
-    "check --wallet, --wallet-hotkey and --wallet-path, or make new keys with `subnet-miner wallet new`";
-
 /// Why a miner does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The hotkey cannot be loaded.
-    #[error("cannot load the hotkey")]
+    /// The hotkey cannot be loaded, or a coldkey lies open beside it.
+    #[error("cannot use the wallet")]
     Wallet(#[source] WalletError),
-    /// A coldkey lies open beside the hotkey.
-    #[error("the coldkey {} is readable and not encrypted; a miner must not be able to read one", path.display())]
-    ColdkeyPresent {
-        /// The coldkey's file.
-        path: PathBuf,
-    },
     /// A model is missing or broken.
     #[error(transparent)]
     Model(ModelError),
@@ -90,11 +80,7 @@ impl StartError {
     /// What the operator does next.
     pub fn next_step(&self) -> String {
         match self {
-            Self::Wallet(WalletError::NotFound { .. }) => NO_KEY.to_owned(),
             Self::Wallet(error) => error.hint().to_owned(),
-            Self::ColdkeyPresent { .. } => {
-                "move the coldkey to another machine, or encrypt it with btcli; for development pass --allow-coldkey-present".to_owned()
-            }
             Self::Model(ModelError::None) => {
                 "download the default model with scripts/get-model, then pass --model SmolLM2-135M-Instruct=PATH".to_owned()
             }

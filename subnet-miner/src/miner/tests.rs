@@ -1,5 +1,7 @@
 use std::net::IpAddr;
 
+use chain_client::wallet::{KeySource, Role, WalletError};
+
 use super::*;
 
 #[test]
@@ -27,19 +29,13 @@ fn an_axon_that_listens_everywhere_must_say_where_it_is_reached() {
     assert!(check_external(&ServeConfig::default(), SocketAddr::from(([127, 0, 0, 1], 0))).is_ok());
 }
 
-#[test]
-fn only_an_unencrypted_coldkey_keeps_a_miner_from_starting() {
+#[tokio::test]
+async fn an_unencrypted_coldkey_keeps_a_miner_from_starting() {
     let folder = tempfile::tempdir().unwrap();
-    let wallet =
-        WalletPath { root: folder.path().to_owned(), wallet: "w".to_owned(), hotkey: "h".to_owned() };
-    assert!(refuse_open_coldkey(&wallet).is_ok());
-    let file = folder.path().join("w").join("coldkey");
-    std::fs::create_dir(folder.path().join("w")).unwrap();
-    std::fs::write(&file, b"$NACL......").unwrap();
-    assert!(refuse_open_coldkey(&wallet).is_ok());
-    std::fs::write(&file, b"{\"secretPhrase\": \"...\"}").unwrap();
-    let error = refuse_open_coldkey(&wallet).unwrap_err();
-    assert!(matches!(&error, StartError::ColdkeyPresent { path } if *path == file));
+    let config = Config { allow_coldkey_present: false, ..config_with_wallet(folder.path()) };
+    let error = Miner::bind(config).await.unwrap_err();
+    assert!(matches!(error, StartError::Wallet(WalletError::OpenColdkey { .. })), "{error:?}");
+    assert!(error.next_step().contains("--allow-coldkey-present"));
 }
 
 #[tokio::test]
@@ -73,6 +69,8 @@ fn config_with_wallet(folder: &std::path::Path) -> Config {
         },
         ..Config::default()
     };
-    crate::command::make_wallet(&config.wallet()).unwrap();
+    for role in [Role::Coldkey, Role::Hotkey] {
+        wallet::create(&config.wallet(), role, KeySource::Generate).unwrap();
+    }
     config
 }

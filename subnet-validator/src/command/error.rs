@@ -1,7 +1,6 @@
 //! How a command fails, with its exit code and the operator's next step.
 
-use chain_client::wallet::WalletError;
-use chain_client::{ConnectError, QueryError, SubmitError, network};
+use chain_client::command::CommandError as SharedError;
 
 use crate::catalogue;
 use crate::config::ConfigError;
@@ -31,14 +30,6 @@ pub enum CommandError {
     /// The validator.
     #[error(transparent)]
     Start(StartError),
-    /// The hotkey is not registered.
-    #[error("the hotkey is not registered on subnet {netuid}")]
-    NotRegistered {
-        /// The subnet.
-        netuid: u16,
-        /// The command that registers it.
-        register: String,
-    },
     /// Signals cannot be received.
     #[error("cannot wait for the signal to stop")]
     Signal(#[source] std::io::Error),
@@ -48,27 +39,9 @@ pub enum CommandError {
         /// Which part.
         part: &'static str,
     },
-    /// Keys.
-    #[error("cannot use the wallet")]
-    Wallet(#[source] WalletError),
-    /// The network's name.
+    /// The chain and the wallet.
     #[error(transparent)]
-    Network(network::UnknownNetwork),
-    /// Connecting to the chain.
-    #[error("cannot connect to the chain")]
-    Connect(#[source] ConnectError),
-    /// Reading the chain.
-    #[error("cannot read the subnet from the chain")]
-    Chain(#[source] QueryError),
-    /// Nobody agreed.
-    #[error("nothing was done: {reason}")]
-    NotConfirmed {
-        /// Why not.
-        reason: &'static str,
-    },
-    /// A transaction failed.
-    #[error("the transaction failed")]
-    Submit(#[source] SubmitError),
+    Shared(#[from] SharedError),
     /// The file of API keys.
     #[error("cannot use the file of API keys")]
     Keys(#[source] std::io::Error),
@@ -94,8 +67,8 @@ impl CommandError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::LogLevel(_) | Self::Network(_) | Self::Catalogue(_) => 2,
-            Self::NotRegistered { .. } => 3,
+            Self::Config(_) | Self::LogLevel(_) | Self::Catalogue(_) => 2,
+            Self::Shared(error) => error.exit_code(),
             _ => 1,
         }
     }
@@ -106,13 +79,8 @@ impl CommandError {
         let step = match self {
             Self::Config(_) => "compare with `subnet-validator config --print-default`",
             Self::LogLevel(_) => "use error, warn, info, debug or trace",
-            Self::NotRegistered { register, .. } => return Some(format!("run `{register}`")),
+            Self::Shared(error) => return error.next_step(),
             Self::Start(error) => error.hint()?,
-            Self::Wallet(error) => error.hint(),
-            Self::Connect(error) => error.hint(),
-            Self::Chain(error) => error.hint(),
-            Self::Submit(error) => error.hint(),
-            Self::NotConfirmed { .. } => "run it again with -y, or with --dry-run to change nothing",
             Self::NoSuchKey { .. } => "see `subnet-validator keys list`",
             Self::OpenLedger(_) => "check --wallet, --wallet-hotkey, --netuid and --state",
             Self::ReadLedger(_) => "keep a copy of the folder, then restore a backup",

@@ -11,7 +11,7 @@ use crate::gateway::access::{ApiKey, ApiKeys};
 use crate::{state_dir, validator};
 
 pub(super) fn run(place: &Place, command: &Keys, out: &mut impl Write) -> Result<(), CommandError> {
-    let folder = place.state(&place.hotkey_account()?);
+    let folder = place.state(&place.site.hotkey_account()?);
     state_dir::create(&folder).map_err(CommandError::Keys)?;
     let keys = ApiKeys::new(&folder.join(validator::KEYS_FILE));
     let now_ms = Clock::new().now_ms();

@@ -11,7 +11,7 @@ use crate::validator;
 
 pub(super) fn run(place: &Place, command: &LedgerCommand, out: &mut impl Write) -> Result<(), CommandError> {
     let LedgerCommand::Verify(output) = command;
-    let hotkey = place.hotkey_account()?;
+    let hotkey = place.site.hotkey_account()?;
     let path = place.state(&hotkey).join(validator::LEDGER_DIR);
     let owner = Owner { validator: hotkey, netuid: place.config.netuid };
     let ledger = Ledger::open(LedgerConfig::new(path, owner)).map_err(CommandError::OpenLedger)?;

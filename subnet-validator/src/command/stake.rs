@@ -2,20 +2,20 @@
 
 use std::io::Write;
 
-use chain_client::wallet;
+use chain_client::amount::tao;
+use chain_client::command::{CommandError as SharedError, confirm};
 use serde_json::json;
 
-use super::confirm::{confirm, tao};
 use super::{CommandError, Place, print_json, print_lines};
 use crate::cli::Stake;
 
 pub(super) async fn run(place: &Place, flags: &Stake, out: &mut impl Write) -> Result<(), CommandError> {
     let (netuid, amount_rao) = (place.config.netuid, flags.amount_rao);
-    let hotkey = place.hotkey_account()?;
-    let coldkey = wallet::load_coldkey(&place.wallet()).map_err(CommandError::Wallet)?;
-    let client = place.connect().await?;
-    let before = client.finalized().await.map_err(CommandError::Chain)?;
-    let balance = client.balance_rao(&coldkey.public(), before).await.map_err(CommandError::Chain)?;
+    let hotkey = place.site.hotkey_account()?;
+    let coldkey = place.site.coldkey()?;
+    let client = place.site.connect().await?;
+    let before = client.finalized().await.map_err(SharedError::Chain)?;
+    let balance = client.balance_rao(&coldkey.public(), before).await.map_err(SharedError::Chain)?;
     let (block, outcome) = if flags.dry_run {
         (before, "would stake")
     } else {
@@ -23,7 +23,7 @@ pub(super) async fn run(place: &Place, flags: &Stake, out: &mut impl Write) -> R
             confirm(&format!("Stake {} to {hotkey} on subnet {netuid}?", tao(amount_rao)))?;
         }
         let staked = client.add_stake(&coldkey, &hotkey, netuid, amount_rao).await;
-        (staked.map_err(CommandError::Submit)?, "staked")
+        (staked.map_err(SharedError::Submit)?, "staked")
     };
     if flags.output.json {
         return print_json(

@@ -2,20 +2,22 @@
 
 use std::io::Write;
 
+use chain_client::cli::Output;
+use chain_client::command::CommandError as SharedError;
 use serde_json::json;
 
 use super::{CommandError, Place, print_json, print_lines};
-use crate::cli::Output;
 
 pub(super) async fn run(place: &Place, output: Output, out: &mut impl Write) -> Result<(), CommandError> {
     let netuid = place.config.netuid;
-    let hotkey = place.hotkey_account()?;
-    let client = place.connect().await?;
-    let block = client.finalized().await.map_err(CommandError::Chain)?;
-    let metagraph = client.metagraph(netuid, block).await.map_err(CommandError::Chain)?;
-    let epoch = client.epoch(netuid, block).await.map_err(CommandError::Chain)?;
+    let hotkey = place.site.hotkey_account()?;
+    let client = place.site.connect().await?;
+    let block = client.finalized().await.map_err(SharedError::Chain)?;
+    let metagraph = client.metagraph(netuid, block).await.map_err(SharedError::Chain)?;
+    let epoch = client.epoch(netuid, block).await.map_err(SharedError::Chain)?;
     let Some(neuron) = metagraph.by_hotkey(&hotkey) else {
-        return Err(CommandError::NotRegistered { netuid, register: place.register_command() });
+        let register = place.site.register_command();
+        return Err(SharedError::NotRegistered { hotkey, netuid, register }.into());
     };
     let miners =
         metagraph.neurons.iter().filter(|other| other.axon.is_some() && other.hotkey != hotkey).count();

@@ -28,9 +28,13 @@ fn neuron(uid: u16, name: &str) -> Neuron {
         hotkey: miner_key(name).public(),
         coldkey: miner_key("//Ferdie").public(),
         axon: None,
+        axon_block: 0,
+        tls_key: None,
         active: true,
         validator_permit: uid == 0,
         stake_rao: u64::MAX,
+        root_stake_rao: 0,
+        stake_weight_rao: u64::MAX,
         incentive: 17,
         dividends: 0,
         consensus: 0,
@@ -43,22 +47,23 @@ fn neuron(uid: u16, name: &str) -> Neuron {
 
 fn snapshot() -> ChainSnapshot {
     let neurons = vec![neuron(0, "//Alice"), neuron(1, "//Bob"), neuron(2, "//Charlie"), neuron(3, "//Dave")];
+    let hyperparameters = Hyperparameters {
+        tempo: 360,
+        weights_rate_limit: 100,
+        commit_reveal_enabled: false,
+        weights_version_key: 3,
+        min_allowed_weights: 1,
+        serving_rate_limit: 50,
+        burn_rao: 1_000_000_000,
+        registration_allowed: true,
+        immunity_period: 4_096,
+        max_allowed_uids: 256,
+    };
     ChainSnapshot {
         block: BLOCK,
         timestamp_ms: 1_700_000_000_000,
-        metagraph: Metagraph { netuid: 64, block: BLOCK, tempo: 360, neurons },
-        hyperparameters: Hyperparameters {
-            tempo: 360,
-            weights_rate_limit: 100,
-            commit_reveal_enabled: false,
-            weights_version_key: 3,
-            min_allowed_weights: 1,
-            serving_rate_limit: 50,
-            burn_rao: 1_000_000_000,
-            registration_allowed: true,
-            immunity_period: 4_096,
-            max_allowed_uids: 256,
-        },
+        metagraph: Metagraph { netuid: 64, block: BLOCK, tempo: 360, hyperparameters, neurons },
+        hyperparameters,
         epoch: EpochState {
             block: BLOCK,
             tempo: 360,
