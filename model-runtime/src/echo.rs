@@ -9,52 +9,33 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::arch::{EncodedPrompt, Model};
+use crate::arch::EncodedPrompt;
+use crate::decoder::{ForwardError, Model, Rows, Step};
 use crate::facts::ModelFacts;
 use crate::runtime::Prompt;
 use crate::tokenizer::Vocabulary;
 
-/// The model. All it knows is in the prompt.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Echo;
-
-/// Where an answer stands.
-#[derive(Debug)]
-pub(crate) struct Progress {
-    prompt_tokens_left: usize,
-    next: u32,
-    /// The token that ends the answer.
-    end: u32,
+/// The model. All it knows is in the tokens: after a token of the prompt comes word 0, after word `i` word `i + 1`, and the vocabulary
+/// that was made for the request says which of them ends the answer.
+#[derive(Debug, Default)]
+pub(crate) struct Echo {
+    logits: Vec<f32>,
 }
 
-/// The next token.
-pub(crate) struct Next {
-    token: u32,
-    end: u32,
-}
+/// Every token of a prompt: the one before word 0.
+const PROMPT_TOKEN: u32 = u32::MAX;
 
 impl Model for Echo {
-    type Cache = Progress;
-    type Hidden = Next;
-
-    fn begin(&self, prompt: &EncodedPrompt) -> Progress {
-        let end = prompt.vocabulary.len() as u32 - 1;
-        Progress { prompt_tokens_left: prompt.tokens.len(), next: 0, end }
-    }
-
-    fn forward(&self, tokens: &[u32], progress: &mut Progress) -> Next {
-        if progress.prompt_tokens_left > 0 {
-            progress.prompt_tokens_left -= tokens.len();
-        } else {
-            progress.next += 1;
+    fn forward(&mut self, step: &Step<'_>) -> Result<Rows<'_>, ForwardError> {
+        let wanted = step.parts.iter().flat_map(|part| &part.tokens[part.rows_from..]);
+        let next: Vec<usize> = wanted.map(|token| token.wrapping_add(1) as usize).collect();
+        let vocabulary = next.iter().max().map_or(0, |token| token + 1);
+        self.logits.clear();
+        self.logits.resize(next.len() * vocabulary, f32::NEG_INFINITY);
+        for (token, row) in next.into_iter().zip(self.logits.chunks_exact_mut(vocabulary.max(1))) {
+            row[token] = 0.0;
         }
-        Next { token: progress.next.min(progress.end), end: progress.end }
-    }
-
-    fn logits(&self, next: &Next) -> Vec<f32> {
-        let mut logits = vec![f32::NEG_INFINITY; next.end as usize + 1];
-        logits[next.token as usize] = 0.0;
-        logits
+        Ok(Rows { vocabulary, logits: &self.logits, hidden_width: 0, hidden: &[] })
     }
 }
 
@@ -87,7 +68,7 @@ pub(crate) fn encode(prompt: &Prompt) -> EncodedPrompt {
     let pieces: Vec<Vec<u8>> = words(&said).map(|word| word.as_bytes().to_vec()).collect();
     let end = pieces.len() as u32;
     let vocabulary = Vocabulary::new(pieces.into_iter().chain([Vec::new()]), BTreeSet::from([end]));
-    EncodedPrompt { tokens: vec![0; prompt_words], vocabulary: Arc::new(vocabulary) }
+    EncodedPrompt { tokens: vec![PROMPT_TOKEN; prompt_words], vocabulary: Arc::new(vocabulary) }
 }
 
 pub(crate) fn facts(id: &str, context_tokens: u32) -> ModelFacts {

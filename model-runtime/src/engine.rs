@@ -1,46 +1,37 @@
-//! One thread per loaded model. It takes turns between the requests that hold a slot: a turn is one piece of a prompt or one token, so a
-//! long prompt or a long answer never keeps the others waiting for longer than that.
+//! One thread per loaded model. In every pass it computes the next token of all running requests together, and reads on in the prompts of
+//! those that have none yet; [`crate::scheduler`] decides which, and draws nothing from time or chance.
 //!
-//! A request computes on its own state only, in pieces whose sizes do not depend on the others: its tokens are the same whether it is
-//! alone or not.
+//! A model gives a sequence the same numbers whatever else is in the pass, and a request draws from its own numbers only: its tokens are
+//! the same whether it is alone or not.
 
 pub(crate) mod answer;
 pub mod ingress;
+pub mod metrics;
 
-use std::collections::VecDeque;
-use std::num::NonZeroUsize;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rayon::ThreadPool;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
-use self::answer::Step;
+use self::answer::Step as AnswerStep;
 use self::ingress::{Event, FinishReason, Finished, Request};
-use crate::arch::Model;
-
-/// Limits of an engine.
-#[derive(Clone, Copy, Debug)]
-pub struct EngineConfig {
-    /// Requests computed in turn; more wait.
-    pub slots: NonZeroUsize,
-    /// Tokens of a prompt computed in one turn.
-    pub prefill_tokens_max: NonZeroUsize,
-}
+use self::metrics::MetricsBoard;
+use crate::decoder::{Model, Part, Rows, Step};
+use crate::scheduler::{Arrival, Planned, Scheduler, SchedulerConfig};
 
 /// The loop and its state.
 pub(crate) struct Engine<M: Model> {
     // Interfaces.
     model: M,
     queue: mpsc::UnboundedReceiver<Request>,
-    threads: Arc<ThreadPool>,
-    // Configuration.
-    config: EngineConfig,
+    metrics: Arc<MetricsBoard>,
     // State.
-    waiting: VecDeque<Request>,
-    active: VecDeque<Active<M>>,
+    scheduler: Scheduler,
+    active: BTreeMap<u64, Active>,
+    arrivals: u64,
     open: bool,
 }
 
@@ -49,138 +40,234 @@ impl<M: Model> Engine<M> {
     pub(crate) fn new(
         model: M,
         queue: mpsc::UnboundedReceiver<Request>,
-        threads: Arc<ThreadPool>,
-        config: EngineConfig,
+        metrics: Arc<MetricsBoard>,
+        config: SchedulerConfig,
     ) -> Self {
-        Self { model, queue, threads, config, waiting: VecDeque::new(), active: VecDeque::new(), open: true }
+        let scheduler = Scheduler::new(config);
+        Self { model, queue, metrics, scheduler, active: BTreeMap::new(), arrivals: 0, open: true }
     }
 
     /// Works until every handle is gone and every request is answered.
     pub(crate) fn run(mut self) {
         while self.take_requests() {
-            self.fill_slots();
-            let Some(mut turn) = self.active.pop_front() else { continue };
-            if self.advance(&mut turn) {
-                self.active.push_back(turn);
-            }
+            let plan = self.scheduler.plan();
+            self.begin(&plan);
+            self.compute(&plan);
+            self.metrics.scheduled(self.scheduler.load(), self.scheduler.counts(), plan.len());
         }
     }
 
     /// Takes what has arrived, and waits when there is nothing else to do. False when nothing will come any more.
     fn take_requests(&mut self) -> bool {
-        if self.open && self.active.is_empty() && self.waiting.is_empty() {
+        if self.open && self.active.is_empty() {
             match self.queue.blocking_recv() {
-                Some(request) => self.waiting.push_back(request),
+                Some(request) => self.arrive(request),
                 None => self.open = false,
             }
         }
         while self.open {
             match self.queue.try_recv() {
-                Ok(request) => self.waiting.push_back(request),
+                Ok(request) => self.arrive(request),
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => self.open = false,
             }
         }
-        self.waiting.retain(|request| !request.events.is_closed());
-        self.open || !self.active.is_empty() || !self.waiting.is_empty()
+        let left: Vec<u64> = self
+            .active
+            .iter()
+            .filter(|(_, active)| active.request.events.is_closed())
+            .map(|(id, _)| *id)
+            .collect();
+        for id in left {
+            self.end(id);
+        }
+        self.open || !self.active.is_empty()
     }
 
-    fn fill_slots(&mut self) {
-        while self.active.len() < self.config.slots.get() {
-            let Some(request) = self.waiting.pop_front() else { return };
-            self.active.push_back(Active::new(&self.model, request));
+    fn arrive(&mut self, request: Request) {
+        let id = self.arrivals;
+        self.arrivals += 1;
+        let arrival = Arrival {
+            id,
+            tokens: request.prompt.tokens.clone(),
+            priority: request.priority,
+            account: request.account,
+            draft_tokens_max: request.draft_tokens_max as usize,
+        };
+        let active = Active { request, started: None, first_token: None, last_token: None };
+        match self.scheduler.arrive(arrival) {
+            Ok(()) => drop(self.active.insert(id, active)),
+            Err(error) => active.send(Event::Failed(error.to_string())),
         }
     }
 
-    /// One turn of one request. False when it is over.
-    fn advance(&self, active: &mut Active<M>) -> bool {
-        let (model, prefill_tokens_max) = (&self.model, self.config.prefill_tokens_max.get());
-        let turn = || self.threads.install(|| active.turn(model, prefill_tokens_max));
-        match catch_unwind(AssertUnwindSafe(turn)) {
-            Ok(going) => going,
-            Err(_) => {
-                // The panic's own message went to the process's panic hook. Only this request's state can be torn.
-                tracing::error!("a request failed inside of the model");
-                active.send(Event::Failed("the model failed on this request".to_owned()));
-                false
+    fn end(&mut self, id: u64) {
+        self.scheduler.leave(id);
+        self.active.remove(&id);
+    }
+
+    fn begin(&mut self, plan: &[Planned]) {
+        let now = Instant::now();
+        for planned in plan {
+            if let Some(active) = self.active.get_mut(&planned.id) {
+                active.started.get_or_insert(now);
             }
         }
     }
-}
 
-/// A request that holds a slot.
-struct Active<M: Model> {
-    request: Request,
-    cache: M::Cache,
-    prompt_fed: usize,
-    last_token: u32,
-    started: Instant,
-    first_token: Option<Instant>,
-}
-
-impl<M: Model> Active<M> {
-    fn new(model: &M, request: Request) -> Self {
-        let cache = model.begin(&request.prompt);
-        Self { request, cache, prompt_fed: 0, last_token: 0, started: Instant::now(), first_token: None }
+    /// One pass. When it fails, its sequences are computed one by one, so that only the one it fails on is given up.
+    fn compute(&mut self, plan: &[Planned]) {
+        if plan.is_empty() {
+            return;
+        }
+        let parts: Vec<Part<'_>> = plan.iter().map(part).collect();
+        let hidden = plan.iter().any(|p| self.active.get(&p.id).is_some_and(|a| a.request.hidden.is_some()));
+        let step = Step { parts: &parts, hidden };
+        let Self { model, scheduler, active, metrics, .. } = self;
+        let failure = match catch_unwind(AssertUnwindSafe(move || {
+            // Moved in, so that the rows may leave.
+            let model = model;
+            model.forward(&step)
+        })) {
+            Ok(Ok(rows)) => {
+                let mut row = 0;
+                for planned in plan {
+                    let ended = match active.get_mut(&planned.id) {
+                        Some(active) => active.take(planned, rows, row, scheduler, metrics),
+                        None => true,
+                    };
+                    row += if planned.complete { planned.drafts + 1 } else { 0 };
+                    if ended {
+                        scheduler.leave(planned.id);
+                        active.remove(&planned.id);
+                    }
+                }
+                return;
+            }
+            Ok(Err(error)) => error.to_string(),
+            // The panic's own message went to the process's panic hook.
+            Err(_) => "the model failed on this request".to_owned(),
+        };
+        match plan {
+            [only] => {
+                tracing::error!(%failure, "a request failed inside of the model");
+                if let Some(active) = self.active.get(&only.id) {
+                    active.send(Event::Failed(failure));
+                }
+                self.end(only.id);
+            }
+            several => several.chunks(1).for_each(|one| self.compute(one)),
+        }
     }
+}
 
-    /// False when the request is over.
-    fn turn(&mut self, model: &M, prefill_tokens_max: usize) -> bool {
-        if self.request.events.is_closed() {
+fn part(planned: &Planned) -> Part<'_> {
+    let Planned { tokens, start, pages, drafts, complete, .. } = planned;
+    let rows_from = if *complete { tokens.len() - 1 - drafts } else { tokens.len() };
+    Part { tokens, start: *start, pages, rows_from }
+}
+
+/// A request that is waiting or running.
+struct Active {
+    request: Request,
+    started: Option<Instant>,
+    first_token: Option<Instant>,
+    last_token: Option<Instant>,
+}
+
+impl Active {
+    /// Draws what a pass allows: a token, and one more for every guess that was right. True when the request is over.
+    fn take(
+        &mut self,
+        planned: &Planned,
+        rows: Rows<'_>,
+        first_row: usize,
+        scheduler: &mut Scheduler,
+        metrics: &MetricsBoard,
+    ) -> bool {
+        if !planned.complete {
+            scheduler.advance(planned, &[]);
             return false;
         }
-        let prompt = &self.request.prompt.tokens;
-        let hidden = if self.prompt_fed < prompt.len() {
-            let end = prompt.len().min(self.prompt_fed + prefill_tokens_max);
-            let hidden = model.forward(&prompt[self.prompt_fed..end], &mut self.cache);
-            self.prompt_fed = end;
-            if end < prompt.len() {
-                return true;
+        let guesses = &planned.tokens[planned.tokens.len() - planned.drafts..];
+        let position = planned.start + planned.tokens.len() - planned.drafts;
+        let mut drawn = Vec::with_capacity(guesses.len() + 1);
+        for index in 0..=guesses.len() {
+            let (logits, hidden) = (rows.logits(first_row + index), rows.hidden(first_row + index));
+            let Some(token) = self.draw(logits, hidden, position + index, metrics) else { return true };
+            drawn.push(token);
+            if guesses.get(index) != Some(&token) {
+                break;
             }
-            hidden
-        } else {
-            model.forward(&[self.last_token], &mut self.cache)
-        };
-        self.take(&model.logits(&hidden))
+        }
+        scheduler.advance(planned, &drawn);
+        false
     }
 
-    /// Draws the next token and tells about it.
-    fn take(&mut self, logits: &[f32]) -> bool {
-        let token = match self.request.sampler.sample(logits) {
-            Ok(token) => token,
+    /// Draws the token at `position` and tells about it; `None` when the request is over with it.
+    fn draw(
+        &mut self,
+        logits: &[f32],
+        hidden: &[f32],
+        position: usize,
+        metrics: &MetricsBoard,
+    ) -> Option<u32> {
+        let request = &mut self.request;
+        let forbidden = request.answer.forbidden();
+        let mut draw = || {
+            let Some(constraint) = &mut request.constraint else {
+                return request.sampler.draw(logits, forbidden).map_err(|error| error.to_string());
+            };
+            let mask = constraint.mask().map_err(|error| error.to_string())?;
+            let drawn = request.sampler.draw_allowed(logits, forbidden, Some(&mask));
+            let drawn = drawn.map_err(|error| error.to_string())?;
+            constraint.take(drawn.token).map_err(|error| error.to_string())?;
+            Ok(drawn)
+        };
+        let drawn = match draw() {
+            Ok(drawn) => drawn,
             Err(error) => {
-                self.send(Event::Failed(error.to_string()));
-                return false;
+                self.send(Event::Failed(error));
+                return None;
             }
         };
-        self.last_token = token;
-        self.first_token.get_or_insert_with(Instant::now);
-        let Step { text, end } = self.request.answer.push(token);
-        self.send(Event::Token { text, id: token });
+        if let Some(sink) = &request.hidden {
+            sink.give(position, hidden);
+        }
+        let AnswerStep { text, end } = request.answer.push(drawn.token);
+        let now = Instant::now();
+        match self.last_token.replace(now) {
+            Some(last) => metrics.next_token(now - last),
+            None => metrics.first_token(now - request.submitted),
+        }
+        self.first_token.get_or_insert(now);
+        self.send(Event::Token { text, id: drawn.token, logprobs: drawn.logprobs });
         match end {
-            None => true,
+            None => Some(drawn.token),
             Some(reason) => {
-                let finished = self.finished(reason);
-                self.send(Event::Finished(finished));
-                false
+                self.send(Event::Finished(self.finished(reason)));
+                None
             }
         }
     }
 
     fn finished(&self, reason: FinishReason) -> Finished {
         let submitted = self.request.submitted;
-        let since = |moment: Instant| u64::try_from((moment - submitted).as_millis()).unwrap_or(u64::MAX);
+        let now = Instant::now();
+        let since = |moment: Option<Instant>| {
+            u64::try_from((moment.unwrap_or(now) - submitted).as_millis()).unwrap_or(u64::MAX)
+        };
         Finished {
             reason,
             prompt_tokens: self.request.prompt.tokens.len() as u32,
             completion_tokens: self.request.answer.tokens(),
             queued_ms: since(self.started),
-            first_token_ms: since(self.first_token.unwrap_or(self.started)),
-            total_ms: since(Instant::now()),
+            first_token_ms: since(self.first_token),
+            total_ms: since(None),
         }
     }
 
-    /// The channel holds an answer's every event, so this fails only when the listener is gone, which the next turn notices.
+    /// The channel holds an answer's every event, so this fails only when the listener is gone, which the next pass notices.
     fn send(&self, event: Event) {
         drop(self.request.events.try_send(event));
     }

@@ -20,14 +20,16 @@
 //! # }
 //! ```
 //!
-//! From the outside in: [`runtime`] (handles, admission), [`engine`] (one thread per model, takes turns between requests),
-//! [`arch`] (the families of models, on burn tensors), [`weights`] (files), and the text side: [`tokenizer`], [`chat_template`],
-//! [`sampling`], [`stop`]. The device is a value chosen at start ([`device`]), never a type parameter or a build option of callers.
+//! From the outside in: [`runtime`] (handles, admission, memory), [`engine`] (one thread per model, one pass for all requests),
+//! [`scheduler`] (which tokens go into a pass), [`decoder`] (what a model is), [`cpu`] (who computes it) on [`kernels`], [`checkpoint`]
+//! and [`families`] (from files to decoders), and the text side: [`tokenizer`], [`chat_template`], [`sampling`], [`stop`], [`grammar`].
+//! [`burn_decoder`] computes the same decoders on burn tensors, as the kernels' reference and for other devices.
 
 pub mod arch;
 pub mod burn_decoder;
 pub mod chat_template;
 pub mod checkpoint;
+pub mod cpu;
 pub mod decoder;
 pub mod device;
 pub mod dialect;
@@ -36,18 +38,23 @@ pub mod embedder;
 pub mod engine;
 pub mod facts;
 pub mod families;
+pub mod grammar;
+pub mod kernels;
 pub mod kv_cache;
 pub mod runtime;
 pub mod sampling;
+pub mod scheduler;
 pub mod stop;
 pub mod tokenizer;
 pub mod weights;
 
 pub use chat_template::Message;
 pub use engine::ingress::{Event, FinishReason, Finished};
+pub use engine::metrics::Metrics;
 pub use facts::ModelFacts;
+pub use grammar::{Grammar, GrammarError};
 pub use runtime::{
-    GenerateError, GenerateRequest, Generation, Load, LoadError, ModelHandle, ModelSource, Prompt, Runtime,
-    RuntimeConfig, StartError,
+    GenerateError, GenerateRequest, Generation, HiddenSink, Load, LoadError, ModelHandle, ModelSource,
+    Prompt, Runtime, RuntimeConfig, StartError,
 };
-pub use sampling::Sampling;
+pub use sampling::{Logprobs, Sampling};

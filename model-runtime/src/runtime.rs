@@ -4,6 +4,7 @@ mod encoder;
 mod generation;
 mod handle;
 mod load;
+mod memory;
 mod request;
 
 use std::collections::BTreeMap;
@@ -17,9 +18,12 @@ use thiserror::Error;
 pub use self::generation::Generation;
 pub use self::handle::{Load, ModelHandle};
 pub use self::load::LoadError;
-pub use self::request::{GenerateError, GenerateRequest, Prompt};
-use crate::device::ComputeDevice;
+use self::memory::Memory;
+pub use self::request::{
+    DRAFT_TOKENS_MAX, GenerateError, GenerateRequest, HiddenSink, Prompt, STOP_TOKENS_MAX,
+};
 use crate::facts::ModelFacts;
+use crate::kernels::Team;
 
 /// Limits of a runtime.
 #[derive(Clone, Debug)]
@@ -30,10 +34,14 @@ pub struct RuntimeConfig {
     pub queue_requests_max: NonZeroUsize,
     /// Positions a request may use, prompt and answer together, where the model's own limit is not lower. Default 8,192.
     pub context_tokens_max: u32,
-    /// Requests computed in turn, per model. Default 4.
+    /// Requests computed together, per model. Default 4.
     pub slots: NonZeroUsize,
-    /// Tokens of a prompt computed before other requests get their turn. Default 256.
+    /// Tokens computed in one pass: what running answers leave of them goes to prompts. Default 256.
     pub prefill_tokens_max: NonZeroUsize,
+    /// Bytes of keys and values, per model; a model whose context does not fit gets a shorter one. Default 1 GiB.
+    pub cache_bytes_max: u64,
+    /// Bytes of weights and caches of all models together. Default: no limit.
+    pub memory_bytes_max: Option<u64>,
 }
 
 impl Default for RuntimeConfig {
@@ -45,6 +53,8 @@ impl Default for RuntimeConfig {
             context_tokens_max: 8192,
             slots: size(4),
             prefill_tokens_max: size(256),
+            cache_bytes_max: 1 << 30,
+            memory_bytes_max: None,
         }
     }
 }
@@ -52,7 +62,7 @@ impl Default for RuntimeConfig {
 /// Where a model comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelSource {
-    /// A GGUF file.
+    /// A GGUF file, or a folder as Hugging Face has it.
     Gguf(PathBuf),
     /// No weights: answers with the words of the last user message. See [`crate::echo`].
     Echo,
@@ -65,6 +75,9 @@ pub enum StartError {
     /// The operating system gave no threads.
     #[error("cannot start the threads that compute")]
     Threads(#[source] rayon::ThreadPoolBuildError),
+    /// The same, of those that compute a pass together.
+    #[error("cannot start the threads that compute a pass")]
+    Team(#[source] std::io::Error),
 }
 
 /// Holds the loaded models. Clones share them; a model's thread ends when the runtime and all its handles are gone.
@@ -76,8 +89,11 @@ pub struct Runtime {
 #[derive(Debug)]
 struct Inner {
     config: RuntimeConfig,
-    device: ComputeDevice,
+    /// For loading and encoding.
     threads: Arc<ThreadPool>,
+    /// For passes.
+    team: Arc<Team>,
+    memory: Arc<Memory>,
     models: Mutex<BTreeMap<String, Place>>,
 }
 
@@ -100,8 +116,10 @@ impl Runtime {
         }
         // A panic in a job ends that job; whoever waits for it learns that it gave no answer.
         let threads = builder.panic_handler(|_| {}).build().map_err(StartError::Threads)?;
-        let device = ComputeDevice::cpu();
-        let inner = Inner { config, device, threads: Arc::new(threads), models: Mutex::default() };
+        let size = NonZeroUsize::new(threads.current_num_threads()).unwrap_or(NonZeroUsize::MIN);
+        let team = Arc::new(Team::new(size).map_err(StartError::Team)?);
+        let memory = Memory::new(config.memory_bytes_max);
+        let inner = Inner { config, threads: Arc::new(threads), team, memory, models: Mutex::default() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -114,6 +132,12 @@ impl Runtime {
         let handle = load::start(&self.inner, id, source).await?;
         reservation.fill(handle.clone());
         Ok(handle)
+    }
+
+    /// Bytes of weights and caches that are promised to models, those included that are being loaded or still answer.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.inner.memory.reserved()
     }
 
     /// Forgets a model. It is gone once its handles are dropped and its requests answered. Answers whether it was there.

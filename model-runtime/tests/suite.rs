@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod suite {
     mod blocks;
+    mod cpu;
     mod driver;
     mod echo;
     mod embeddings;

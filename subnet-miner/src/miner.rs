@@ -147,6 +147,7 @@ fn to_runtime(limits: &RuntimeLimits) -> RuntimeConfig {
         queue_requests_max: limits.queue_requests_max,
         context_tokens_max: limits.context_tokens_max.get(),
         prefill_tokens_max: limits.prefill_tokens_max,
+        ..RuntimeConfig::default()
     }
 }
 

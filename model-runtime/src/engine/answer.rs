@@ -13,7 +13,22 @@ pub(crate) struct Answer {
     assembler: Utf8Assembler,
     stop: StopScanner,
     tokens: u32,
-    tokens_max: u32,
+    limits: AnswerLimits,
+    /// Tokens that end it: the model's own and the request's.
+    ends: Vec<u32>,
+}
+
+/// When an answer ends.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AnswerLimits {
+    /// Tokens it may have.
+    pub(crate) tokens_max: u32,
+    /// Tokens it must have before one may end it.
+    pub(crate) tokens_min: u32,
+    /// The model's own end tokens end nothing.
+    pub(crate) ignore_end: bool,
+    /// More tokens that end it.
+    pub(crate) stop_tokens: Vec<u32>,
 }
 
 /// What one token did to an answer.
@@ -26,8 +41,15 @@ pub(crate) struct Step {
 }
 
 impl Answer {
-    pub(crate) fn new(vocabulary: Arc<Vocabulary>, stop: StopScanner, tokens_max: u32) -> Self {
-        Self { vocabulary, assembler: Utf8Assembler::default(), stop, tokens: 0, tokens_max }
+    pub(crate) fn new(vocabulary: Arc<Vocabulary>, stop: StopScanner, limits: AnswerLimits) -> Self {
+        let own = vocabulary.end_tokens().iter().filter(|_| !limits.ignore_end);
+        let ends = own.chain(&limits.stop_tokens).copied().collect();
+        Self { vocabulary, assembler: Utf8Assembler::default(), stop, tokens: 0, limits, ends }
+    }
+
+    /// Tokens that may not come next.
+    pub(crate) fn forbidden(&self) -> &[u32] {
+        if self.tokens < self.limits.tokens_min { &self.ends } else { &[] }
     }
 
     /// Tokens so far.
@@ -37,13 +59,13 @@ impl Answer {
 
     pub(crate) fn push(&mut self, token: u32) -> Step {
         self.tokens += 1;
-        if self.vocabulary.is_end(token) {
+        if self.ends.contains(&token) {
             return self.close(String::new(), FinishReason::Stop);
         }
         let text = self.assembler.push(self.vocabulary.bytes(token));
         match self.stop.push(&text) {
             Scan::Stop(text) => Step { text, end: Some(FinishReason::Stop) },
-            Scan::Go(text) if self.tokens >= self.tokens_max => self.close(text, FinishReason::Length),
+            Scan::Go(text) if self.tokens >= self.limits.tokens_max => self.close(text, FinishReason::Length),
             Scan::Go(text) => Step { text, end: None },
         }
     }

@@ -6,10 +6,12 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::answer::Answer;
 use crate::arch::EncodedPrompt;
-use crate::sampling::Sampler;
+use crate::grammar::Constraint;
+use crate::runtime::HiddenSink;
+use crate::sampling::{Logprobs, Sampler};
 
 /// Something that happened to a request. After `Finished` or `Failed` nothing follows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The model gave a token.
     Token {
@@ -17,6 +19,8 @@ pub enum Event {
         text: String,
         /// The token.
         id: u32,
+        /// If they were asked for.
+        logprobs: Option<Logprobs>,
     },
     /// The answer is complete.
     Finished(Finished),
@@ -63,6 +67,11 @@ pub(crate) struct Request {
     pub(crate) answer: Answer,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) submitted: Instant,
+    pub(crate) priority: i8,
+    pub(crate) account: u64,
+    pub(crate) draft_tokens_max: u32,
+    pub(crate) hidden: Option<HiddenSink>,
+    pub(crate) constraint: Option<Constraint>,
     /// One of the bounded number of requests that may be queued or active; given back when the request is dropped.
     pub(crate) _place: OwnedSemaphorePermit,
 }

@@ -1,49 +1,42 @@
 //! The loop on a model that only writes down what it was asked, run to its end on the test's own thread.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::num::NonZeroUsize;
+use std::sync::Mutex;
 
-use rayon::ThreadPoolBuilder;
 use tokio::sync::Semaphore;
 
-use super::answer::Answer;
+use super::answer::{Answer, AnswerLimits};
 use super::*;
 use crate::arch::EncodedPrompt;
+use crate::decoder::ForwardError;
 use crate::sampling::{Sampler, Sampling};
 use crate::stop::StopScanner;
 use crate::tokenizer::Vocabulary;
 
-/// A forward pass: whose it was (the first token of the prompt) and how many tokens it took.
-type Pass = (u32, usize);
+/// What one sequence did in a forward pass: its first token in the pass, and how many.
+type Pass = Vec<(u32, usize)>;
 /// Called before a pass, with the number of passes so far.
-type Hook = Box<dyn Fn(usize, Pass) + Send + Sync>;
+type Hook = Box<dyn Fn(usize, &Pass) + Send + Sync>;
 
 /// Answers every token with the next one.
 struct Scribe {
     passes: Arc<Mutex<Vec<Pass>>>,
     hook: Hook,
+    logits: Vec<f32>,
 }
 
 impl Model for Scribe {
-    type Cache = u32;
-    type Hidden = u32;
-
-    fn begin(&self, prompt: &EncodedPrompt) -> u32 {
-        prompt.tokens[0]
-    }
-
-    fn forward(&self, tokens: &[u32], owner: &mut u32) -> u32 {
-        let pass = (*owner, tokens.len());
+    fn forward(&mut self, step: &Step<'_>) -> Result<Rows<'_>, ForwardError> {
+        let pass: Pass = step.parts.iter().map(|part| (part.tokens[0], part.tokens.len())).collect();
         let count = self.passes.lock().unwrap().len();
+        (self.hook)(count, &pass);
         self.passes.lock().unwrap().push(pass);
-        (self.hook)(count, pass);
-        *tokens.last().unwrap()
-    }
-
-    fn logits(&self, last: &u32) -> Vec<f32> {
-        let mut logits = vec![0.0; 100];
-        logits[(*last as usize + 1) % 100] = 1.0;
-        logits
+        self.logits.clear();
+        for token in step.parts.iter().flat_map(|part| &part.tokens[part.rows_from..]) {
+            self.logits.extend((0..100).map(|other| f32::from(other == (*token + 1) % 100)));
+        }
+        Ok(Rows { vocabulary: 100, logits: &self.logits, hidden_width: 0, hidden: &[] })
     }
 }
 
@@ -61,15 +54,30 @@ impl Desk {
     }
 
     fn submit(&self, prompt: &[u32], tokens_max: u32) -> mpsc::Receiver<Event> {
+        self.submit_guessing(prompt, tokens_max, 0)
+    }
+
+    fn submit_guessing(
+        &self,
+        prompt: &[u32],
+        tokens_max: u32,
+        draft_tokens_max: u32,
+    ) -> mpsc::Receiver<Event> {
         let pieces = (0..100).map(|token: u32| token.to_string().into_bytes());
         let vocabulary = Arc::new(Vocabulary::new(pieces, BTreeSet::new()));
         let (events, listener) = mpsc::channel(tokens_max as usize + 1);
+        let limits = AnswerLimits { tokens_max, ..AnswerLimits::default() };
         let request = Request {
             prompt: EncodedPrompt { tokens: prompt.to_vec(), vocabulary: vocabulary.clone() },
-            sampler: Sampler::new(Sampling::greedy(), 0),
-            answer: Answer::new(vocabulary, StopScanner::new(Vec::new()).unwrap(), tokens_max),
+            sampler: Sampler::new(Sampling::greedy(), 0, prompt),
+            answer: Answer::new(vocabulary, StopScanner::new(Vec::new()).unwrap(), limits),
             events,
             submitted: Instant::now(),
+            priority: 0,
+            account: 0,
+            draft_tokens_max,
+            hidden: None,
+            constraint: None,
             _place: self.places.clone().try_acquire_owned().unwrap(),
         };
         self.queue.send(request).unwrap();
@@ -77,14 +85,14 @@ impl Desk {
     }
 
     /// Runs the engine until all is answered, and gives the passes.
-    fn run(self, slots: usize, prefill_tokens_max: usize, hook: Hook) -> Vec<Pass> {
+    fn run(self, slots: usize, step_tokens_max: usize, hook: Hook) -> Vec<Pass> {
         let passes = Arc::new(Mutex::new(Vec::new()));
-        let model = Scribe { passes: passes.clone(), hook };
+        let model = Scribe { passes: passes.clone(), hook, logits: Vec::new() };
         let size = |size| NonZeroUsize::new(size).unwrap();
-        let config = EngineConfig { slots: size(slots), prefill_tokens_max: size(prefill_tokens_max) };
-        let threads = Arc::new(ThreadPoolBuilder::new().num_threads(1).build().unwrap());
+        let config =
+            SchedulerConfig { slots: size(slots), step_tokens_max: size(step_tokens_max), pages: 64 };
         drop(self.queue);
-        Engine::new(model, self.requests, threads, config).run();
+        Engine::new(model, self.requests, Arc::default(), config).run();
         assert_eq!(self.places.available_permits(), 100, "every request gave its place back");
         Arc::try_unwrap(passes).unwrap().into_inner().unwrap()
     }
@@ -100,12 +108,12 @@ fn tokens(listener: &mut mpsc::Receiver<Event>) -> Vec<u32> {
 }
 
 #[test]
-fn requests_take_turns_and_a_long_prompt_does_not_keep_others_waiting() {
+fn answers_share_passes_and_a_long_prompt_does_not_keep_others_waiting() {
     let desk = Desk::new();
-    let mut long = desk.submit(&[1, 2, 3, 4, 5], 2);
     let mut short = desk.submit(&[50], 3);
-    let passes = desk.run(2, 2, no_hook());
-    assert_eq!(passes, [(1, 2), (50, 1), (1, 2), (50, 1), (1, 1), (50, 1), (1, 1)]);
+    let mut long = desk.submit(&[1, 2, 3, 4, 5], 2);
+    let passes = desk.run(2, 3, no_hook());
+    assert_eq!(passes, [vec![(50, 1), (1, 2)], vec![(51, 1), (3, 2)], vec![(52, 1), (5, 1)], vec![(6, 1)]]);
     assert_eq!(tokens(&mut long), [6, 7]);
     assert_eq!(tokens(&mut short), [51, 52, 53]);
 }
@@ -115,7 +123,7 @@ fn requests_beyond_the_slots_wait_in_order() {
     let desk = Desk::new();
     let _listeners = [desk.submit(&[10], 2), desk.submit(&[20], 2), desk.submit(&[30], 1)];
     let passes = desk.run(1, 8, no_hook());
-    assert_eq!(passes, [(10, 1), (10, 1), (20, 1), (20, 1), (30, 1)]);
+    assert_eq!(passes, [[(10, 1)], [(11, 1)], [(20, 1)], [(21, 1)], [(30, 1)]]);
 }
 
 #[test]
@@ -123,13 +131,13 @@ fn a_dropped_answer_costs_no_further_pass() {
     let desk = Desk::new();
     let dropped = Mutex::new(Some(desk.submit(&[10], 50)));
     let mut other = desk.submit(&[20], 3);
-    let hook = move |count, _| {
-        if count == 2 {
+    let hook = move |count, _: &Pass| {
+        if count == 1 {
             drop(dropped.lock().unwrap().take());
         }
     };
     let passes = desk.run(2, 8, Box::new(hook));
-    assert_eq!(passes, [(10, 1), (20, 1), (10, 1), (20, 1), (20, 1)]);
+    assert_eq!(passes, [vec![(10, 1), (20, 1)], vec![(11, 1), (21, 1)], vec![(22, 1)]]);
     assert_eq!(tokens(&mut other), [21, 22, 23]);
 }
 
@@ -139,30 +147,45 @@ fn an_answer_dropped_while_it_waits_is_never_begun() {
     let _first = desk.submit(&[10], 2);
     drop(desk.submit(&[20], 2));
     let _third = desk.submit(&[30], 1);
-    assert_eq!(desk.run(1, 8, no_hook()), [(10, 1), (10, 1), (30, 1)]);
+    assert_eq!(desk.run(1, 8, no_hook()), [[(10, 1)], [(11, 1)], [(30, 1)]]);
 }
 
 #[test]
 fn a_prompt_dropped_half_way_is_not_read_to_its_end() {
     let desk = Desk::new();
     let dropped = Mutex::new(Some(desk.submit(&[10; 9], 1)));
-    let hook = move |count, _| {
+    let hook = move |count, _: &Pass| {
         if count == 1 {
             drop(dropped.lock().unwrap().take());
         }
     };
-    assert_eq!(desk.run(1, 3, Box::new(hook)), [(10, 3), (10, 3)]);
+    assert_eq!(desk.run(1, 3, Box::new(hook)), [[(10, 3)], [(10, 3)]]);
 }
 
 #[test]
 fn a_panic_inside_of_the_model_fails_one_request_only() {
     let desk = Desk::new();
     let mut failing = desk.submit(&[10], 5);
-    let mut other = desk.submit(&[20], 2);
-    desk.run(2, 8, Box::new(|count, pass| assert!(count < 2 || pass.0 != 10, "as the test wants it")));
-    assert_eq!(failing.try_recv().unwrap(), Event::Token { text: "11".into(), id: 11 });
+    let mut other = desk.submit(&[20], 3);
+    let hook = |_, pass: &Pass| assert!(pass.iter().all(|(token, _)| *token != 11), "as the test wants it");
+    let passes = desk.run(2, 8, Box::new(hook));
+    assert_eq!(passes, [vec![(10, 1), (20, 1)], vec![(21, 1)], vec![(22, 1)]]);
+    assert_eq!(failing.try_recv().unwrap(), Event::Token { text: "11".into(), id: 11, logprobs: None });
     assert!(matches!(failing.try_recv().unwrap(), Event::Failed(_)));
-    assert_eq!(tokens(&mut other), [21, 22]);
+    assert_eq!(tokens(&mut other), [21, 22, 23]);
+}
+
+#[test]
+fn guesses_change_the_number_of_passes_and_nothing_else() {
+    let prompt = [5, 6, 7, 8, 9, 10, 11, 12, 4, 5, 6];
+    let desk = Desk::new();
+    let mut plain = desk.submit(&prompt, 12);
+    let passes = desk.run(1, 64, no_hook()).len();
+    let desk = Desk::new();
+    let mut guessing = desk.submit_guessing(&prompt, 12, 4);
+    let fewer = desk.run(1, 64, no_hook()).len();
+    assert_eq!(tokens(&mut plain), tokens(&mut guessing));
+    assert!(fewer < passes, "{fewer} passes instead of {passes}");
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! The text side of a loaded model: it lives with the handles, so that a prompt is encoded while the model computes for others.
 
+use std::sync::OnceLock;
+
 use crate::arch::EncodedPrompt;
 use crate::chat_template::ChatTemplate;
 use crate::echo;
+use crate::grammar::{Constraint, Grammar, GrammarError, Grammars};
 use crate::runtime::request::{GenerateError, Prompt};
 use crate::tokenizer::Tokenizer;
 
@@ -18,6 +21,8 @@ pub(crate) struct TextSide {
     pub(crate) tokenizer: Tokenizer,
     pub(crate) template: Option<ChatTemplate>,
     pub(crate) vocabulary_tokens: u32,
+    /// Made when the first answer of a given form is asked for.
+    pub(crate) grammars: OnceLock<Result<Grammars, GrammarError>>,
 }
 
 impl Encoder {
@@ -34,6 +39,19 @@ impl Encoder {
             0 => Err(GenerateError::EmptyPrompt),
             tokens if tokens >= context_tokens as usize => Err(too_long(tokens, context_tokens)),
             _ => Ok(encoded),
+        }
+    }
+
+    pub(crate) fn constraint(&self, grammar: &Grammar) -> Result<Constraint, GrammarError> {
+        match self {
+            Self::Echo => {
+                Err(GrammarError::Unsupported("an echo has the form of what it repeats".to_owned()))
+            }
+            Self::Model(text_side) => {
+                let vocabulary = text_side.tokenizer.vocabulary();
+                let grammars = text_side.grammars.get_or_init(|| Grammars::new(vocabulary));
+                grammars.as_ref().map_err(Clone::clone)?.constraint(grammar)
+            }
         }
     }
 

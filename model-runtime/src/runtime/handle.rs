@@ -1,3 +1,4 @@
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -6,9 +7,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::encoder::Encoder;
 use super::generation::Generation;
-use super::request::{GenerateError, GenerateRequest};
-use crate::engine::answer::Answer;
+use super::request::{DRAFT_TOKENS_MAX, GenerateError, GenerateRequest, STOP_TOKENS_MAX};
+use crate::engine::answer::{Answer, AnswerLimits};
 use crate::engine::ingress::Request;
+use crate::engine::metrics::{Metrics, MetricsBoard};
 use crate::facts::ModelFacts;
 use crate::sampling::Sampler;
 use crate::stop::StopScanner;
@@ -29,12 +31,13 @@ pub(super) struct Shared {
     pub(super) slots: usize,
     pub(super) requests_max: usize,
     pub(super) threads: Arc<ThreadPool>,
+    pub(super) metrics: Arc<MetricsBoard>,
 }
 
 /// How busy a model is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
-    /// Requests computed in turn at most.
+    /// Requests computed together at most.
     pub slots: usize,
     /// Requests that are running or waiting.
     pub in_flight: usize,
@@ -60,6 +63,12 @@ impl ModelHandle {
         Load { slots, in_flight: requests_max - self.shared.places.available_permits(), requests_max }
     }
 
+    /// How the model is doing.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.shared.metrics.read()
+    }
+
     /// Tokens of a text.
     ///
     /// # Errors
@@ -74,9 +83,16 @@ impl ModelHandle {
     /// When the request cannot be answered, or too many are waiting.
     pub async fn generate(&self, request: GenerateRequest) -> Result<Generation, GenerateError> {
         let submitted = Instant::now();
-        let GenerateRequest { prompt, tokens_max, sampling, stop } = request;
+        let GenerateRequest { prompt, tokens_max, sampling, priority, account, draft_tokens_max, .. } =
+            request;
         sampling.validate()?;
-        let stop = StopScanner::new(stop)?;
+        let stop = StopScanner::new(request.stop)?;
+        if request.stop_tokens.len() > STOP_TOKENS_MAX {
+            return Err(GenerateError::StopTokens(request.stop_tokens.len()));
+        }
+        if draft_tokens_max > DRAFT_TOKENS_MAX {
+            return Err(GenerateError::Drafts(draft_tokens_max));
+        }
         if tokens_max == 0 {
             return Err(GenerateError::NoTokens);
         }
@@ -84,17 +100,56 @@ impl ModelHandle {
         let place = self.take_place()?;
         let context_tokens = self.shared.facts.context_tokens;
         let encoder = self.shared.encoder.clone();
-        let prompt = self.compute(move || encoder.encode(&prompt, context_tokens)).await??;
+        let grammar = request.grammar;
+        let encode = move || {
+            let constraint = grammar.map(|grammar| encoder.constraint(&grammar)).transpose()?;
+            encoder.encode(&prompt, context_tokens).map(|prompt| (prompt, constraint))
+        };
+        let (prompt, constraint) = self.compute(encode).await??;
         let prompt_tokens = prompt.tokens.len() as u32;
         let tokens_max = tokens_max.min(context_tokens - prompt_tokens);
         let seed = getrandom::u64().map_err(GenerateError::Seed)?;
         // Room for every event of the answer: one per token, and the last.
         let (events, receiver) = mpsc::channel(tokens_max as usize + 1);
-        let answer = Answer::new(prompt.vocabulary.clone(), stop, tokens_max);
-        let sampler = Sampler::new(sampling, seed);
-        let request = Request { prompt, sampler, answer, events, submitted, _place: place };
-        self.shared.queue.send(request).map_err(|_| GenerateError::Stopped)?;
+        let limits = AnswerLimits {
+            tokens_max,
+            tokens_min: request.tokens_min,
+            ignore_end: request.ignore_end,
+            stop_tokens: request.stop_tokens,
+        };
+        let queued = Request {
+            sampler: Sampler::new(sampling, seed, &prompt.tokens),
+            answer: Answer::new(prompt.vocabulary.clone(), stop, limits),
+            prompt,
+            events,
+            submitted,
+            priority,
+            account,
+            draft_tokens_max,
+            hidden: request.hidden,
+            constraint,
+            _place: place,
+        };
+        self.shared.queue.send(queued).map_err(|_| GenerateError::Stopped)?;
         Ok(Generation::new(receiver, prompt_tokens))
+    }
+
+    /// Queues a request `count` times: each answer draws by a seed of its own, the request's plus its index. The prompt is read once.
+    ///
+    /// # Errors
+    /// When the request cannot be answered, or too many are waiting; none of the answers goes on then.
+    pub async fn generate_many(
+        &self,
+        request: GenerateRequest,
+        count: NonZeroU32,
+    ) -> Result<Vec<Generation>, GenerateError> {
+        let mut generations = Vec::new();
+        for index in 0..count.get() {
+            let mut request = request.clone();
+            request.sampling.seed = request.sampling.seed.map(|seed| seed.wrapping_add(index.into()));
+            generations.push(self.generate(request).await?);
+        }
+        Ok(generations)
     }
 
     fn take_place(&self) -> Result<OwnedSemaphorePermit, GenerateError> {

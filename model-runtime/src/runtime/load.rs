@@ -1,7 +1,7 @@
 //! Loading a model on its own thread, which then answers its requests.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use std::{io, thread};
 
@@ -10,16 +10,22 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::encoder::{Encoder, TextSide};
 use super::handle::{ModelHandle, Shared};
-use super::{Inner, ModelSource};
-use crate::arch::llama::Llama;
-use crate::arch::{self, ArchError, Model};
+use super::memory::Reserved;
+use super::{Inner, ModelSource, RuntimeConfig};
 use crate::chat_template::{ChatTemplate, ChatTemplateError, TemplateTokens};
+use crate::checkpoint::{Checkpoint, Decoder, OpenError};
+use crate::cpu::{self, CpuConfig, CpuError, CpuModel};
+use crate::decoder::{BlockKind, Model, PAGE_TOKENS};
 use crate::echo::{self, Echo};
+use crate::engine::Engine;
 use crate::engine::ingress::Request;
-use crate::engine::{Engine, EngineConfig};
+use crate::engine::metrics::MetricsBoard;
 use crate::facts::ModelFacts;
+use crate::families::FamilyError;
+use crate::kernels::Isa;
+use crate::scheduler::SchedulerConfig;
 use crate::tokenizer::{Tokenizer, TokenizerError};
-use crate::weights::gguf::{Gguf, GgufError};
+use crate::weights::bounded::FileError;
 
 /// A model that could not be loaded.
 #[derive(Debug, Error)]
@@ -29,13 +35,13 @@ pub enum LoadError {
     #[error("a model named {0:?} is loaded already")]
     NameTaken(String),
     /// The file is missing or broken.
-    #[error("cannot read the model file {}", path.display())]
+    #[error("cannot read the model's files at {}", path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// Why.
         #[source]
-        source: GgufError,
+        source: Box<OpenError>,
     },
     /// The model itself.
     #[error("cannot build the model of {}", path.display())]
@@ -44,7 +50,26 @@ pub enum LoadError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: ArchError,
+        source: Box<FamilyError>,
+    },
+    /// Its weights, in memory.
+    #[error("cannot hold the model of {}", path.display())]
+    Executor {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<CpuError>,
+    },
+    /// The other models leave too little memory.
+    #[error(
+        "the model needs {bytes} bytes of memory and {bytes_left} are left: unload another model, or raise memory_bytes_max"
+    )]
+    Memory {
+        /// Of weights and cache.
+        bytes: u64,
+        /// Of the budget.
+        bytes_left: u64,
     },
     /// Its tokenizer.
     #[error("cannot build the tokenizer of {}", path.display())]
@@ -53,7 +78,7 @@ pub enum LoadError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: TokenizerError,
+        source: Box<TokenizerError>,
     },
     /// Its chat template.
     #[error("cannot use the chat template of {}", path.display())]
@@ -63,6 +88,15 @@ pub enum LoadError {
         /// Why.
         #[source]
         source: ChatTemplateError,
+    },
+    /// The file of its chat template.
+    #[error("cannot read the chat template of {}", path.display())]
+    TemplateFile {
+        /// The model's folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<FileError>,
     },
     /// The operating system gave no thread.
     #[error("cannot start the model's thread")]
@@ -77,6 +111,9 @@ struct Loaded<M> {
     facts: ModelFacts,
     encoder: Encoder,
     model: M,
+    pages: usize,
+    /// Its share of the memory, for as long as it lives.
+    reserved: Option<Reserved>,
 }
 
 /// What the handle needs to know once loading is through.
@@ -90,14 +127,15 @@ pub(super) async fn start(
 ) -> Result<ModelHandle, LoadError> {
     let (ready, loaded) = oneshot::channel();
     let (queue, requests) = mpsc::unbounded_channel();
-    let thread = Thread { inner: inner.clone(), id: id.to_owned(), requests };
+    let metrics = Arc::new(MetricsBoard::default());
+    let thread = Thread { inner: inner.clone(), id: id.to_owned(), requests, metrics: metrics.clone() };
     let work = move || match source {
         ModelSource::Echo => {
             let loaded = Ok(load_echo(&thread));
             thread.run(loaded, ready);
         }
         ModelSource::Gguf(path) => {
-            let loaded = load_gguf(&thread, &path);
+            let loaded = load_files(&thread, &path);
             thread.run(loaded, ready);
         }
     };
@@ -114,6 +152,7 @@ pub(super) async fn start(
         slots,
         requests_max,
         threads: inner.threads.clone(),
+        metrics,
     }))
 }
 
@@ -122,77 +161,97 @@ struct Thread {
     inner: Arc<Inner>,
     id: String,
     requests: mpsc::UnboundedReceiver<Request>,
+    metrics: Arc<MetricsBoard>,
 }
 
 impl Thread {
     fn run<M: Model>(self, loaded: Result<Loaded<M>, LoadError>, ready: Ready) {
-        let Loaded { facts, encoder, model } = match loaded {
+        let Loaded { facts, encoder, model, pages, reserved } = match loaded {
             Ok(loaded) => loaded,
             Err(error) => return drop(ready.send(Err(error))),
         };
-        let config = EngineConfig {
-            slots: self.inner.config.slots,
-            prefill_tokens_max: self.inner.config.prefill_tokens_max,
-        };
-        let threads = self.inner.threads.clone();
+        let RuntimeConfig { slots, prefill_tokens_max, .. } = self.inner.config;
+        let config = SchedulerConfig { slots, step_tokens_max: prefill_tokens_max, pages };
         // The runtime must not be kept alive by the thread it keeps alive.
         drop(self.inner);
         if ready.send(Ok((facts, encoder))).is_ok() {
-            Engine::new(model, self.requests, threads, config).run();
+            Engine::new(model, self.requests, self.metrics, config).run();
         }
+        drop(reserved);
     }
 }
 
 fn load_echo(thread: &Thread) -> Loaded<Echo> {
-    let facts = echo::facts(&thread.id, thread.inner.config.context_tokens_max);
-    Loaded { facts, encoder: Encoder::Echo, model: Echo }
+    let RuntimeConfig { slots, context_tokens_max, .. } = thread.inner.config;
+    let facts = echo::facts(&thread.id, context_tokens_max);
+    let pages = slots.get() * (context_tokens_max as usize).div_ceil(PAGE_TOKENS);
+    Loaded { facts, encoder: Encoder::Echo, model: Echo::default(), pages, reserved: None }
 }
 
-fn load_gguf(thread: &Thread, path: &Path) -> Result<Loaded<Llama>, LoadError> {
+fn load_files(thread: &Thread, path: &Path) -> Result<Loaded<CpuModel>, LoadError> {
     let started = Instant::now();
     let at = || path.to_owned();
-    let gguf = Gguf::open(path).map_err(|source| LoadError::File { path: at(), source })?;
-    let device = &thread.inner.device;
-    let build = || {
-        let (sha256, model) = rayon::join(
-            || gguf.sha256(),
-            || arch::load(&gguf, device, thread.inner.config.context_tokens_max),
-        );
-        model.map(|model| (sha256, model))
-    };
-    let (weights_sha256, model) =
-        thread.inner.threads.install(build).map_err(|source| LoadError::Model { path: at(), source })?;
+    let config = &thread.inner.config;
+    let files =
+        Checkpoint::open(path).map_err(|source| LoadError::File { path: at(), source: source.into() })?;
+    let Decoder { family, mut spec, weights } = files
+        .decoder(config.context_tokens_max as usize)
+        .map_err(|source| LoadError::Model { path: at(), source: source.into() })?;
     let tokenizer =
-        Tokenizer::from_gguf(&gguf).map_err(|source| LoadError::Tokenizer { path: at(), source })?;
-    if tokenizer.vocabulary().len() > model.config().vocabulary_tokens {
+        files.tokenizer().map_err(|source| LoadError::Tokenizer { path: at(), source: source.into() })?;
+    if tokenizer.vocabulary().len() > spec.vocabulary {
         let source = TokenizerError::Inconsistent("there are more tokens than rows of the embedding");
-        return Err(LoadError::Tokenizer { path: at(), source });
+        return Err(LoadError::Tokenizer { path: at(), source: source.into() });
     }
-    let template =
-        template(&gguf, &tokenizer).map_err(|source| LoadError::Template { path: at(), source })?;
-    let config = model.config();
+    let template = template(&files, &tokenizer, path)?;
+    // A model of f32 weights is asked for exact numbers; all others have rounded ones already.
+    let exact_cache = weights.layers.iter().all(|layer| layer.k.kind == BlockKind::F32);
+    let page_bytes = cpu::page_bytes(&spec, exact_cache);
+    let wanted = config.slots.get() * spec.context_max.div_ceil(PAGE_TOKENS);
+    let pages = wanted.min(usize::try_from(config.cache_bytes_max / page_bytes).unwrap_or(wanted)).max(1);
+    spec.context_max = spec.context_max.min(pages * PAGE_TOKENS);
+    let bytes = cpu::packed_bytes(&weights) + page_bytes * pages as u64;
+    let memory = |bytes_left| LoadError::Memory { bytes, bytes_left };
+    let reserved = thread.inner.memory.reserve(bytes).map_err(memory)?;
+    let isa = Isa::detect();
+    let cpu_config = CpuConfig { pages, exact_cache, isa };
+    let team = thread.inner.team.clone();
+    let build = || rayon::join(|| files.weights_sha256(), || CpuModel::new(spec, &weights, cpu_config, team));
+    let (weights_sha256, model) = thread.inner.threads.install(build);
+    let model = model.map_err(|source| LoadError::Executor { path: at(), source: source.into() })?;
+    let spec = model.spec();
     let facts = ModelFacts {
         id: thread.id.clone(),
-        architecture: "llama".to_owned(),
-        parameters: gguf.tensors().map(|(_, tensor)| tensor.weights as u64).sum(),
-        memory_bytes: model.memory_bytes(),
-        context_tokens: config.context_tokens as u32,
-        vocabulary_tokens: config.vocabulary_tokens as u32,
+        architecture: family.name().to_owned(),
+        parameters: files.parameters(),
+        memory_bytes: model.weights_bytes(),
+        context_tokens: spec.context_max as u32,
+        vocabulary_tokens: spec.vocabulary as u32,
         end_tokens: tokenizer.vocabulary().end_tokens().iter().copied().collect(),
         weights_sha256,
-        device: device.name().to_owned(),
+        device: format!("cpu ({}, {})", std::env::consts::ARCH, isa.name()),
         load_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     };
     let vocabulary_tokens = facts.vocabulary_tokens;
-    let text_side = TextSide { tokenizer, template, vocabulary_tokens };
-    Ok(Loaded { facts, encoder: Encoder::Model(Box::new(text_side)), model })
+    let text_side = TextSide { tokenizer, template, vocabulary_tokens, grammars: OnceLock::new() };
+    let encoder = Encoder::Model(Box::new(text_side));
+    Ok(Loaded { facts, encoder, model, pages, reserved: Some(reserved) })
 }
 
-fn template(gguf: &Gguf, tokenizer: &Tokenizer) -> Result<Option<ChatTemplate>, ChatTemplateError> {
-    let Ok(source) = gguf.text("tokenizer.chat_template") else { return Ok(None) };
+fn template(
+    files: &Checkpoint,
+    tokenizer: &Tokenizer,
+    path: &Path,
+) -> Result<Option<ChatTemplate>, LoadError> {
+    let at = || path.to_owned();
+    let source = files
+        .chat_template()
+        .map_err(|source| LoadError::TemplateFile { path: at(), source: source.into() })?;
+    let Some(source) = source else { return Ok(None) };
     let tokens = TemplateTokens {
         bos: tokenizer.bos().map(|token| tokenizer.text(token)).unwrap_or_default(),
         eos: tokenizer.eos().map(|token| tokenizer.text(token)).unwrap_or_default(),
     };
-    ChatTemplate::new(source, tokens).map(Some)
+    let template = ChatTemplate::new(&source, tokens);
+    template.map(Some).map_err(|source| LoadError::Template { path: at(), source })
 }

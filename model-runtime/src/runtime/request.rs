@@ -1,6 +1,10 @@
+use std::fmt;
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use crate::chat_template::{ChatTemplateError, Message};
+use crate::grammar::{Grammar, GrammarError};
 use crate::sampling::{Sampling, SamplingError};
 use crate::stop::StopError;
 use crate::tokenizer::TokenizerError;
@@ -35,13 +39,79 @@ pub struct GenerateRequest {
     pub sampling: Sampling,
     /// Strings that end the answer before them.
     pub stop: Vec<String>,
+    /// Tokens that end the answer, beside the model's own.
+    pub stop_tokens: Vec<u32>,
+    /// Tokens the answer must have before a token may end it.
+    pub tokens_min: u32,
+    /// The model's own end tokens end nothing.
+    pub ignore_end: bool,
+    /// Higher goes first, and takes the memory of lower ones when there is too little.
+    pub priority: i8,
+    /// Who asks: accounts of one priority take turns by the tokens they were served.
+    pub account: u64,
+    /// Tokens to guess ahead from what the prompt and the answer had before; the answer is the same, and faster where it repeats them.
+    pub draft_tokens_max: u32,
+    /// Where the last hidden state of every position goes that a token was drawn from.
+    pub hidden: Option<HiddenSink>,
+    /// The form the answer must have.
+    pub grammar: Option<Grammar>,
+}
+
+/// Tokens that can be guessed ahead.
+pub const DRAFT_TOKENS_MAX: u32 = 16;
+/// Tokens beside the model's own that may end an answer.
+pub const STOP_TOKENS_MAX: usize = 64;
+
+/// Takes hidden states: the position (of the token drawn from the state) and the normed f32 row the logits were computed from. Called on
+/// the model's thread, so it should only copy.
+#[derive(Clone)]
+pub struct HiddenSink(Arc<TakeHidden>);
+
+type TakeHidden = dyn Fn(usize, &[f32]) + Send + Sync;
+
+impl HiddenSink {
+    /// Calls `take` for every drawn token.
+    #[must_use]
+    pub fn new(take: impl Fn(usize, &[f32]) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(take))
+    }
+
+    pub(crate) fn give(&self, position: usize, hidden: &[f32]) {
+        (self.0)(position, hidden);
+    }
+}
+
+impl fmt::Debug for HiddenSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HiddenSink")
+    }
+}
+
+/// Two are the same if they are clones of each other.
+impl PartialEq for HiddenSink {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl GenerateRequest {
     /// The likeliest answer, without stop strings.
     #[must_use]
     pub fn greedy(prompt: Prompt, tokens_max: u32) -> Self {
-        Self { prompt, tokens_max, sampling: Sampling::greedy(), stop: Vec::new() }
+        Self {
+            prompt,
+            tokens_max,
+            sampling: Sampling::greedy(),
+            stop: Vec::new(),
+            stop_tokens: Vec::new(),
+            tokens_min: 0,
+            ignore_end: false,
+            priority: 0,
+            account: 0,
+            draft_tokens_max: 0,
+            hidden: None,
+            grammar: None,
+        }
     }
 }
 
@@ -94,6 +164,15 @@ pub enum GenerateError {
     /// Stop strings out of range.
     #[error("the stop strings cannot be used")]
     Stop(#[from] StopError),
+    /// A form the answer cannot be made to have.
+    #[error("the answer's form cannot be used")]
+    Grammar(#[from] GrammarError),
+    /// More tokens that end answers than are looked for.
+    #[error("at most {STOP_TOKENS_MAX} stop tokens are allowed, not {0}")]
+    StopTokens(usize),
+    /// More guesses than one pass checks.
+    #[error("at most {DRAFT_TOKENS_MAX} tokens can be guessed ahead, not {0}")]
+    Drafts(u32),
     /// The operating system gave no randomness for a seed.
     #[error("cannot draw a seed")]
     Seed(#[source] getrandom::Error),

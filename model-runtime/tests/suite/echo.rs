@@ -15,7 +15,7 @@ async fn texts(model: &ModelHandle, request: GenerateRequest) -> (Vec<String>, F
     let mut texts = Vec::new();
     while let Some(event) = generation.next().await {
         match event {
-            Event::Token { text, id } => {
+            Event::Token { text, id, .. } => {
                 assert_eq!(id as usize, texts.len());
                 texts.push(text);
             }

@@ -255,7 +255,8 @@ async fn the_runtime_streams_what_the_model_computes() {
                 panic!("{} broke off", case.name)
             };
             let (best, second) = best_two(&rows[step]);
-            if best - second < NEAR_TIE && id != *theirs {
+            // Both round activations to 8 bits, each in its own way.
+            if best - second < 2.0 * NEAR_TIE && id != *theirs {
                 break;
             }
             assert_eq!(id, *theirs, "{} step {step}", case.name);

@@ -35,6 +35,9 @@ pub(crate) struct Args {
     /// Makes a draw repeatable.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Tokens to guess ahead from what the text had before.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    draft_tokens: u32,
     /// End the answer before this text; may be given several times.
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
@@ -47,6 +50,8 @@ pub(crate) struct Args {
 struct Answer {
     text: String,
     token_ids: Vec<u32>,
+    /// Natural logarithm of each token's probability.
+    logprobs: Vec<f32>,
     finish_reason: model_runtime::FinishReason,
     timings: Finished,
     decode_tokens_per_second: f64,
@@ -57,18 +62,21 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let model = output::load(&args.compute.model, config).await?;
     let json = args.json;
     let mut generation = model.generate(request(args)).await?;
-    let (mut text, mut token_ids) = (String::new(), Vec::new());
+    let (mut text, mut token_ids, mut logprobs) = (String::new(), Vec::new(), Vec::new());
     while let Some(event) = generation.next().await {
         match event {
-            Event::Token { text: more, id } => {
+            Event::Token { text: more, id, logprobs: told } => {
                 if !json {
                     output::piece(&more)?;
                 }
                 text += &more;
                 token_ids.push(id);
+                logprobs.extend(told.map(|told| told.drawn));
             }
             Event::Failed(error) => bail!(error),
-            Event::Finished(finished) => return report(json, text, token_ids, finished),
+            Event::Finished(finished) => {
+                return report(json, Answered { text, token_ids, logprobs, finished });
+            }
         }
     }
     bail!("the answer broke off")
@@ -83,11 +91,21 @@ fn request(args: Args) -> GenerateRequest {
         Prompt::Chat(system.into_iter().chain([message("user", args.prompt)]).collect())
     };
     let Args { temperature, top_p, top_k, seed, .. } = args;
-    let sampling = Sampling { temperature, top_p, top_k, seed };
-    GenerateRequest { prompt, tokens_max: args.max_tokens, sampling, stop: args.stop }
+    let sampling =
+        Sampling { temperature, top_p, top_k, seed, logprobs: args.json.then_some(0), ..Sampling::greedy() };
+    let plain = GenerateRequest::greedy(prompt, args.max_tokens);
+    GenerateRequest { sampling, stop: args.stop, draft_tokens_max: args.draft_tokens, ..plain }
 }
 
-fn report(json: bool, text: String, token_ids: Vec<u32>, finished: Finished) -> anyhow::Result<()> {
+struct Answered {
+    text: String,
+    token_ids: Vec<u32>,
+    logprobs: Vec<f32>,
+    finished: Finished,
+}
+
+fn report(json: bool, answered: Answered) -> anyhow::Result<()> {
+    let Answered { text, token_ids, logprobs, finished } = answered;
     let decode_ms = finished.total_ms - finished.first_token_ms;
     let decoded = token_ids.len().saturating_sub(1);
     let decode_tokens_per_second =
@@ -102,6 +120,7 @@ fn report(json: bool, text: String, token_ids: Vec<u32>, finished: Finished) -> 
     output::json(&Answer {
         text,
         token_ids,
+        logprobs,
         finish_reason: finished.reason,
         timings: finished,
         decode_tokens_per_second,

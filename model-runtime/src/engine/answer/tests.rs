@@ -9,7 +9,7 @@ fn answer(pieces: &[&[u8]], stops: &[&str], tokens_max: u32) -> Answer {
     let pieces = std::iter::once(Vec::new()).chain(pieces.iter().map(|piece| piece.to_vec()));
     let vocabulary = Arc::new(Vocabulary::new(pieces, BTreeSet::from([END])));
     let stop = StopScanner::new(stops.iter().map(ToString::to_string).collect()).unwrap();
-    Answer::new(vocabulary, stop, tokens_max)
+    Answer::new(vocabulary, stop, AnswerLimits { tokens_max, ..AnswerLimits::default() })
 }
 
 fn step(text: &str, end: Option<FinishReason>) -> Step {

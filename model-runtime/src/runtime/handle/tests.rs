@@ -17,6 +17,7 @@ fn handle(slots: usize, queue_requests_max: usize) -> (ModelHandle, mpsc::Unboun
         slots,
         requests_max,
         threads: Arc::new(ThreadPoolBuilder::new().num_threads(1).build().unwrap()),
+        metrics: Arc::default(),
     });
     (handle, requests)
 }

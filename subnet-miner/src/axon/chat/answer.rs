@@ -169,8 +169,10 @@ fn to_runtime(request: ValidChatRequest, tokens_max: u32) -> GenerateRequest {
             top_p: request.top_p.unwrap_or(1.0),
             top_k: None,
             seed: request.seed,
+            ..Sampling::greedy()
         },
         stop: request.stop,
+        ..GenerateRequest::greedy(Prompt::Chat(Vec::new()), tokens_max)
     }
 }
 
