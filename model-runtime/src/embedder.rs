@@ -1,6 +1,8 @@
 //! Sentence embeddings by a BERT encoder, as sentence-transformers computes them: tokens, encoder, pooling, normalisation.
 //!
 //! A text is computed by itself, without filling, so its vector does not depend on the others.
+//! A folder without sentence-transformers' own files gives normed means. Deliberately absent: encoders other than BERT, and a queue; the
+//! caller decides how many texts run at once.
 
 mod bert;
 mod settings;

@@ -16,6 +16,12 @@
 //! 4. Add a tiny random checkpoint to `tests/vectors/make-families.py`, which has transformers compute its logits, and a row to
 //!    `tests/suite/families.rs`. Its tokenizer, if of a new kind, belongs in [`crate::tokenizer`]; its way of calling tools in
 //!    [`crate::dialect`].
+//!
+//! # Deliberately absent
+//!
+//! Mixtures of experts, YaRN and the other long-context ropes, pictures (Gemma 3 of 4B and more is read from GGUF, where its text part is
+//! a file of its own, not from the combined safetensors), and quantised safetensors; each is refused by name. Mistral's window has no key
+//! in GGUF, so such a file sees everything, as in llama.cpp.
 
 pub mod gemma3;
 pub mod json;

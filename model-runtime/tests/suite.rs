@@ -11,7 +11,9 @@ mod suite {
     mod echo;
     mod embeddings;
     mod families;
+    mod gemma;
     mod gguf;
+    mod hub;
     mod llama;
     mod real_model;
     mod reference;

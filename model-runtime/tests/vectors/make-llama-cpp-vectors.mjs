@@ -1,8 +1,9 @@
-// Writes llama-cpp.json: what llama.cpp makes of prompts.json with the default model's file.
+// Writes what llama.cpp makes of prompts with a model's file: llama-cpp.json of prompts.json with the default model, and
+// llama-cpp-gemma.json of prompts-gemma.json with Gemma 3 270M, which also has the tokens of the texts of tokenizers/gemma3.json.
 //
 //   mkdir /tmp/reference && cd /tmp/reference
 //   NODE_LLAMA_CPP_SKIP_DOWNLOAD=true npm install --ignore-scripts node-llama-cpp@3.22.1 @node-llama-cpp/linux-x64@3.22.1
-//   node <this file> <model.gguf>
+//   node <this file> <model.gguf> [gemma]
 //
 // node-llama-cpp is looked for in the folder the script is started in. llama.cpp multiplies Q4_1 weights with activations rounded to
 // 8 bits, so its logits differ from exact ones; the tests that read the vectors state by how much.
@@ -12,13 +13,15 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { pathToFileURL, fileURLToPath } from "node:url";
 
-const TOKENS_MAX = 48; // of each answer
+const isGemma = process.argv[3] === "gemma";
+const [promptsFile, outFile] = isGemma ? ["prompts-gemma.json", "llama-cpp-gemma.json"] : ["prompts.json", "llama-cpp.json"];
+const TOKENS_MAX = isGemma ? 24 : 48; // of each answer
 const TOP = 16; // log-probabilities kept of the first step
 
 const here = dirname(fileURLToPath(import.meta.url));
 const modelPath = process.argv[2];
 if (!modelPath) {
-  console.error("usage: make-llama-cpp-vectors.mjs MODEL.gguf");
+  console.error("usage: make-llama-cpp-vectors.mjs MODEL.gguf [gemma]");
   process.exit(2);
 }
 const resolve = createRequire(join(process.cwd(), "package.json")).resolve;
@@ -45,7 +48,7 @@ const round = (x) => Number(x.toFixed(5));
 const llama = await getLlama({ gpu: false, build: "never", logLevel: "error" });
 const model = await llama.loadModel({ modelPath, gpuLayers: 0 });
 const cases = [];
-for (const prompt of JSON.parse(readFileSync(join(here, "prompts.json"), "utf8"))) {
+for (const prompt of JSON.parse(readFileSync(join(here, promptsFile), "utf8"))) {
   const text = prompt.chat ? chatText(prompt.chat) : prompt.text;
   const context = await model.createContext({
     contextSize: 1024,
@@ -74,7 +77,12 @@ for (const prompt of JSON.parse(readFileSync(join(here, "prompts.json"), "utf8")
 }
 const version = JSON.parse(readFileSync(join(process.cwd(), "node_modules/node-llama-cpp/package.json"), "utf8")).version;
 const header = { made_by: `node-llama-cpp ${version}`, model_sha256: await sha256(modelPath) };
+if (isGemma) {
+  const { cases: texts } = JSON.parse(readFileSync(join(here, "tokenizers/gemma3.json"), "utf8"));
+  header.tokens_of_texts = texts.map(([text]) => model.tokenize(text, true));
+}
 const body = cases.map((c) => `    ${JSON.stringify(c)}`).join(",\n");
-const top = JSON.stringify(header, null, 2).slice(0, -2);
-writeFileSync(join(here, "llama-cpp.json"), `${top},\n  "cases": [\n${body}\n  ]\n}\n`);
+const top = JSON.stringify(header, (key, value) => (key === "tokens_of_texts" ? undefined : value), 2).slice(0, -2);
+const texts = isGemma ? `  "tokens_of_texts": [\n${header.tokens_of_texts.map((t) => `    ${JSON.stringify(t)}`).join(",\n")}\n  ],\n` : "";
+writeFileSync(join(here, outFile), `${top},\n${texts}  "cases": [\n${body}\n  ]\n}\n`);
 process.exit(0);

@@ -5,6 +5,7 @@ mod embed;
 mod generate;
 mod inspect;
 mod output;
+mod score;
 
 use clap::{Parser, Subcommand};
 
@@ -24,6 +25,8 @@ enum Command {
     Bench(bench::Args),
     /// Turn texts into vectors.
     Embed(embed::Args),
+    /// Say what a model thinks of given tokens.
+    Score(score::Args),
     /// Show what a weights file holds.
     Inspect(inspect::Args),
 }
@@ -34,6 +37,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Generate(args) => generate::run(args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::Embed(args) => embed::run(args),
+        Command::Score(args) => score::run(&args),
         Command::Inspect(args) => inspect::run(&args),
     }
 }
