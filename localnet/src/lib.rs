@@ -30,12 +30,16 @@
 //!   pools take no fee and keep no price history. No TAO is emitted into pools, so alpha from emission can be sold
 //!   only while others' TAO is in the reserve.
 //! - **Root.** TAO staked on root counts by its weight, but root has no validators, dividends, claims or baskets.
-//! - **Liquid alpha** (bonds move by one rate), child and parent hotkeys, collateral, leases, locks, voting power.
+//! - **Liquid alpha** (bonds move by one rate), child and parent hotkeys, collateral, leases, locks, voting
+//!   power, baskets. Their storage and runtime APIs answer with nothing, so that clients which ask go on.
 //! - **New subnets.** Subnets exist at genesis; none can be registered or dissolved.
-//! - **Pallets**: Grandpa, Multisig, Preimage, Scheduler, Proxy, AdminUtils, SafeMode, Ethereum, EVM, Crowdloan, Swap,
-//!   Contracts, MevShield, LimitOrders. `sudo(System.set_storage)` and `dev_setStorage` change any hyperparameter.
+//! - **Pallets**: Grandpa, Multisig, Preimage, Scheduler, SafeMode, Ethereum, EVM, Crowdloan, Swap, Contracts,
+//!   LimitOrders. AdminUtils lacks what sets features that are absent; `sudo(System.set_storage)` and `dev_setStorage` change
+//!   the rest. MevShield has one key that never changes, and the same on every chain: nothing is hidden from who looks.
 //! - **Consensus and peers.** Blocks are final when this process says so; there are no forks but those that are asked for.
 //! - **Upgrades** change the version and what the metadata says, never the rules: those are this build's.
+//!
+#![doc = include_str!("../absent.md")]
 #![forbid(unsafe_code)]
 #![recursion_limit = "512"]
 

@@ -6,6 +6,7 @@ pub mod admin;
 pub mod apis;
 pub mod aura;
 pub mod commitments;
+pub mod depth;
 pub mod drand;
 mod entry;
 pub mod extensions;

@@ -13,7 +13,7 @@ use sp_state_machine::{Ext, OverlayedChanges, TrieBackendBuilder};
 use thiserror::Error;
 
 use super::state::{Nodes, StateBackend};
-use crate::runtime::api;
+use crate::runtime::{api, depth};
 
 /// Changes on top of a state.
 pub(super) type Overlay = OverlayedChanges<BlakeTwo256>;
@@ -24,7 +24,7 @@ pub enum CallError {
     /// There is no such method.
     #[error("the runtime has no method {0}")]
     NoSuchMethod(String),
-    /// The runtime panicked, most often because the arguments are not what it takes.
+    /// The runtime panicked, most often because the arguments are not what it takes; or would have.
     #[error("the runtime panicked in {0}; the arguments may not be what it takes")]
     Panicked(String),
     /// The result is not what the caller takes it for.
@@ -65,6 +65,9 @@ impl Executor {
         method: &str,
         arguments: &[u8],
     ) -> Result<Vec<u8>, CallError> {
+        if !depth::may_be_decoded(method, arguments) {
+            return Err(CallError::Panicked(method.into()));
+        }
         self.run(root, overlay, || api::dispatch(method, arguments))
             .ok_or_else(|| CallError::Panicked(method.into()))?
             .ok_or_else(|| CallError::NoSuchMethod(method.into()))

@@ -28,13 +28,13 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("storage Balances.Holds", "the hold reasons of the pallets this chain has"),
 ];
 
-fn pinned() -> Metadata {
+pub fn pinned() -> Metadata {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../metadata/chain/subtensor-461.v15.scale");
     let bytes = std::fs::read(path).unwrap();
     Metadata::decode_from(&bytes).unwrap()
 }
 
-fn ours() -> Metadata {
+pub fn ours() -> Metadata {
     let chain = Chain::from_genesis(&Genesis::default()).unwrap();
     let metadata: Option<Vec<u8>> =
         chain.call_decoded(&chain.best(), "Metadata_metadata_at_version", &15u32.encode()).unwrap();

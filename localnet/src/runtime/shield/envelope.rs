@@ -10,10 +10,9 @@ use libcrux_ml_kem::{
     KEY_GENERATION_SEED_SIZE,
     mlkem768::{self, MlKem768Ciphertext, MlKem768KeyPair},
 };
-use parity_scale_codec::Decode as _;
 use thiserror::Error;
 
-use crate::runtime::{RuntimeCall, UncheckedExtrinsic, shield};
+use crate::runtime::{RuntimeCall, depth, shield};
 
 const KEY_HASH_BYTES: usize = 16;
 const KEM_BYTES: usize = 1088;
@@ -84,7 +83,7 @@ impl<'a> Envelope<'a> {
 
 /// The transaction inside a carrier; `None` for every other transaction, and for a carrier that does not open.
 pub fn unwrap(extrinsic: &[u8]) -> Option<Vec<u8>> {
-    let carrier = UncheckedExtrinsic::decode(&mut &extrinsic[..]).ok()?;
+    let carrier = depth::decode_transaction(extrinsic).ok()?;
     match carrier.function {
         RuntimeCall::MevShield(shield::Call::submit_encrypted { ciphertext }) => {
             Envelope::parse(&ciphertext).ok()?.open().ok()
