@@ -9,6 +9,7 @@ use model_runtime::checkpoint::Checkpoint;
 use model_runtime::device::ComputeDevice;
 use model_runtime::sampling::argmax;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::driver::{fed, pages_for};
 use super::vectors;
@@ -24,12 +25,14 @@ const EXACT_TOLERANCE: f64 = 1e-3;
 #[derive(Deserialize)]
 struct LlamaCpp {
     model_sha256: String,
+    tokens_of_texts: Vec<Vec<u32>>,
     cases: Vec<Case>,
 }
 
 #[derive(Deserialize)]
 struct Case {
     name: String,
+    text: String,
     prompt_ids: Vec<u32>,
     greedy_ids: Vec<u32>,
     gaps: Vec<f64>,
@@ -38,6 +41,32 @@ struct Case {
 fn opened() -> (Checkpoint, LlamaCpp) {
     let checkpoint = Checkpoint::open(&vectors::model("gemma-3-270m-q4_k_m.gguf")).unwrap();
     (checkpoint, vectors::json("llama-cpp-gemma.json"))
+}
+
+#[test]
+fn texts_become_llama_cpps_tokens() {
+    let (checkpoint, vectors) = opened();
+    assert_eq!(
+        hex::encode(checkpoint.weights_sha256()),
+        vectors.model_sha256,
+        "the vectors are of another file"
+    );
+    let tokenizer = checkpoint.tokenizer().unwrap();
+    let texts: Value = vectors::json("tokenizers/gemma3.json");
+    let texts: Vec<(String, Vec<u32>)> = serde_json::from_value(texts["cases"].clone()).unwrap();
+    assert!(texts.len() >= 150 && texts.len() == vectors.tokens_of_texts.len());
+    // node-llama-cpp's `tokenize` leaves out the token that begins texts.
+    let without_first = |text: &str| {
+        let tokens = tokenizer.encode(text).unwrap();
+        assert_eq!((tokens.first().copied(), tokenizer.bos()), (Some(2), Some(2)), "{text:?}");
+        tokens[1..].to_vec()
+    };
+    for ((text, _), expected) in texts.iter().zip(&vectors.tokens_of_texts) {
+        assert_eq!(&without_first(text), expected, "{text:?}");
+    }
+    for case in &vectors.cases {
+        assert_eq!(without_first(&case.text), case.prompt_ids, "{}", case.name);
+    }
 }
 
 #[derive(Deserialize)]
@@ -82,11 +111,6 @@ impl Distances {
 fn logits_are_transformers_and_llama_cpps_but_for_its_rounding() {
     let (checkpoint, vectors) = opened();
     let exact: Vec<Exact> = vectors::json("exact-gemma.json");
-    assert_eq!(
-        hex::encode(checkpoint.weights_sha256()),
-        vectors.model_sha256,
-        "the vectors are of another file"
-    );
     let decoder = checkpoint.decoder(256).unwrap();
     assert_eq!((decoder.family.name(), decoder.spec.layers.len()), ("gemma3", 18));
     let mut model = BurnDecoder::new(decoder.spec, &decoder.weights, &ComputeDevice::cpu(), pages_for(256));
