@@ -6,7 +6,6 @@ use parity_scale_codec::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::receipt::Receipt;
 use crate::ticket::{ModelId, Ticket};
 
 /// How many models a catalogue may have.
@@ -84,17 +83,16 @@ impl Catalogue {
     pub fn ordered_by(&self, ticket: &Ticket) -> Option<&Model> {
         self.get(&ticket.model).filter(|model| model.weights_digest == ticket.weights_digest)
     }
+}
 
-    /// What this call is worth, in thousandths of a compute unit: each token times its multiplier. Nothing,
-    /// if the ticket orders a model that is not in the catalogue.
-    pub fn compute_units(&self, ticket: &Ticket, receipt: &Receipt) -> u128 {
-        let Some(model) = self.ordered_by(ticket) else {
-            return 0;
-        };
+impl Model {
+    /// What a call of so many tokens is worth, in thousandths of a compute unit: each token times its
+    /// multiplier.
+    #[must_use]
+    pub fn compute_units(&self, prompt_tokens: u32, completion_tokens: u32) -> u128 {
         // Two products of 32-bit numbers, so neither these nor their sum can overflow 128 bits.
-        let prompt = u128::from(receipt.prompt_tokens).saturating_mul(model.prompt_multiplier.into());
-        let completion =
-            u128::from(receipt.completion_tokens).saturating_mul(model.completion_multiplier.into());
+        let prompt = u128::from(prompt_tokens).saturating_mul(self.prompt_multiplier.into());
+        let completion = u128::from(completion_tokens).saturating_mul(self.completion_multiplier.into());
         prompt.saturating_add(completion)
     }
 }

@@ -101,6 +101,13 @@ impl Call {
         }
     }
 
+    /// Claims so many completion tokens, and has delivered them.
+    pub(crate) fn of(miner: &'static str, sequence: u64, completion_tokens: u32) -> Self {
+        let mut call = Self { completion_tokens, ..Self::to(miner, sequence) };
+        call.observation.tokens_delivered = completion_tokens;
+        call
+    }
+
     fn receipt(&self) -> Receipt {
         Receipt {
             completion_tokens: self.completion_tokens,

@@ -12,6 +12,9 @@
 //! SignedTicket -> ValidTicket                       (ticket)
 //! SignedReceipt -> MinerSigned -> Countersigned     (receipt)
 //! UncheckedCountersigned -> Countersigned           (receipt, read back or received)
+//! SignedHead -> ValidHead                           (head)
+//! SignedPolicyDocument -> PolicyDocument            (policy_document)
+//! leaves + heads -> Replayed                        (replay)
 //! ChatRequest -> ValidChatRequest                   (openai)
 //! ```
 #![forbid(unsafe_code)]
@@ -31,13 +34,17 @@ mod bounded;
 pub mod btauth;
 pub mod catalogue;
 pub mod digest;
+pub mod dispute;
 #[cfg(test)]
 mod fixtures;
+pub mod head;
 pub mod header;
 pub mod inventory;
 pub mod merkle;
 pub mod openai;
+pub mod policy_document;
 pub mod receipt;
+pub mod replay;
 pub mod scoring;
 pub mod signing;
 mod text;

@@ -3,9 +3,9 @@
 //!
 //! # What counts
 //! A receipt counts if it is countersigned (the type says so), error-free ([`Countersigned::counts`]), orders
-//! a model of the catalogue, was issued within the window, and its miner is registered now. One ticket counts
-//! once. Should a miner sign two receipts for one ticket, the one that claims less counts, whatever order
-//! they arrive in.
+//! a model of the catalogue, was issued within the window, its miner is registered now, and its payer is not
+//! the miner's own ([`Miner::related_payers`]). One ticket counts once. Should a miner sign two receipts for
+//! one ticket, the one that claims less counts, whatever order they arrive in.
 //!
 //! # The window
 //! Hour h is `issued_at_ms / 3_600_000`. The window is the last `window_hours` such hours before its end; the
@@ -14,15 +14,30 @@
 //!
 //! # The four terms
 //! Each is a share of the subnet's total, as an exact floor in units of 10^-18:
-//! - **compute units**: [`Catalogue::compute_units`].
-//! - **invocations**: receipts. A validator's own probes count like users' requests, here and in the term above:
+//! - **compute units**: [`crate::catalogue::Model::compute_units`] of the tokens that were delivered, up to what the miner can
+//!   have produced (below).
+//! - **invocations**: receipts, in thousandths. A validator's own probes count like users' requests, here and in the term above:
 //!   they cost the miner the same, and a probe that must not be told apart from a user's request is ordered as one, so
 //!   that no rule could tell them apart afterwards either.
 //! - **unique models**: the models served in each hour, weighted by their memory, averaged over all hours of
-//!   the window (hours without service are zeroes); see [`Tally`] for the step above the median.
+//!   the window (hours without service are zeroes); see [`Tally`] for the step above the median. A model counts
+//!   in an hour by the share of the last `ramp_hours` hours, this one included, in which the same miner served
+//!   it: whoever swaps models every hour gains nothing over keeping one, and nobody falls off a cliff. Hotkeys
+//!   of one coldkey that serve the same model in the same hour share one credit.
 //! - **bounties**: claims of cold models brought up. They count here and in no other term.
 //!
 //! A term that nobody scores in hands its weight to the others, in proportion to theirs.
+//!
+//! # What a miner can have produced
+//! Of one receipt, no more completion tokens count than were delivered, nor more than 64 and
+//! `tokens_per_second_max` for the time that the validator observed. Of one hour (by the ticket's time), no more
+//! than `concurrency_max` calls at a time: where the observed times sum to more, the hour's compute units are
+//! scaled down to that.
+//!
+//! # Who pays
+//! Of a miner's compute units and invocations, what one payer brings beyond `payer_share_max_bps` of them counts
+//! by `payer_excess_bps`. So a miner with a single payer keeps more than half, where all have a single payer no
+//! share changes, and an invented payer is worth less than many real ones.
 //!
 //! # Basis points
 //! The weighted shares are apportioned to 10,000 basis points by largest remainder: everybody gets the whole
@@ -41,9 +56,13 @@ use crate::digest::Digest;
 use crate::receipt::Countersigned;
 
 mod apportion;
+mod breadth;
+mod limits;
+mod merge;
 mod scorer;
 mod tally;
 
+pub use merge::{ValidatorTable, merge};
 pub use scorer::Scorer;
 pub use tally::Tally;
 
@@ -67,6 +86,29 @@ pub struct Policy {
     pub bounties_bps: u16,
     /// Length of the window, in hours. Default: 168.
     pub window_hours: u16,
+    /// Share of a miner's calls that one payer may bring before the rest is damped, in basis points. Default:
+    /// 2500.
+    pub payer_share_max_bps: u16,
+    /// What a payer's calls beyond that count for, in basis points. Default: 5000.
+    pub payer_excess_bps: u16,
+    /// Hours of service until a model counts in full as a unique model. Default: 4.
+    pub ramp_hours: u16,
+    /// Completion tokens that one call can produce each second. Default: 2000.
+    pub tokens_per_second_max: u32,
+    /// Calls that one miner can serve at a time. Default: 256.
+    pub concurrency_max: u16,
+}
+
+/// A miner as the chain and the validator know it when the window ends.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize)]
+pub struct Miner {
+    /// The registered hotkey.
+    pub hotkey: AccountId,
+    /// Who owns it.
+    pub coldkey: AccountId,
+    /// Payers ([`crate::ticket::Ticket::payer`]) that belong to this miner's owner. Their calls do not count
+    /// for it.
+    pub related_payers: Vec<Digest>,
 }
 
 /// The scores of all registered miners over one window.
@@ -87,10 +129,14 @@ pub struct ScoreTable {
 pub struct ScoreRow {
     /// The miner.
     pub hotkey: AccountId,
-    /// Thousandths of a compute unit.
+    /// Thousandths of a compute unit, of all receipts that count.
     pub compute_units: u128,
-    /// Receipts.
+    /// The same after payers were damped: what the share is made from.
+    pub compute_units_counted: u128,
+    /// Receipts that count.
     pub invocations: u64,
+    /// Thousandths of a receipt, after payers were damped: what the share is made from.
+    pub invocations_counted: u128,
     /// Models served per hour, weighted by memory: thousandths of a MiB, averaged over the window, before the
     /// step above the median.
     pub unique_models: u128,
@@ -116,6 +162,8 @@ pub struct SetAside {
     pub repeated: u64,
     /// The miner is not registered now.
     pub unregistered: u64,
+    /// Paid by the miner's own coldkey.
+    pub related: u64,
 }
 
 impl Default for Policy {
@@ -126,14 +174,27 @@ impl Default for Policy {
             unique_models_bps: 1_500,
             bounties_bps: 500,
             window_hours: 168,
+            payer_share_max_bps: 2_500,
+            payer_excess_bps: 5_000,
+            ramp_hours: 4,
+            tokens_per_second_max: 2_000,
+            concurrency_max: 256,
         }
+    }
+}
+
+impl Miner {
+    /// A miner none of whose payers are its own.
+    #[must_use]
+    pub fn new(hotkey: AccountId, coldkey: AccountId) -> Self {
+        Self { hotkey, coldkey, related_payers: Vec::new() }
     }
 }
 
 impl Policy {
     /// Names this policy in tree heads and tables.
     pub fn hash(&self) -> Digest {
-        Digest::of_prefixed(b"SN_POLICY_V1\0", &self.encode())
+        Digest::of_prefixed(b"SN_POLICY_V2\0", &self.encode())
     }
 
     fn term_weights(&self) -> [u16; 4] {
@@ -147,7 +208,7 @@ pub fn score<'a>(
     catalogue: &Catalogue,
     window_end_ms: u64,
     receipts: impl IntoIterator<Item = &'a Countersigned>,
-    miners: &[AccountId],
+    miners: &[Miner],
 ) -> ScoreTable {
     let mut scorer = Scorer::new(policy, catalogue, window_end_ms);
     for receipt in receipts {

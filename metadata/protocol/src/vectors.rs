@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 
 use parity_scale_codec::Encode;
 
+use crate::dispute::{Contradiction, RecordBytes};
 use crate::fixtures::{Call, account, key, model_id, observation, receipt, ticket};
+use crate::head::{TreeHead, miners_hash};
 use crate::inventory::{HotModel, Inventory};
-use crate::scoring::Policy;
+use crate::policy_document::PolicyDocument;
+use crate::scoring::{Miner, Policy};
 use crate::ticket::Kind;
 use crate::{Digest, catalogue, merkle, receipt as receipts};
 
@@ -42,6 +45,23 @@ fn built() -> BTreeMap<&'static str, Vec<u8>> {
         completion_multiplier: 3_000,
         memory_bytes: 1 << 30,
     };
+    let document = PolicyDocument::new(64, Policy::default(), &crate::fixtures::catalogue());
+    let tree_head = TreeHead {
+        netuid: 64,
+        validator: account("Alice"),
+        epoch_index: 12,
+        block_number: 4_320,
+        block_hash: Digest([0x66; 32]),
+        tree_size: 3,
+        root: frontier.root(),
+        first_index: 1,
+        previous: Digest([0x77; 32]),
+        policy: document.hash(),
+        miners: Digest([0x88; 32]),
+        window_start_ms: 1_751_475_600_000,
+        window_end_ms: 1_752_076_800_000,
+        scores: Digest([0x99; 32]),
+    };
     BTreeMap::from([
         ("ticket", ticket().encode()),
         ("ticket_hash", ticket().hash().encode()),
@@ -62,6 +82,22 @@ fn built() -> BTreeMap<&'static str, Vec<u8>> {
         ("catalogue_model", entry.encode()),
         ("policy_default", Policy::default().encode()),
         ("policy_default_hash", Policy::default().hash().encode()),
+        ("policy_document", document.encode()),
+        ("policy_document_hash", document.hash().encode()),
+        ("policy_document_signature", document.clone().sign(&key("Alice")).signature.encode()),
+        ("tree_head", tree_head.encode()),
+        ("tree_head_digest", tree_head.digest().encode()),
+        ("tree_head_signature", tree_head.clone().sign(&key("Alice")).signature.encode()),
+        ("miners_hash", miners_hash(&[Miner::new(account("Bob"), account("Charlie"))]).encode()),
+        ("contradiction_of_heads", {
+            let other = TreeHead { root: Digest::ZERO, ..tree_head.clone() };
+            let [one, other] = [tree_head, other].map(|head| Box::new(head.sign(&key("Alice"))));
+            Contradiction::Heads(one, other).encode()
+        }),
+        ("contradiction_of_calls", {
+            let call = RecordBytes::of(&countersigned);
+            Contradiction::Calls(call.clone(), call).encode()
+        }),
         ("kinds", [Kind::Chat, Kind::Completion, Kind::Embedding, Kind::Probe, Kind::BountyClaim].encode()),
         ("finish_reasons", {
             use receipts::FinishReason::{Cancelled, Error, Length, Stop};

@@ -38,7 +38,7 @@ pub(super) fn apportion(policy: &Policy, tallies: &[Tally]) -> Shares {
 }
 
 /// Splits 10,000 points in proportion to the quotas; all zero if they are.
-fn largest_remainder(quotas: &[u128]) -> Vec<u32> {
+pub(super) fn largest_remainder(quotas: &[u128]) -> Vec<u32> {
     let total = quotas.iter().fold(0, |sum: u128, quota| sum.saturating_add(*quota));
     if total == 0 {
         return vec![0; quotas.len()];

@@ -5,74 +5,139 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
 use super::apportion::{Shares, apportion};
-use super::{HOUR_MS, Policy, ScoreRow, ScoreTable, SetAside, Tally};
+use super::breadth::Served;
+use super::{HOUR_MS, Miner, Policy, ScoreRow, ScoreTable, SetAside, Tally, limits};
 use crate::account::AccountId;
-use crate::catalogue::{Catalogue, Model};
+use crate::catalogue::Catalogue;
 use crate::digest::Digest;
 use crate::receipt::Countersigned;
 use crate::ticket::{Kind, ModelId};
 
-/// The streaming form of [`super::score`]. Receipts need not be kept: memory grows by some 100 bytes for each
-/// ticket (so that none counts twice), and otherwise with miners, models and hours only. A ticket has one
-/// hour, so scorers over separate hours or separate validators' logs can run apart and be merged.
+/// The streaming form of [`super::score`]. Receipts need not be kept: memory grows by some 200 bytes for each
+/// ticket (so that none counts twice; not with [`Scorer::add_once`]), and otherwise with miners, payers, models and
+/// hours only. A ticket has one hour, so scorers over separate hours or separate validators' logs can run apart and
+/// be merged.
 #[derive(Debug, Clone)]
 pub struct Scorer<'a> {
     policy: Policy,
     catalogue: &'a Catalogue,
     window_ms: Range<u64>,
     tickets: HashMap<Digest, Counted>,
-    tallies: BTreeMap<AccountId, Tally>,
-    /// Which models each miner served in which hour.
-    served: BTreeMap<AccountId, BTreeSet<(u64, &'a ModelId)>>,
+    /// What the tickets above add up to.
+    hours: Hours<'a>,
+    /// The same for tickets known to come once.
+    hours_once: Hours<'a>,
     set_aside: SetAside,
 }
 
-/// What one ticket has added to its miner's tally. All else that counts is fixed by the ticket itself.
+/// By miner and hour.
+type Hours<'a> = BTreeMap<(AccountId, u64), HourTally<'a>>;
+
+/// What one ticket has added to its hour. All else that counts is fixed by the ticket itself.
 #[derive(Debug, Clone, Copy)]
 struct Counted {
     miner: AccountId,
+    hour: u64,
+    payer: Digest,
     is_bounty: bool,
     compute_units: u128,
+    busy_ms: u32,
+}
+
+/// What one miner did in one hour.
+#[derive(Debug, Clone, Default)]
+struct HourTally<'a> {
+    /// Time that the calls took together.
+    busy_ms: u128,
+    payers: BTreeMap<Digest, PayerTally<'a>>,
+}
+
+/// What one payer brought to one miner in one hour.
+#[derive(Debug, Clone, Default)]
+struct PayerTally<'a> {
+    compute_units: u128,
+    invocations: u64,
+    bounties: u64,
+    models: BTreeSet<&'a ModelId>,
+}
+
+/// What one miner did over the window.
+#[derive(Debug, Default)]
+struct MinerTally {
+    compute_units: BTreeMap<Digest, u128>,
+    /// In thousandths.
+    invocations: BTreeMap<Digest, u128>,
+    bounties: u64,
 }
 
 impl<'a> Scorer<'a> {
     /// Nothing added yet; the window ends before `window_end_ms`.
     pub fn new(policy: &Policy, catalogue: &'a Catalogue, window_end_ms: u64) -> Self {
-        let tickets = HashMap::new();
-        let (tallies, served) = (BTreeMap::new(), BTreeMap::new());
         let window_ms = window(policy.window_hours, window_end_ms);
         Self {
             policy: *policy,
             catalogue,
             window_ms,
-            tickets,
-            tallies,
-            served,
+            tickets: HashMap::new(),
+            hours: BTreeMap::new(),
+            hours_once: BTreeMap::new(),
             set_aside: SetAside::default(),
         }
     }
 
+    /// The first millisecond that counts.
+    pub fn window_start_ms(&self) -> u64 {
+        self.window_ms.start
+    }
+
     /// Adds one receipt. The order does not matter.
     pub fn add(&mut self, receipt: &Countersigned) {
+        if let Some((new, model)) = self.admit(receipt) {
+            self.count(receipt.receipt().ticket_hash, new);
+            new.serve(&mut self.hours, model);
+        }
+    }
+
+    /// Adds one receipt of a log whose tickets are known to differ, as [`crate::replay`] knows: nothing is remembered
+    /// of the ticket, so that memory does not grow with receipts.
+    pub fn add_once(&mut self, receipt: &Countersigned) {
+        if let Some((new, model)) = self.admit(receipt) {
+            new.open(&mut self.hours_once);
+            new.serve(&mut self.hours_once, model);
+        }
+    }
+
+    /// What a receipt counts for, and which model it shows as served. Counts it as set aside if it does not count.
+    fn admit(&mut self, receipt: &Countersigned) -> Option<(Counted, &'a ModelId)> {
         let ticket = receipt.ticket();
         let aside = &mut self.set_aside;
         if !self.window_ms.contains(&ticket.issued_at_ms) {
-            return increment(&mut aside.outside_window);
+            increment(&mut aside.outside_window);
+            return None;
         }
         if !receipt.counts() {
-            return increment(&mut aside.with_error);
+            increment(&mut aside.with_error);
+            return None;
         }
         let Some(model) = self.catalogue.ordered_by(ticket) else {
-            return increment(&mut aside.unknown_model);
+            increment(&mut aside.unknown_model);
+            return None;
         };
         let is_bounty = ticket.kind == Kind::BountyClaim;
-        let compute_units =
-            if is_bounty { 0 } else { self.catalogue.compute_units(ticket, receipt.receipt()) };
-        self.count(receipt.receipt().ticket_hash, Counted { miner: ticket.miner, is_bounty, compute_units });
-        if !is_bounty {
-            let hour = ticket.issued_at_ms.checked_div(HOUR_MS).unwrap_or(0);
-            self.served.entry(ticket.miner).or_default().insert((hour, &model.id));
-        }
+        let completion_tokens = limits::completion_tokens(&self.policy, receipt);
+        let new = Counted {
+            miner: ticket.miner,
+            hour: ticket.issued_at_ms.checked_div(HOUR_MS).unwrap_or(0),
+            payer: ticket.payer,
+            is_bounty,
+            compute_units: if is_bounty {
+                0
+            } else {
+                model.compute_units(receipt.receipt().prompt_tokens, completion_tokens)
+            },
+            busy_ms: receipt.observation().last_byte_ms,
+        };
+        Some((new, &model.id))
     }
 
     /// Adds all that another scorer has added. Both must have the same policy, catalogue and window; the
@@ -81,9 +146,13 @@ impl<'a> Scorer<'a> {
         for (ticket_hash, counted) in other.tickets {
             self.count(ticket_hash, counted);
         }
-        for (miner, served) in other.served {
-            self.served.entry(miner).or_default().extend(served);
+        for (key, hour) in other.hours {
+            let own = self.hours.entry(key).or_default();
+            for (payer, tally) in hour.payers {
+                own.payers.entry(payer).or_default().models.extend(tally.models);
+            }
         }
+        add_all(&mut self.hours_once, other.hours_once);
         let (aside, more) = (&mut self.set_aside, other.set_aside);
         add(&mut aside.outside_window, more.outside_window);
         add(&mut aside.with_error, more.with_error);
@@ -92,53 +161,139 @@ impl<'a> Scorer<'a> {
     }
 
     /// The table for the miners registered now. Doubled miners get one row.
-    pub fn finish(mut self, miners: &[AccountId]) -> ScoreTable {
-        let miners: BTreeSet<AccountId> = miners.iter().copied().collect();
-        let hours = self.policy.window_hours;
-        let mut tallies = BTreeMap::new();
-        for miner in &miners {
-            let mut tally = self.tallies.remove(miner).unwrap_or_default();
-            let served = self.served.remove(miner).unwrap_or_default();
-            let models = served.iter().filter_map(|(_, id)| self.catalogue.get(id));
-            tally.unique_models = hourly_memory(models, hours);
-            tallies.insert(*miner, tally);
+    pub fn finish(mut self, miners: &[Miner]) -> ScoreTable {
+        let miners: BTreeMap<AccountId, &Miner> = miners.iter().map(|miner| (miner.hotkey, miner)).collect();
+        let mut hours = self.hours;
+        add_all(&mut hours, self.hours_once);
+        let mut of_miner: BTreeMap<AccountId, MinerTally> = BTreeMap::new();
+        let mut of_coldkey: BTreeMap<AccountId, Served<'_>> = BTreeMap::new();
+        for ((hotkey, hour), tally) in &hours {
+            let Some(miner) = miners.get(hotkey) else {
+                add(&mut self.set_aside.unregistered, tally.receipts());
+                continue;
+            };
+            let sums = of_miner.entry(*hotkey).or_default();
+            let served = of_coldkey.entry(miner.coldkey).or_default();
+            for (payer, of_payer) in &tally.payers {
+                if miner.related_payers.contains(payer) {
+                    add(&mut self.set_aside.related, of_payer.receipts());
+                    continue;
+                }
+                let units = limits::within_capacity(&self.policy, of_payer.compute_units, tally.busy_ms);
+                let invocations = u128::from(of_payer.invocations).saturating_mul(1_000);
+                for (sum, more) in [(&mut sums.compute_units, units), (&mut sums.invocations, invocations)] {
+                    let sum = sum.entry(*payer).or_default();
+                    *sum = sum.saturating_add(more);
+                }
+                add(&mut sums.bounties, of_payer.bounties);
+                for model in &of_payer.models {
+                    served.insert(*hotkey, *hour, model);
+                }
+            }
         }
-        for gone in self.tallies.values() {
-            add(&mut self.set_aside.unregistered, gone.invocations.saturating_add(gone.bounties));
+        let mut breadth: BTreeMap<AccountId, u128> = BTreeMap::new();
+        for served in of_coldkey.values() {
+            breadth.extend(served.credits(&self.policy, self.catalogue));
+        }
+        let mut rows = Vec::with_capacity(miners.len());
+        for hotkey in miners.keys() {
+            let sums = of_miner.remove(hotkey).unwrap_or_default();
+            let whole = |of_payer: &BTreeMap<Digest, u128>| {
+                of_payer.values().fold(0, |sum: u128, part| sum.saturating_add(*part))
+            };
+            let invocations = whole(&sums.invocations).checked_div(1_000).unwrap_or(0);
+            rows.push(ScoreRow {
+                hotkey: *hotkey,
+                compute_units: whole(&sums.compute_units),
+                compute_units_counted: limits::damped(&self.policy, &sums.compute_units),
+                invocations: u64::try_from(invocations).unwrap_or(u64::MAX),
+                invocations_counted: limits::damped(&self.policy, &sums.invocations),
+                unique_models: breadth.get(hotkey).copied().unwrap_or(0),
+                bounties: sums.bounties,
+                term_bps: [0; 4],
+                basis_points: 0,
+            });
         }
         let Shares { basis_points, term_bps } =
-            apportion(&self.policy, &tallies.values().copied().collect::<Vec<_>>());
-        let scores = basis_points.into_iter().zip(term_bps);
-        let row = |((hotkey, tally), (basis_points, term_bps)): ((AccountId, Tally), _)| {
-            let Tally { compute_units, invocations, unique_models, bounties } = tally;
-            ScoreRow { hotkey, compute_units, invocations, unique_models, bounties, term_bps, basis_points }
-        };
+            apportion(&self.policy, &rows.iter().map(Tally::of).collect::<Vec<_>>());
+        for (row, (basis_points, term_bps)) in rows.iter_mut().zip(basis_points.into_iter().zip(term_bps)) {
+            (row.basis_points, row.term_bps) = (basis_points, term_bps);
+        }
         ScoreTable {
             window_start_ms: self.window_ms.start,
             window_end_ms: self.window_ms.end,
-            rows: tallies.into_iter().zip(scores).map(row).collect(),
+            rows,
             set_aside: self.set_aside,
         }
     }
 
-    /// Counts a ticket, once. Two receipts for one ticket differ in what they claim only; the lower claim
-    /// stands.
+    /// Counts a ticket, once. Two receipts for one ticket differ in what they claim only: the lower claim stands,
+    /// with the longer time.
     fn count(&mut self, ticket_hash: Digest, new: Counted) {
-        let tally = self.tallies.entry(new.miner).or_default();
         match self.tickets.entry(ticket_hash) {
             Entry::Vacant(vacant) => {
-                let kind = if new.is_bounty { &mut tally.bounties } else { &mut tally.invocations };
-                increment(kind);
-                tally.compute_units = tally.compute_units.saturating_add(new.compute_units);
+                new.open(&mut self.hours);
                 vacant.insert(new);
             }
             Entry::Occupied(mut counted) => {
                 increment(&mut self.set_aside.repeated);
-                let excess = counted.get().compute_units.saturating_sub(new.compute_units);
+                let hour = self.hours.entry((new.miner, new.hour)).or_default();
+                let tally = hour.payers.entry(new.payer).or_default();
+                let counted = counted.get_mut();
+                let excess = counted.compute_units.saturating_sub(new.compute_units);
                 tally.compute_units = tally.compute_units.saturating_sub(excess);
-                counted.get_mut().compute_units = counted.get().compute_units.saturating_sub(excess);
+                counted.compute_units = counted.compute_units.saturating_sub(excess);
+                let longer = new.busy_ms.saturating_sub(counted.busy_ms);
+                hour.busy_ms = hour.busy_ms.saturating_add(longer.into());
+                counted.busy_ms = counted.busy_ms.saturating_add(longer);
             }
         }
+    }
+}
+
+impl Counted {
+    /// Counts a ticket that is new.
+    fn open(&self, hours: &mut Hours<'_>) {
+        let hour = hours.entry((self.miner, self.hour)).or_default();
+        let tally = hour.payers.entry(self.payer).or_default();
+        increment(if self.is_bounty { &mut tally.bounties } else { &mut tally.invocations });
+        tally.compute_units = tally.compute_units.saturating_add(self.compute_units);
+        hour.busy_ms = hour.busy_ms.saturating_add(self.busy_ms.into());
+    }
+
+    /// Counts the model as served in this hour, if this is a service.
+    fn serve<'a>(&self, hours: &mut Hours<'a>, model: &'a ModelId) {
+        if !self.is_bounty {
+            let hour = hours.entry((self.miner, self.hour)).or_default();
+            hour.payers.entry(self.payer).or_default().models.insert(model);
+        }
+    }
+}
+
+/// Adds up tallies of different tickets.
+fn add_all<'a>(hours: &mut Hours<'a>, more: Hours<'a>) {
+    for (key, hour) in more {
+        let own = hours.entry(key).or_default();
+        own.busy_ms = own.busy_ms.saturating_add(hour.busy_ms);
+        for (payer, tally) in hour.payers {
+            let own = own.payers.entry(payer).or_default();
+            own.compute_units = own.compute_units.saturating_add(tally.compute_units);
+            add(&mut own.invocations, tally.invocations);
+            add(&mut own.bounties, tally.bounties);
+            own.models.extend(tally.models);
+        }
+    }
+}
+
+impl HourTally<'_> {
+    fn receipts(&self) -> u64 {
+        self.payers.values().map(PayerTally::receipts).fold(0, u64::saturating_add)
+    }
+}
+
+impl PayerTally<'_> {
+    fn receipts(&self) -> u64 {
+        self.invocations.saturating_add(self.bounties)
     }
 }
 
@@ -146,13 +301,6 @@ impl<'a> Scorer<'a> {
 fn window(hours: u16, end_ms: u64) -> Range<u64> {
     let hours_until_end = end_ms.div_ceil(HOUR_MS);
     hours_until_end.saturating_sub(hours.into()).saturating_mul(HOUR_MS)..end_ms
-}
-
-/// The sum over hours and models, by the hour: thousandths of a MiB.
-fn hourly_memory<'m>(models: impl Iterator<Item = &'m Model>, hours: u16) -> u128 {
-    let mib =
-        models.map(|model| u128::from(model.memory_bytes.div_ceil(1 << 20))).fold(0, u128::saturating_add);
-    mib.saturating_mul(1_000).checked_div(hours.into()).unwrap_or(0)
 }
 
 fn increment(count: &mut u64) {

@@ -1,12 +1,14 @@
 //! What one miner has in each term, and its value there.
 
+use super::ScoreRow;
+
 /// One miner's counts over the window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Thousandths of a compute unit.
+    /// Thousandths of a compute unit, after payers were damped.
     pub compute_units: u128,
-    /// Receipts.
-    pub invocations: u64,
+    /// Thousandths of a receipt, after payers were damped.
+    pub invocations: u128,
     /// Thousandths of a MiB, averaged over the window's hours.
     pub unique_models: u128,
     /// Bounty claims.
@@ -14,6 +16,16 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// What a row's share is made from.
+    pub(super) fn of(row: &ScoreRow) -> Self {
+        Self {
+            compute_units: row.compute_units_counted,
+            invocations: row.invocations_counted,
+            unique_models: row.unique_models,
+            bounties: row.bounties,
+        }
+    }
+
     /// The miner's value in each term. A share of a term is this over the sum of everybody's.
     ///
     /// Breadth pays more than in proportion, but only above the median of the miners that have any: x up to
@@ -23,7 +35,7 @@ impl Tally {
         // At most 2^16 models of 2^30 MiB, a thousandfold: below 2^57, so the square is exact.
         let above = breadth.saturating_mul(breadth).checked_div(unique_models_median);
         let breadth = above.filter(|_| breadth > unique_models_median).unwrap_or(breadth);
-        [self.compute_units, self.invocations.into(), breadth, self.bounties.into()]
+        [self.compute_units, self.invocations, breadth, self.bounties.into()]
     }
 }
 

@@ -1,6 +1,8 @@
 //! The golden scenario, each rule by itself, and the properties that must hold for all receipts.
 
+mod attacks;
 mod golden;
+mod merged;
 mod properties;
 mod rules;
 
@@ -12,8 +14,13 @@ use crate::ticket::Ticket;
 const END_MS: u64 = 1_752_076_800_000 + HOUR_MS / 2;
 
 fn score_calls<'a>(calls: impl IntoIterator<Item = &'a Countersigned>, miners: &[&str]) -> ScoreTable {
-    let miners: Vec<_> = miners.iter().map(|name| account(name)).collect();
+    let miners: Vec<_> = miners.iter().map(|name| miner(name)).collect();
     score(&Policy::default(), &catalogue(), END_MS, calls, &miners)
+}
+
+/// A registered miner with a coldkey of its own.
+fn miner(name: &str) -> Miner {
+    Miner::new(account(name), account(&format!("{name}//cold")))
 }
 
 fn row<'t>(table: &'t ScoreTable, name: &str) -> &'t ScoreRow {

@@ -35,6 +35,8 @@ pub enum Domain {
     TreeHead,
     /// An audit bundle's manifest.
     Manifest,
+    /// The rules a validator scores by.
+    PolicyDocument,
 }
 
 impl Domain {
@@ -49,6 +51,7 @@ impl Domain {
             Self::Inventory => b"SN_INVENTORY_V1\0",
             Self::TreeHead => b"SN_TREE_HEAD_V1\0",
             Self::Manifest => b"SN_MANIFEST_V1\0",
+            Self::PolicyDocument => b"SN_POLICY_DOCUMENT_V1\0",
         }
     }
 

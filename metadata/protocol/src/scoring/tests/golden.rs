@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::*;
+use crate::digest::Digest;
 use crate::fixtures::model_id;
 use crate::ticket::Kind;
 
@@ -22,27 +23,37 @@ struct GoldenCall {
     kind: Kind,
     issued_at_ms: u64,
     completion_tokens: u32,
+    payer: u8,
 }
 
 #[derive(Deserialize)]
 struct GoldenRow {
     miner: String,
+    coldkey: String,
     compute_units: u128,
+    compute_units_counted: u128,
     invocations: u64,
+    invocations_counted: u128,
     unique_models: u128,
     bounties: u64,
     term_bps: [u32; 4],
     basis_points: u32,
 }
 
+impl GoldenRow {
+    fn miner(&self) -> Miner {
+        Miner::new(account(&self.miner), account(&self.coldkey))
+    }
+}
+
 fn receipt_of(golden: &GoldenCall) -> Countersigned {
     let names = ["Bob", "Charlie", "Dave", "Eve", "Ferdie"];
     let miner = names.into_iter().find(|name| *name == golden.miner).unwrap();
-    let mut call = Call::to(miner, golden.sequence);
+    let mut call = Call::of(miner, golden.sequence, golden.completion_tokens);
+    call.ticket.payer = Digest([golden.payer; 32]);
     call.ticket.model = model_id(&golden.model);
     call.ticket.kind = golden.kind;
     call.ticket.issued_at_ms = golden.issued_at_ms;
-    call.completion_tokens = golden.completion_tokens;
     call.unsigned()
 }
 
@@ -50,7 +61,7 @@ fn receipt_of(golden: &GoldenCall) -> Countersigned {
 fn the_golden_scenario_scores_as_the_independent_reference_says() {
     let golden: Golden = serde_json::from_str(include_str!("../../../golden/scoring.json")).unwrap();
     let receipts: Vec<_> = golden.calls.iter().map(receipt_of).collect();
-    let miners: Vec<_> = golden.rows.iter().map(|row| account(&row.miner)).collect();
+    let miners: Vec<_> = golden.rows.iter().map(GoldenRow::miner).collect();
     let table = score(&Policy::default(), &catalogue(), golden.window_end_ms, &receipts, &miners);
     assert_eq!((table.window_start_ms, table.window_end_ms), (golden.window_start_ms, golden.window_end_ms));
     let expected: Vec<_> = golden
@@ -59,8 +70,11 @@ fn the_golden_scenario_scores_as_the_independent_reference_says() {
         .map(|row| {
             let GoldenRow {
                 miner,
+                coldkey: _,
                 compute_units,
+                compute_units_counted,
                 invocations,
+                invocations_counted,
                 unique_models,
                 bounties,
                 term_bps,
@@ -69,7 +83,9 @@ fn the_golden_scenario_scores_as_the_independent_reference_says() {
             ScoreRow {
                 hotkey: account(&miner),
                 compute_units,
+                compute_units_counted,
                 invocations,
+                invocations_counted,
                 unique_models,
                 bounties,
                 term_bps,
@@ -88,10 +104,10 @@ fn the_golden_scenario_scores_as_the_independent_reference_says() {
 fn the_golden_weights_are_frozen() {
     let golden: Golden = serde_json::from_str(include_str!("../../../golden/scoring.json")).unwrap();
     let receipts: Vec<_> = golden.calls.iter().map(receipt_of).collect();
-    let miners: Vec<_> = golden.rows.iter().map(|row| account(&row.miner)).collect();
+    let miners: Vec<_> = golden.rows.iter().map(GoldenRow::miner).collect();
     let table = score(&Policy::default(), &catalogue(), golden.window_end_ms, &receipts, &miners);
     let uid_of =
         (0_u16..).zip(["Eve", "Dave", "Charlie", "Bob"]).map(|(uid, name)| (account(name), uid)).collect();
-    // 65535 * points / 3946, to nearest: 1235, 1249, 3946 and 3570 points.
-    assert_eq!(weights(&table, &uid_of), [(0, 20_511), (1, 20_743), (2, 65_535), (3, 59_290)]);
+    // 65535 * points / 3778, to nearest: 1268, 1270, 3684 and 3778 points.
+    assert_eq!(weights(&table, &uid_of), [(0, 21_995), (1, 22_030), (2, 63_904), (3, 65_535)]);
 }

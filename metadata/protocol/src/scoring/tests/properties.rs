@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+use crate::digest::Digest;
 use crate::fixtures::model_id;
 use crate::ticket::Kind;
 
@@ -16,10 +17,11 @@ fn any_call() -> impl Strategy<Value = Countersigned> {
     let kinds = vec![Kind::Chat, Kind::Completion, Kind::Embedding, Kind::Probe, Kind::BountyClaim];
     let models = vec!["SmolLM2-135M-Instruct", "org/large-7b", "unknown"];
     // Few sequence numbers and hours, so that tickets repeat with other claims.
-    (select(NAMES.to_vec()), 0..6_u64, select(kinds), select(models), 0..3_u64, 0..512_u32).prop_map(
-        |(miner, sequence, kind, model, hours_ago, completion_tokens)| {
-            let mut call = Call { completion_tokens, ..Call::to(miner, sequence) };
+    (select(NAMES.to_vec()), 0..6_u64, select(kinds), select(models), 0..3_u64, 0..512_u32, 0..3_u8).prop_map(
+        |(miner, sequence, kind, model, hours_ago, completion_tokens, payer)| {
+            let mut call = Call::of(miner, sequence, completion_tokens);
             call.ticket.kind = kind;
+            call.ticket.payer = Digest([payer; 32]);
             call.ticket.model = model_id(model);
             call.ticket.issued_at_ms = END_MS - 1 - hours_ago * 84 * HOUR_MS;
             call.unsigned()
@@ -57,7 +59,7 @@ proptest! {
         one.merge(two);
         let mut merged = shard(&catalogue, &calls[cuts[1]..]);
         merged.merge(one);
-        let miners = REGISTERED.map(account);
+        let miners = REGISTERED.map(miner);
         prop_assert_eq!(merged.finish(&miners), score_calls(&calls, &REGISTERED));
     }
 
@@ -73,7 +75,7 @@ proptest! {
             prop_assert!(row.basis_points + 1 >= terms && row.basis_points <= terms + 4, "{:?}", row);
         }
         let aside = table.set_aside;
-        let aside = aside.outside_window + aside.with_error + aside.unknown_model + aside.repeated + aside.unregistered;
+        let aside = aside.outside_window + aside.with_error + aside.unknown_model + aside.repeated + aside.unregistered + aside.related;
         let in_rows: u64 = table.rows.iter().map(|row| row.invocations + row.bounties).sum();
         prop_assert_eq!(in_rows + aside, calls.len() as u64, "every receipt is accounted for");
     }

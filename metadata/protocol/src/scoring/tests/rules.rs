@@ -29,7 +29,7 @@ fn a_lone_miner_gets_everything_and_a_silent_term_hands_its_weight_on() {
 
 #[test]
 fn one_ticket_counts_once_and_the_lower_of_two_claims_stands() {
-    let claim = |completion_tokens| Call { completion_tokens, ..Call::to("Bob", 1) }.unsigned();
+    let claim = |completion_tokens| Call::of("Bob", 1, completion_tokens).unsigned();
     let once = score_calls([&claim(50)], &["Bob"]);
     for order in [[50, 500, 50], [500, 50, 50], [50, 50, 500], [500, 500, 50]] {
         let calls = order.map(claim);
@@ -81,8 +81,8 @@ fn the_window_is_168_whole_hours_and_each_receipt_is_in_one_hour() {
     let table = score_calls(&calls, &["Bob"]);
     assert_eq!(table.set_aside.outside_window, 2);
     assert_eq!(row(&table, "Bob").invocations, 4);
-    // Three different hours of one model of 100 MiB.
-    assert_eq!(row(&table, "Bob").unique_models, 300_000 / 168);
+    // Three different hours of one model of 100 MiB; the first two stand next to each other.
+    assert_eq!(row(&table, "Bob").unique_models, (25_000 + 50_000 + 25_000) / 168);
 }
 
 #[test]
@@ -122,12 +122,12 @@ fn a_probe_counts_like_a_users_request() {
 #[test]
 fn the_same_model_twice_in_an_hour_is_one_and_two_models_are_two() {
     let same = score_calls([&call("Bob", 0, |_| ()), &call("Bob", 1, |_| ())], &["Bob"]);
-    assert_eq!(row(&same, "Bob").unique_models, 100_000 / 168);
+    assert_eq!(row(&same, "Bob").unique_models, 25_000 / 168, "a quarter in the first of four hours");
     let two = score_calls(
         [&call("Bob", 0, |_| ()), &call("Bob", 1, |ticket| ticket.model = model_id("org/large-7b"))],
         &["Bob"],
     );
-    assert_eq!(row(&two, "Bob").unique_models, 1_124_000 / 168);
+    assert_eq!(row(&two, "Bob").unique_models, 281_000 / 168);
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn a_policy_of_other_weights_has_another_hash_and_other_scores() {
     let calls = [call("Bob", 0, |_| ()), call("Charlie", 0, |ticket| ticket.kind = Kind::BountyClaim)];
     let policy = Policy { bounties_bps: 9_500, ..Policy::default() };
     assert_ne!(policy.hash(), Policy::default().hash());
-    let miners = [account("Bob"), account("Charlie")];
+    let miners = [miner("Bob"), miner("Charlie")];
     let table = score(&policy, &catalogue(), END_MS, &calls, &miners);
     assert_eq!(row(&table, "Bob").basis_points, 5_000);
     let nothing = Policy {
@@ -180,7 +180,7 @@ fn a_policy_of_other_weights_has_another_hash_and_other_scores() {
         invocations_bps: 0,
         unique_models_bps: 0,
         bounties_bps: 0,
-        window_hours: 168,
+        ..Policy::default()
     };
     let table = score(&nothing, &catalogue(), END_MS, &calls, &miners);
     assert!(table.rows.iter().all(|row| row.basis_points == 0));
@@ -194,7 +194,9 @@ fn weights_scale_the_best_to_the_maximum_and_leave_out_who_has_no_uid_or_no_poin
     let row = |name: &str, basis_points| ScoreRow {
         hotkey: account(name),
         compute_units: 0,
+        compute_units_counted: 0,
         invocations: 0,
+        invocations_counted: 0,
         unique_models: 0,
         bounties: 0,
         term_bps: [0; 4],
