@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use chain_client::amount::parse_tao;
 use chain_client::cli::{ChainCommand, ChainFlags, LogFlags, Output, Register, WalletCommand};
 use clap::{Args, Parser, Subcommand};
+use protocol::account::AccountId;
 
 use crate::config::Config;
 
@@ -55,6 +56,9 @@ pub enum Command {
     /// Check the receipt ledger.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Publish what this validator did, or check what another one did.
+    #[command(subcommand)]
+    Audit(Audit),
     /// Look at the chain and act on it.
     #[command(subcommand)]
     Chain(ChainCommand),
@@ -131,6 +135,37 @@ pub enum Keys {
 pub enum LedgerCommand {
     /// Check every signature and recompute the Merkle root. The validator must not be running.
     Verify(Output),
+}
+
+/// Commands about audits.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Write a tempo's bundle: everything that its scores follow from. The validator may be running.
+    Export {
+        /// The tempo, by the chain's epoch index; the newest that has a head unless given.
+        #[arg(long, value_name = "INDEX")]
+        epoch: Option<u64>,
+        /// A new folder for the bundle.
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Compute a bundle's scores again and compare. Ends with code 4 if the validator is found to be wrong.
+    Review {
+        /// The bundle's folder.
+        folder: PathBuf,
+        /// The validator it must be of (ss58).
+        #[arg(long, value_name = "HOTKEY")]
+        validator: Option<AccountId>,
+        /// Only the files: do not compare with the chain.
+        #[arg(long)]
+        offline: bool,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 /// Flags of `config`.

@@ -4,7 +4,10 @@
 //! and only then answers; so an acknowledged receipt is on disk, and a hundred concurrent calls share one sync. A batch holds
 //! the receipts, their index entries and the Merkle frontier together, so a crash leaves all of it or none.
 //!
-//! Appending the same receipt twice answers [`Appended::Same`]; appending another receipt for the same call is refused.
+//! Appending the same receipt twice answers [`Appended::Same`]; appending another receipt for the same call is refused, and so is
+//! one issued more than an hour before the newest: the order that makes a window provably complete (`protocol::replay`).
+//!
+//! Beside the receipts it keeps one signed tree head for each tempo ([`HeadRecord`]).
 
 pub mod error;
 pub mod schema;
@@ -20,9 +23,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use parity_scale_codec::{Decode, Encode};
 use protocol::account::AccountId;
 use protocol::digest::Digest;
+use protocol::head::SignedHead;
+use protocol::merkle::Frontier;
+use protocol::policy_document::SignedPolicyDocument;
 use protocol::receipt::Countersigned;
+use protocol::scoring::{Miner, ScoreTable};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::error::{AppendError, OpenError, ReadError};
@@ -70,6 +78,28 @@ pub enum Appended {
     },
 }
 
+/// A tempo's head with what it was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct HeadRecord {
+    /// The head.
+    pub head: SignedHead,
+    /// The Merkle frontier over the head's leaves.
+    pub frontier: Frontier,
+    /// The miners registered at the head's block.
+    pub miners: Vec<Miner>,
+    /// The scores that the head names.
+    pub table: ScoreTable,
+}
+
+/// What keeping a head came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadStored {
+    /// It is new and now on disk.
+    New,
+    /// The ledger already held exactly this head.
+    Same,
+}
+
 /// The log's size and root after a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogHead {
@@ -101,8 +131,9 @@ impl Ledger {
         let frontier = store.frontier().map_err(|error| store::open_damage(&path, error))?;
         let (head_sender, head) = watch::channel(LogHead { size: frontier.size(), root: frontier.root() });
         let (inbox, receiver) = mpsc::channel(queue_receipts_max.get());
-        let engine =
-            engine::Engine::new(Arc::clone(&store), owner, frontier, group_receipts_max, head_sender);
+        let newest_ms = store.newest_ms().map_err(|error| store::open_damage(&path, error))?;
+        let log = engine::Log { frontier, newest_ms };
+        let engine = engine::Engine::new(Arc::clone(&store), owner, log, group_receipts_max, head_sender);
         let thread = std::thread::Builder::new()
             .name("ledger".into())
             .spawn(move || engine.run(receiver))
@@ -119,6 +150,17 @@ impl Ledger {
     /// was taken and not used leaves a gap.
     pub async fn reserve_sequences(&self, miner: AccountId, count: u64) -> Result<Range<u64>, AppendError> {
         self.ask(|reply| Message::Reserve { miner, count, reply }).await
+    }
+
+    /// Keeps the head of a tempo with the rules it names; returns once both are synced to disk. There is one head for a
+    /// tempo, and each continues the one before.
+    pub async fn put_head(
+        &self,
+        record: HeadRecord,
+        document: SignedPolicyDocument,
+    ) -> Result<HeadStored, AppendError> {
+        let (record, document) = (Box::new(record), Box::new(document));
+        self.ask(|reply| Message::PutHead { record, document, reply }).await
     }
 
     /// The log as of the last group.

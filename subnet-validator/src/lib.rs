@@ -2,13 +2,14 @@
 //!
 //! Users call an OpenAI-compatible [`gateway`]; the [`fleet`] picks a miner, sends it a signed ticket and checks what comes
 //! back; what both sides signed goes to the [`ledger`]; each tempo the ledger's window becomes scores and one weight vector
-//! ([`weights`]); stakers read all of it by JSON-RPC ([`staker_rpc`]). [`validator::Validator`] is the composition root:
+//! ([`weights`]) that name a signed head of the log ([`heads`]), which anybody can check ([`audit`]); stakers read all of it by JSON-RPC ([`staker_rpc`]). [`validator::Validator`] is the composition root:
 //! nobody else builds these parts.
 //!
 //! Two rules hold everywhere. A receipt is stored only as `protocol::receipt::Countersigned`, so no unchecked one can get in;
 //! and nothing is acknowledged before the ledger's log is synced to disk.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod catalogue;
 pub mod chain_view;
 pub mod cli;
@@ -17,6 +18,7 @@ pub mod command;
 pub mod config;
 pub mod fleet;
 pub mod gateway;
+pub mod heads;
 pub mod ledger;
 pub mod logging;
 pub mod metrics;

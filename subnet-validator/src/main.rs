@@ -1,4 +1,5 @@
-//! `subnet-validator`: parses, runs one command, and ends with an exit code: 0 done, 2 wrong usage, 3 not registered, 1 else.
+//! `subnet-validator`: parses, runs one command, and ends with an exit code: 0 done, 2 wrong usage, 3 not registered,
+//! 4 an audit that disagrees, 1 else.
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -9,10 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chain_client::weights::{Entry, Scores, SetWeightsError, Step, WeightSetter};
-use protocol::account::AccountId;
 use protocol::catalogue::Catalogue;
 use protocol::digest::Digest;
-use protocol::scoring::{Policy, ScoreTable};
+use protocol::scoring::{Miner, Policy, ScoreTable};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -177,8 +176,9 @@ impl Scoring {
             return;
         }
         let started = Instant::now();
-        let registered: Vec<(AccountId, u16)> =
-            snapshot.metagraph.neurons.iter().map(|neuron| (neuron.hotkey, neuron.uid)).collect();
+        let registered = snapshot.metagraph.neurons.iter();
+        let registered =
+            registered.map(|neuron| (Miner::new(neuron.hotkey, neuron.coldkey), neuron.uid)).collect();
         let window = window::Window { policy: self.policy, end_ms: snapshot.timestamp_ms, registered };
         match window.score(&self.ledger, Arc::clone(&self.catalogue)).await {
             Ok((table, weights)) => {

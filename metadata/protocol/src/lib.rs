@@ -14,6 +14,7 @@
 //! UncheckedCountersigned -> Countersigned           (receipt, read back or received)
 //! SignedHead -> ValidHead                           (head)
 //! SignedPolicyDocument -> PolicyDocument            (policy_document)
+//! SignedManifest -> Manifest                        (manifest)
 //! leaves + heads -> Replayed                        (replay)
 //! ChatRequest -> ValidChatRequest                   (openai)
 //! ```
@@ -40,6 +41,7 @@ mod fixtures;
 pub mod head;
 pub mod header;
 pub mod inventory;
+pub mod manifest;
 pub mod merkle;
 pub mod openai;
 pub mod policy_document;

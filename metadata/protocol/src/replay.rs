@@ -221,6 +221,11 @@ impl Rules {
     pub fn document(&self) -> &PolicyDocument {
         &self.document
     }
+
+    /// Its models by name.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
 }
 
 impl<'r> Replay<'r> {

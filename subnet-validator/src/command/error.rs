@@ -2,6 +2,8 @@
 
 use chain_client::command::CommandError as SharedError;
 
+use crate::audit::export::ExportError;
+use crate::audit::review::ReviewError;
 use crate::catalogue;
 use crate::config::ConfigError;
 use crate::ledger::{OpenError, ReadError};
@@ -57,18 +59,28 @@ pub enum CommandError {
     /// Reading the ledger.
     #[error("the ledger does not hold")]
     ReadLedger(#[source] ReadError),
+    /// Writing a bundle.
+    #[error(transparent)]
+    Export(ExportError),
+    /// The bundle is wrong, or cannot be reviewed.
+    #[error("the review fails")]
+    Review(#[source] Box<ReviewError>),
+    /// The chain shows something else than the bundle.
+    #[error("the validator did not do what its bundle says: {0}")]
+    Disagreed(String),
     /// Standard output is gone.
     #[error("cannot write the result")]
     Output(#[source] std::io::Error),
 }
 
 impl CommandError {
-    /// 2 for wrong usage, 3 for a hotkey that is not registered, 1 otherwise.
+    /// 2 for wrong usage, 3 for a hotkey that is not registered, 4 for an audit that disagrees, 1 otherwise.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::LogLevel(_) | Self::Catalogue(_) => 2,
             Self::Shared(error) => error.exit_code(),
+            Self::Review(_) | Self::Disagreed(_) => 4,
             _ => 1,
         }
     }

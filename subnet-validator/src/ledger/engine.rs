@@ -8,23 +8,33 @@ use std::sync::Arc;
 use protocol::account::AccountId;
 use protocol::digest::Digest;
 use protocol::merkle::Frontier;
+use protocol::policy_document::SignedPolicyDocument;
 use protocol::receipt::Countersigned;
+use protocol::replay::LATE_MS_MAX;
 use tokio::sync::{mpsc, watch};
 
 use super::error::ReadError;
 use super::ingress::{Message, Reply};
 use super::schema::{self, Owner};
 use super::store::{Group, Store};
-use super::{AppendError, Appended, LogHead};
+use super::{AppendError, Appended, HeadRecord, HeadStored, LogHead};
 
 /// State of the writer between groups.
 pub(super) struct Engine {
     store: Arc<Store>,
     owner: Owner,
-    /// The log's frontier; `None` after a failed write, when only the disk knows how far it got.
-    frontier: Option<Frontier>,
+    /// The log's end; `None` after a failed write, when only the disk knows how far it got.
+    log: Option<Log>,
     group_receipts_max: NonZeroUsize,
     head: watch::Sender<LogHead>,
+}
+
+/// The end of the log.
+#[derive(Clone)]
+pub(super) struct Log {
+    pub(super) frontier: Frontier,
+    /// The latest time at which a receipt was issued.
+    pub(super) newest_ms: u64,
 }
 
 /// One answer with its addressee.
@@ -35,6 +45,7 @@ type Answer<T> = (Reply<T>, Result<T, AppendError>);
 struct Answers {
     appends: Vec<Answer<Appended>>,
     reservations: Vec<Answer<Range<u64>>>,
+    heads: Vec<Answer<HeadStored>>,
 }
 
 /// What this group has decided so far and the disk does not show yet.
@@ -42,17 +53,18 @@ struct Answers {
 struct Pending {
     by_sequence: HashMap<[u8; 40], (u64, Digest)>,
     sequences: HashMap<AccountId, u64>,
+    head: Option<HeadRecord>,
 }
 
 impl Engine {
     pub(super) fn new(
         store: Arc<Store>,
         owner: Owner,
-        frontier: Frontier,
+        log: Log,
         group_receipts_max: NonZeroUsize,
         head: watch::Sender<LogHead>,
     ) -> Self {
-        Self { store, owner, frontier: Some(frontier), group_receipts_max, head }
+        Self { store, owner, log: Some(log), group_receipts_max, head }
     }
 
     /// Works until every handle is gone.
@@ -72,9 +84,9 @@ impl Engine {
         let mut answers = Answers::default();
         let written = self.prepare_and_write(messages, &mut answers);
         match written {
-            Ok(frontier) => {
-                let head = LogHead { size: frontier.size(), root: frontier.root() };
-                self.frontier = Some(frontier);
+            Ok(log) => {
+                let head = LogHead { size: log.frontier.size(), root: log.frontier.root() };
+                self.log = Some(log);
                 self.head.send_if_modified(|old| std::mem::replace(old, head) != head);
                 answers.send();
             }
@@ -83,7 +95,7 @@ impl Engine {
                     error = &error as &dyn std::error::Error,
                     "the ledger did not take a group of receipts"
                 );
-                self.frontier = None;
+                self.log = None;
                 answers.refuse(&error);
                 for message in messages.drain(..) {
                     Answers::refuse_message(message, &error);
@@ -96,37 +108,44 @@ impl Engine {
         &self,
         messages: &mut Vec<Message>,
         answers: &mut Answers,
-    ) -> Result<Frontier, AppendError> {
-        let mut frontier = match &self.frontier {
-            Some(frontier) => frontier.clone(),
-            None => self.store.frontier().map_err(append_error)?,
+    ) -> Result<Log, AppendError> {
+        let mut log = match &self.log {
+            Some(log) => log.clone(),
+            None => Log {
+                frontier: self.store.frontier().map_err(append_error)?,
+                newest_ms: self.store.newest_ms().map_err(append_error)?,
+            },
         };
         let mut pending = Pending::default();
         let mut group = self.store.group();
         for message in messages.drain(..) {
             match message {
                 Message::Append { receipt, reply } => {
-                    let outcome = self.prepare_append(&receipt, &mut frontier, &mut pending, &mut group);
+                    let outcome = self.prepare_append(&receipt, &mut log, &mut pending, &mut group);
                     answers.appends.push((reply, outcome));
                 }
                 Message::Reserve { miner, count, reply } => {
                     let outcome = self.prepare_reservation(miner, count, &mut pending, &mut group);
                     answers.reservations.push((reply, outcome));
                 }
+                Message::PutHead { record, document, reply } => {
+                    let outcome = self.prepare_head(&record, &document, &log, &mut pending, &mut group);
+                    answers.heads.push((reply, outcome));
+                }
             }
         }
         if group.is_empty() {
-            return Ok(frontier);
+            return Ok(log);
         }
-        group.put_frontier(&frontier);
+        group.put_frontier(&log.frontier);
         self.store.write_synced(group).map_err(AppendError::Storage)?;
-        Ok(frontier)
+        Ok(log)
     }
 
     fn prepare_append(
         &self,
         receipt: &Countersigned,
-        frontier: &mut Frontier,
+        log: &mut Log,
         pending: &mut Pending,
         group: &mut Group<'_>,
     ) -> Result<Appended, AppendError> {
@@ -144,13 +163,65 @@ impl Engine {
             Some((index, held)) if held == leaf => Ok(Appended::Same { index }),
             Some((index, _)) => Err(AppendError::Conflict { index }),
             None => {
-                let index = frontier.size();
+                let late_ms = log.newest_ms.saturating_sub(ticket.issued_at_ms);
+                if late_ms > LATE_MS_MAX {
+                    return Err(AppendError::TooLate { late_ms });
+                }
+                let index = log.frontier.size();
                 group.put_receipt(index, receipt, leaf);
-                frontier.push(leaf);
+                log.frontier.push(leaf);
+                log.newest_ms = log.newest_ms.max(ticket.issued_at_ms);
                 pending.by_sequence.insert(key, (index, leaf));
                 Ok(Appended::New { index })
             }
         }
+    }
+
+    fn prepare_head(
+        &self,
+        record: &HeadRecord,
+        document: &SignedPolicyDocument,
+        log: &Log,
+        pending: &mut Pending,
+        group: &mut Group<'_>,
+    ) -> Result<HeadStored, AppendError> {
+        let head = &record.head.head;
+        let refused = |why: &str| Err(AppendError::HeadRefused { why: why.to_owned() });
+        if (head.validator, head.netuid) != (self.owner.validator, self.owner.netuid) {
+            return Err(AppendError::NotOurs);
+        }
+        let pending_head =
+            pending.head.as_ref().filter(|known| known.head.head.epoch_index == head.epoch_index);
+        let known = match pending_head {
+            Some(known) => Some(known.clone()),
+            None => self.store.head(head.epoch_index).map_err(append_error)?,
+        };
+        match known {
+            Some(known) if known == *record => return Ok(HeadStored::Same),
+            Some(_) => return Err(AppendError::HeadConflict { epoch_index: head.epoch_index }),
+            None => {}
+        }
+        if document.document.hash() != head.policy {
+            return refused("the policy document is not the one it names");
+        }
+        if (record.frontier.size(), record.frontier.root()) != (head.tree_size, head.root)
+            || head.tree_size > log.frontier.size()
+        {
+            return refused("its size or root is not the log's");
+        }
+        let valid = record.head.clone().verify();
+        let previous = match &pending.head {
+            Some(previous) => Some(previous.clone()),
+            None => self.store.latest_head().map_err(append_error)?,
+        };
+        let previous = previous.map(|previous| previous.head.verify()).transpose();
+        let continued = valid.and_then(|valid| valid.follows(previous?.as_ref()));
+        if let Err(error) = continued {
+            return refused(&error.to_string());
+        }
+        group.put_head(record, document);
+        pending.head = Some(record.clone());
+        Ok(HeadStored::New)
     }
 
     fn prepare_reservation(
@@ -180,6 +251,9 @@ impl Answers {
         for (reply, outcome) in self.reservations {
             let _ = reply.send(outcome);
         }
+        for (reply, outcome) in self.heads {
+            let _ = reply.send(outcome);
+        }
     }
 
     fn refuse(self, error: &AppendError) {
@@ -189,12 +263,16 @@ impl Answers {
         for (reply, _) in self.reservations {
             let _ = reply.send(Err(error.clone()));
         }
+        for (reply, _) in self.heads {
+            let _ = reply.send(Err(error.clone()));
+        }
     }
 
     fn refuse_message(message: Message, error: &AppendError) {
         match message {
             Message::Append { reply, .. } => drop(reply.send(Err(error.clone()))),
             Message::Reserve { reply, .. } => drop(reply.send(Err(error.clone()))),
+            Message::PutHead { reply, .. } => drop(reply.send(Err(error.clone()))),
         }
     }
 }

@@ -70,6 +70,26 @@ pub enum AppendError {
     /// The receipt is of another validator or subnet than this ledger.
     #[error("the receipt belongs to another validator or subnet")]
     NotOurs,
+    /// The receipt was issued too long before one that the log holds.
+    #[error(
+        "the call was issued {late_ms} ms before one that the log holds already; it can no longer be appended"
+    )]
+    TooLate {
+        /// How long before.
+        late_ms: u64,
+    },
+    /// The ledger already holds another head for this tempo.
+    #[error("the ledger holds a different head for epoch {epoch_index}")]
+    HeadConflict {
+        /// The tempo.
+        epoch_index: u64,
+    },
+    /// The head does not continue the one before, or is not of this log.
+    #[error("the head does not continue this log: {why}")]
+    HeadRefused {
+        /// What does not fit.
+        why: String,
+    },
     /// The disk did not take the write.
     #[error("the ledger could not write to its disk")]
     Storage(#[source] rocksdb::Error),

@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use protocol::account::AccountId;
+use protocol::policy_document::SignedPolicyDocument;
 use protocol::receipt::Countersigned;
 use tokio::sync::oneshot;
 
-use super::{AppendError, Appended};
+use super::{AppendError, Appended, HeadRecord, HeadStored};
 
 /// Where an answer goes.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, AppendError>>;
@@ -28,5 +29,14 @@ pub(super) enum Message {
         count: u64,
         /// Answered after the sync.
         reply: Reply<Range<u64>>,
+    },
+    /// Keep the head of a tempo.
+    PutHead {
+        /// The head with what it was made from.
+        record: Box<HeadRecord>,
+        /// The rules it names.
+        document: Box<SignedPolicyDocument>,
+        /// Answered after the sync.
+        reply: Reply<HeadStored>,
     },
 }

@@ -1,16 +1,21 @@
 //! Reads of the ledger: pages, windows, single receipts, proofs, and the whole-log check. All of them block on the disk.
 
+use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use protocol::account::AccountId;
 use protocol::digest::Digest;
 use protocol::merkle::{self, Frontier};
+use protocol::policy_document::SignedPolicyDocument;
 use protocol::receipt::{Countersigned, UncheckedCountersigned};
+use protocol::replay::LATE_MS_MAX;
 use rocksdb::Direction;
 
-use super::error::ReadError;
-use super::schema;
-use super::store::Store;
+use super::HeadRecord;
+use super::error::{OpenError, ReadError};
+use super::schema::{self, Owner};
+use super::store::{Store, decode_head};
 
 /// Reads the ledger while its writer writes.
 #[derive(Clone)]
@@ -65,6 +70,14 @@ impl Reader {
         Self { store }
     }
 
+    /// Reads a ledger that another process may be writing, as it is on disk now.
+    ///
+    /// # Errors
+    /// When there is no ledger of this owner and of the current format.
+    pub fn open(path: &Path, owner: Owner) -> Result<Self, OpenError> {
+        Store::open_read_only(path, owner).map(|store| Self::new(Arc::new(store)))
+    }
+
     /// Receipts in the log.
     pub fn size(&self) -> Result<u64, ReadError> {
         Ok(self.store.frontier()?.size())
@@ -114,18 +127,124 @@ impl Reader {
         Ok(first)
     }
 
-    /// Shows every receipt from `index` on, in log order and a batch at a time, after one batch verification for each batch.
-    pub fn for_each_from(&self, index: u64, mut show: impl FnMut(&Stored)) -> Result<(), ReadError> {
-        const BATCH: usize = 512;
-        let mut next = index;
-        loop {
-            let batch = self.from(next, BATCH)?;
-            batch.iter().for_each(&mut show);
-            match batch.last() {
-                Some(last) if batch.len() == BATCH => next = last.index.saturating_add(1),
-                _ => return Ok(()),
+    /// Where a window that starts at this time begins in the log: after the last receipt that was issued more than
+    /// [`LATE_MS_MAX`] before it. All receipts from there on were issued later than that, and none before it in the
+    /// window, since the log takes no receipt that much out of order.
+    pub fn window_first_index(&self, window_start_ms: u64) -> Result<u64, ReadError> {
+        let bound_ms = window_start_ms.saturating_sub(LATE_MS_MAX);
+        let mut newest: Option<(u64, u64)> = None;
+        for entry in self.store.scan(schema::BY_TIME, &schema::by_time(bound_ms, 0), Direction::Reverse)? {
+            let key = entry?.0;
+            let (Some(at_ms), Some(index)) = (schema::leading_time(&key), schema::trailing_index(&key))
+            else {
+                return Err(ReadError::damaged("bad key in `by_time`"));
+            };
+            if at_ms >= bound_ms {
+                continue;
+            }
+            let (newest_ms, last) = newest.unwrap_or((at_ms, index));
+            // Whatever is older than this cannot come later in the log.
+            if newest_ms.saturating_sub(at_ms) > LATE_MS_MAX {
+                break;
+            }
+            newest = Some((newest_ms, last.max(index)));
+        }
+        Ok(newest.map_or(0, |(_, last)| last.saturating_add(1)))
+    }
+
+    /// The Merkle frontier over the first `size` leaves. Starts from the nearest head, so that it costs one tempo's leaves.
+    pub fn frontier_at(&self, size: u64) -> Result<Frontier, ReadError> {
+        let mut frontier = Frontier::default();
+        for entry in self.store.scan(schema::HEADS, &schema::heads(u64::MAX), Direction::Reverse)? {
+            let record = decode_head(&entry?.1)?;
+            if record.frontier.size() <= size {
+                frontier = record.frontier;
+                break;
             }
         }
+        let first = frontier.size();
+        for entry in self.store.scan(schema::LEAVES, &schema::index(first), Direction::Forward)? {
+            if frontier.size() >= size {
+                break;
+            }
+            frontier.push(leaf_of(&entry?.1)?);
+        }
+        if frontier.size() != size {
+            return Err(ReadError::damaged(format!("the log has no {size} leaves")));
+        }
+        Ok(frontier)
+    }
+
+    /// The head of a tempo.
+    pub fn head(&self, epoch_index: u64) -> Result<Option<HeadRecord>, ReadError> {
+        self.store.head(epoch_index)
+    }
+
+    /// The newest head.
+    pub fn latest_head(&self) -> Result<Option<HeadRecord>, ReadError> {
+        self.store.latest_head()
+    }
+
+    /// Up to `limit` heads from a tempo on, in order.
+    pub fn heads_from(&self, epoch_index: u64, limit: usize) -> Result<Vec<HeadRecord>, ReadError> {
+        let heads = self.store.scan(schema::HEADS, &schema::heads(epoch_index), Direction::Forward)?;
+        heads.take(limit).map(|entry| decode_head(&entry?.1)).collect()
+    }
+
+    /// The policy document of this hash.
+    pub fn document(&self, hash: &Digest) -> Result<Option<SignedPolicyDocument>, ReadError> {
+        let Some(bytes) = self.store.document(hash)? else { return Ok(None) };
+        let document = SignedPolicyDocument::from_bytes(&bytes);
+        document.map(Some).map_err(|_| ReadError::damaged("a policy document is unreadable"))
+    }
+
+    /// Shows the leaves in `[first, end)` as they are stored: index, leaf hash, receipt bytes.
+    pub fn for_each_leaf(
+        &self,
+        first: u64,
+        end: u64,
+        mut show: impl FnMut(u64, Digest, &[u8]),
+    ) -> Result<(), ReadError> {
+        let start = schema::index(first);
+        let leaves = self.store.scan(schema::LEAVES, &start, Direction::Forward)?;
+        let receipts = self.store.scan(schema::RECEIPTS, &start, Direction::Forward)?;
+        let mut index = first;
+        for (leaf, receipt) in leaves.zip(receipts) {
+            let ((leaf_key, leaf), (key, bytes)) = (leaf?, receipt?);
+            if index >= end {
+                return Ok(());
+            }
+            if schema::read_u64(&key) != Some(index) || key != leaf_key {
+                return Err(ReadError::damaged(format!("receipt {index} is missing")));
+            }
+            show(index, leaf_of(&leaf)?, &bytes);
+            index = index.saturating_add(1);
+        }
+        if index < end {
+            return Err(ReadError::damaged(format!("receipt {index} is missing")));
+        }
+        Ok(())
+    }
+
+    /// Shows every receipt from `index` on, in log order and a batch at a time, after one batch verification for each batch.
+    pub fn for_each_from(&self, index: u64, show: impl FnMut(&Stored)) -> Result<(), ReadError> {
+        self.for_each_in(index..u64::MAX, show)
+    }
+
+    /// The same for the receipts of a range, as far as there are any.
+    pub fn for_each_in(&self, range: Range<u64>, mut show: impl FnMut(&Stored)) -> Result<(), ReadError> {
+        const BATCH: u64 = 512;
+        let mut next = range.start;
+        while next < range.end {
+            let wanted = as_usize(BATCH.min(range.end - next));
+            let batch = self.from(next, wanted)?;
+            batch.iter().for_each(&mut show);
+            match batch.last() {
+                Some(last) if batch.len() == wanted => next = last.index.saturating_add(1),
+                _ => break,
+            }
+        }
+        Ok(())
     }
 
     /// Receipts issued in `[start_ms, end_ms)`, by time.
@@ -220,10 +339,7 @@ impl Reader {
         for entry in
             self.store.scan(schema::LEAVES, &schema::index(0), Direction::Forward)?.take(as_usize(size))
         {
-            let (_, bytes) = entry?;
-            leaves.push(Digest(
-                bytes.as_ref().try_into().map_err(|_| ReadError::damaged("a leaf is not 32 bytes"))?,
-            ));
+            leaves.push(leaf_of(&entry?.1)?);
         }
         Ok(leaves)
     }
@@ -234,6 +350,10 @@ impl Reader {
         self.at(index)?
             .ok_or_else(|| ReadError::damaged(format!("`{family}` names receipt {index}, which is missing")))
     }
+}
+
+fn leaf_of(bytes: &[u8]) -> Result<Digest, ReadError> {
+    bytes.try_into().map(Digest).map_err(|_| ReadError::damaged("a leaf is not 32 bytes"))
 }
 
 fn unchecked(index: u64, bytes: &[u8]) -> Result<UncheckedCountersigned, ReadError> {

@@ -13,15 +13,21 @@
 //! | `by_sequence` | miner (32) ‖ sequence, u64 | index, u64 |
 //! | `by_receipt` | hash of the miner's receipt (32) | index, u64 |
 //! | `sequences` | miner (32) | first sequence number not yet reserved, u64 |
+//! | `heads` | epoch index, u64 | SCALE [`super::HeadRecord`] |
+//! | `documents` | hash of a policy document (32) | SCALE `SignedPolicyDocument` |
 //!
 //! History of the format:
-//! - 1: the layout above.
+//! - 1: without `heads` and `documents`.
+//! - 2: the layout above. A ledger of format 1 is raised when it is opened: it gets the two empty families.
 
 use protocol::account::AccountId;
 use protocol::digest::Digest;
 
 /// The format this program reads and writes.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
+
+/// Older formats that opening raises to [`FORMAT_VERSION`].
+pub const RAISED_FORMATS: [u32; 1] = [1];
 
 /// Facts about the ledger as a whole.
 pub const META: &str = "meta";
@@ -40,9 +46,14 @@ pub const BY_RECEIPT: &str = "by_receipt";
 /// Sequence numbers handed out so far.
 pub const SEQUENCES: &str = "sequences";
 
+/// Tree heads, one for each tempo.
+pub const HEADS: &str = "heads";
+/// Policy documents that heads name.
+pub const DOCUMENTS: &str = "documents";
+
 /// Every column family, in the order they are created.
-pub const FAMILIES: [&str; 8] =
-    [META, RECEIPTS, LEAVES, BY_TIME, BY_MINER, BY_SEQUENCE, BY_RECEIPT, SEQUENCES];
+pub const FAMILIES: [&str; 10] =
+    [META, RECEIPTS, LEAVES, BY_TIME, BY_MINER, BY_SEQUENCE, BY_RECEIPT, SEQUENCES, HEADS, DOCUMENTS];
 
 /// Key in [`META`] of the format version.
 pub const FORMAT: &[u8] = b"format";
@@ -114,10 +125,28 @@ pub fn sequences(miner: &AccountId) -> [u8; 32] {
     miner.0
 }
 
+/// Key in [`HEADS`].
+#[must_use]
+pub fn heads(epoch_index: u64) -> [u8; 8] {
+    epoch_index.to_be_bytes()
+}
+
+/// Key in [`DOCUMENTS`].
+#[must_use]
+pub fn documents(hash: &Digest) -> [u8; 32] {
+    hash.0
+}
+
 /// Reads a u64 value, or a u64 that is a whole key.
 #[must_use]
 pub fn read_u64(bytes: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(bytes.try_into().ok()?))
+}
+
+/// Reads the time at the beginning of a key of [`BY_TIME`].
+#[must_use]
+pub fn leading_time(key: &[u8]) -> Option<u64> {
+    read_u64(key.get(..8)?)
 }
 
 /// Reads the index at the end of a key of [`BY_TIME`] or [`BY_MINER`].

@@ -6,11 +6,13 @@ use parity_scale_codec::{DecodeAll, Encode};
 use protocol::account::AccountId;
 use protocol::digest::Digest;
 use protocol::merkle::{self, Frontier};
+use protocol::policy_document::SignedPolicyDocument;
 use protocol::receipt::Countersigned;
 use rocksdb::{
     ColumnFamily, DB, DBRecoveryMode, Direction, ErrorKind, IteratorMode, Options, WriteBatch, WriteOptions,
 };
 
+use super::HeadRecord;
 use super::error::{OpenError, ReadError};
 use super::schema::{self, FAMILIES, Owner};
 
@@ -45,6 +47,27 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens what another process may be writing, as it is on disk now. Nothing is raised or written.
+    pub(super) fn open_read_only(path: &Path, owner: Owner) -> Result<Self, OpenError> {
+        let db = DB::open_cf_for_read_only(&options(), path, FAMILIES, false)
+            .map_err(|error| open_error(path, error))?;
+        let store = Self { db };
+        let read = |key| {
+            let value = store.family(schema::META).and_then(|meta| Ok(store.db.get_cf(meta, key)?));
+            value.map_err(|error| open_damage(path, error))
+        };
+        let format = read(schema::FORMAT)?.and_then(|bytes| bytes.as_slice().try_into().ok());
+        let found = u32::from_be_bytes(format.unwrap_or_default());
+        if found != schema::FORMAT_VERSION {
+            return Err(Refusal::Format(found).at(path));
+        }
+        match read(schema::OWNER)?.as_deref().and_then(Owner::from_bytes) {
+            Some(held) if held == owner => Ok(store),
+            Some(held) => Err(Refusal::Owner(held).at(path)),
+            None => Err(OpenError::Damaged { what: "the owner is unreadable".to_owned() }),
+        }
+    }
+
     /// Writes the format and the owner into an empty database, or compares them.
     fn check_owner(&self, owner: Owner) -> Result<Result<(), Refusal>, ReadError> {
         let meta = self.family(schema::META)?;
@@ -63,7 +86,12 @@ impl Store {
             .try_into()
             .map_err(|_| ReadError::damaged("the format version is unreadable"))?;
         let found = u32::from_be_bytes(format);
-        if found != schema::FORMAT_VERSION {
+        if schema::RAISED_FORMATS.contains(&found) {
+            // Opening has made the new families; only the version is left to write.
+            let mut batch = WriteBatch::default();
+            batch.put_cf(meta, schema::FORMAT, schema::FORMAT_VERSION.to_be_bytes());
+            self.db.write_opt(batch, &synced())?;
+        } else if found != schema::FORMAT_VERSION {
             return Ok(Err(Refusal::Format(found)));
         }
         let held = self.db.get_cf(meta, schema::OWNER)?;
@@ -141,6 +169,32 @@ impl Store {
         Ok(self.index_under(schema::SEQUENCES, &schema::sequences(miner))?.unwrap_or(0))
     }
 
+    /// The head of a tempo.
+    pub(super) fn head(&self, epoch_index: u64) -> Result<Option<HeadRecord>, ReadError> {
+        let bytes = self.db.get_cf(self.family(schema::HEADS)?, schema::heads(epoch_index))?;
+        bytes.as_deref().map(decode_head).transpose()
+    }
+
+    /// The newest head.
+    pub(super) fn latest_head(&self) -> Result<Option<HeadRecord>, ReadError> {
+        let newest =
+            self.db.iterator_cf(self.family(schema::HEADS)?, IteratorMode::End).next().transpose()?;
+        newest.map(|(_, bytes)| decode_head(&bytes)).transpose()
+    }
+
+    /// The policy document of this hash.
+    pub(super) fn document(&self, hash: &Digest) -> Result<Option<Vec<u8>>, ReadError> {
+        Ok(self.db.get_cf(self.family(schema::DOCUMENTS)?, schema::documents(hash))?)
+    }
+
+    /// The latest time at which a receipt of the log was issued.
+    pub(super) fn newest_ms(&self) -> Result<u64, ReadError> {
+        let newest =
+            self.db.iterator_cf(self.family(schema::BY_TIME)?, IteratorMode::End).next().transpose()?;
+        let Some((key, _)) = newest else { return Ok(0) };
+        schema::leading_time(&key).ok_or_else(|| ReadError::damaged("bad key in `by_time`"))
+    }
+
     fn index_under(&self, family: &str, key: &[u8]) -> Result<Option<u64>, ReadError> {
         let Some(bytes) = self.db.get_cf(self.family(family)?, key)? else { return Ok(None) };
         let index =
@@ -195,6 +249,12 @@ impl Group<'_> {
         self.put(schema::SEQUENCES, schema::sequences(miner), schema::index(next));
     }
 
+    pub(super) fn put_head(&mut self, record: &HeadRecord, document: &SignedPolicyDocument) {
+        let hash = document.document.hash();
+        self.put(schema::HEADS, schema::heads(record.head.head.epoch_index), record.encode());
+        self.put(schema::DOCUMENTS, schema::documents(&hash), document.encode());
+    }
+
     pub(super) fn put_frontier(&mut self, frontier: &Frontier) {
         self.put(schema::META, schema::FRONTIER, frontier.encode());
     }
@@ -219,6 +279,10 @@ impl Refusal {
             Self::Owner(held) => OpenError::OtherOwner { validator: held.validator, netuid: held.netuid },
         }
     }
+}
+
+pub(super) fn decode_head(bytes: &[u8]) -> Result<HeadRecord, ReadError> {
+    HeadRecord::decode_all(&mut &*bytes).map_err(|_| ReadError::damaged("a tree head is unreadable"))
 }
 
 /// A read that failed while opening.

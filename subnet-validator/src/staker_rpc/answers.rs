@@ -92,6 +92,11 @@ pub(super) struct ScoringAnswer {
     pub unique_models_bps: u16,
     pub bounties_bps: u16,
     pub window_hours: u16,
+    pub payer_share_max_bps: u16,
+    pub payer_excess_bps: u16,
+    pub ramp_hours: u16,
+    pub tokens_per_second_max: u32,
+    pub concurrency_max: u16,
 }
 
 #[derive(Debug, Serialize)]
@@ -135,7 +140,9 @@ pub(super) struct ScoreAnswer {
     pub basis_points: u32,
     pub terms_bps: TermsAnswer,
     pub compute_units: String,
+    pub compute_units_counted: String,
     pub invocations: u64,
+    pub invocations_counted: String,
     pub unique_models: String,
     pub bounties: u64,
 }
@@ -214,6 +221,7 @@ pub(super) struct SetAsideAnswer {
     pub unknown_model: u64,
     pub repeated: u64,
     pub unregistered: u64,
+    pub related: u64,
 }
 
 impl AsOf {
@@ -238,6 +246,11 @@ impl From<&Policy> for ScoringAnswer {
             unique_models_bps: policy.unique_models_bps,
             bounties_bps: policy.bounties_bps,
             window_hours: policy.window_hours,
+            payer_share_max_bps: policy.payer_share_max_bps,
+            payer_excess_bps: policy.payer_excess_bps,
+            ramp_hours: policy.ramp_hours,
+            tokens_per_second_max: policy.tokens_per_second_max,
+            concurrency_max: policy.concurrency_max,
         }
     }
 }
@@ -267,7 +280,9 @@ impl From<&ScoreRow> for ScoreAnswer {
             basis_points: row.basis_points,
             terms_bps: TermsAnswer { compute, invocations, unique_models, bounties },
             compute_units: row.compute_units.to_string(),
+            compute_units_counted: row.compute_units_counted.to_string(),
             invocations: row.invocations,
+            invocations_counted: row.invocations_counted.to_string(),
             unique_models: row.unique_models.to_string(),
             bounties: row.bounties,
         }
@@ -276,8 +291,8 @@ impl From<&ScoreRow> for ScoreAnswer {
 
 impl From<SetAside> for SetAsideAnswer {
     fn from(aside: SetAside) -> Self {
-        let SetAside { outside_window, with_error, unknown_model, repeated, unregistered } = aside;
-        Self { outside_window, with_error, unknown_model, repeated, unregistered }
+        let SetAside { outside_window, with_error, unknown_model, repeated, unregistered, related } = aside;
+        Self { outside_window, with_error, unknown_model, repeated, unregistered, related }
     }
 }
 

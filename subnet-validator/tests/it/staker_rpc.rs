@@ -10,7 +10,7 @@ use http::StatusCode;
 use protocol::digest::Digest;
 use protocol::merkle;
 use protocol::receipt::UncheckedCountersigned;
-use protocol::scoring::Policy;
+use protocol::scoring::{Miner, Policy};
 use serde_json::{Value, json};
 use subnet_validator::chain_view::ChainSnapshot;
 use subnet_validator::clock::Clock;
@@ -92,7 +92,12 @@ async fn rpc(receipts: u64) -> Rpc {
         stand.ledger.append(receipt(&miner_key(name), sequence)).await.unwrap();
     }
     let snapshot = snapshot();
-    let registered = snapshot.metagraph.neurons.iter().map(|neuron| (neuron.hotkey, neuron.uid)).collect();
+    let registered = snapshot
+        .metagraph
+        .neurons
+        .iter()
+        .map(|neuron| (Miner::new(neuron.hotkey, neuron.coldkey), neuron.uid))
+        .collect();
     let window = Window { policy: Policy::default(), end_ms: 1_000_000 + receipts, registered };
     let (table, weights) = window.score(&stand.ledger, Arc::new(catalogue())).await.unwrap();
     let scored = Some(Arc::new(Scored { block: BLOCK.number, table, weights }));

@@ -34,7 +34,23 @@ async fn a_newer_format_is_refused_by_number() {
     tamper(folder.path(), |db| {
         db.put_cf(db.cf_handle("meta").unwrap(), schema::FORMAT, 9u32.to_be_bytes()).unwrap()
     });
-    assert!(matches!(open(folder.path()).err(), Some(OpenError::WrongFormat { found: 9, expected: 1 })));
+    assert!(matches!(open(folder.path()).err(), Some(OpenError::WrongFormat { found: 9, expected: 2 })));
+}
+
+#[tokio::test]
+async fn a_ledger_of_the_first_format_is_raised_and_keeps_its_receipts() {
+    let folder = tempfile::tempdir().unwrap();
+    let head = with_receipts(folder.path(), 3).await;
+    {
+        let mut db = DB::open_cf(&Options::default(), folder.path(), schema::FAMILIES).unwrap();
+        db.drop_cf(schema::HEADS).unwrap();
+        db.drop_cf(schema::DOCUMENTS).unwrap();
+        db.put_cf(db.cf_handle("meta").unwrap(), schema::FORMAT, 1u32.to_be_bytes()).unwrap();
+    }
+    assert_eq!(open(folder.path()).unwrap().head(), head);
+    let db = DB::open_cf_for_read_only(&Options::default(), folder.path(), schema::FAMILIES, false).unwrap();
+    let format = db.get_cf(db.cf_handle("meta").unwrap(), schema::FORMAT).unwrap();
+    assert_eq!(format.unwrap(), 2u32.to_be_bytes());
 }
 
 #[tokio::test]

@@ -1,15 +1,14 @@
 use std::sync::Arc;
 
 use crate::support::{Call, catalogue, miner_key, open_ledger};
-use protocol::account::AccountId;
 use protocol::receipt::Outcome;
-use protocol::scoring::{HOUR_MS, Policy};
+use protocol::scoring::{HOUR_MS, Miner, Policy};
 use subnet_validator::ledger::Ledger;
 use subnet_validator::weights::window::{Window, digest};
 
 const NOW_MS: u64 = 1_000 * HOUR_MS;
 
-fn window(registered: Vec<(AccountId, u16)>) -> Window {
+fn window(registered: Vec<(Miner, u16)>) -> Window {
     Window { policy: Policy::default(), end_ms: NOW_MS, registered }
 }
 
@@ -21,9 +20,11 @@ async fn append(ledger: &Ledger, name: &str, sequences: std::ops::Range<u64>, ch
     }
 }
 
-fn registered() -> Vec<(AccountId, u16)> {
+fn registered() -> Vec<(Miner, u16)> {
     [("//Alice", 0), ("//Bob", 3), ("//Charlie", 1)]
-        .map(|(name, uid)| (miner_key(name).public(), uid))
+        .map(|(name, uid)| {
+            (Miner::new(miner_key(name).public(), miner_key(&format!("{name}//cold")).public()), uid)
+        })
         .to_vec()
 }
 
@@ -54,8 +55,8 @@ async fn weights_follow_from_what_the_ledger_holds() {
 async fn what_is_old_unpaid_or_of_strangers_does_not_count() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = open_ledger(folder.path());
-    append(&ledger, "//Bob", 0..1, |call| call).await;
     append(&ledger, "//Charlie", 0..1, |call| Call { issued_at_ms: NOW_MS - 169 * HOUR_MS, ..call }).await;
+    append(&ledger, "//Bob", 0..1, |call| call).await;
     append(&ledger, "//Charlie", 1..2, |call| Call { outcome: Outcome::ClientGone, ..call }).await;
     append(&ledger, "//Charlie", 2..3, |call| Call { issued_at_ms: NOW_MS, ..call }).await;
     append(&ledger, "//Eve", 0..1, |call| call).await;

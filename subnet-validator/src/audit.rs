@@ -1,0 +1,38 @@
+//! Checking validators by their papers.
+//!
+//! [`export`] writes a tempo's bundle: the leaves of its window as Parquet, the heads, the rules, the miners, and a signed
+//! manifest. [`review`] takes such a folder and nothing else, and computes the tempo's scores again
+//! (`protocol::replay`); [`chain`] compares the result with what the validator committed and set on chain.
+//!
+//! | file | content |
+//! |---|---|
+//! | `manifest.json` | every other file's length and SHA-256, signed by the validator |
+//! | `heads.scale` | the validator's signed heads whose leaves are here, the reviewed one last |
+//! | `policy.scale` | the signed policy document that the last head names |
+//! | `miners.scale` | the registered miners that the last head names |
+//! | `frontier.scale` | the Merkle frontier over the leaves before the first one here |
+//! | `leaves-00000.parquet`, ... | the leaves in order |
+//!
+//! Not here yet: serving bundles over HTTP and from object storage, re-challenging miners, and merging several validators'
+//! tables into an auditor's own weights (`protocol::scoring::merge` computes it).
+
+pub mod chain;
+pub mod export;
+pub mod leaves;
+pub mod review;
+
+/// Leaves in one Parquet row group: what a reader holds in memory.
+const GROUP_LEAVES_MAX: usize = 16_384;
+
+/// Leaves in one Parquet file.
+const FILE_LEAVES_MAX: u64 = 1 << 20;
+
+const MANIFEST: &str = "manifest.json";
+const HEADS: &str = "heads.scale";
+const POLICY: &str = "policy.scale";
+const MINERS: &str = "miners.scale";
+const FRONTIER: &str = "frontier.scale";
+
+fn leaves_name(number: usize) -> String {
+    format!("leaves-{number:05}.parquet")
+}

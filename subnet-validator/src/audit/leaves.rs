@@ -1,0 +1,176 @@
+//! Leaves as Parquet: one row each. The reviewer reads `index`, `leaf` and `record`; the other columns repeat parts of the
+//! record for analysts.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use parquet::basic::Compression;
+use parquet::column::reader::ColumnReader;
+use parquet::data_type::{
+    ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type,
+};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::parser::parse_message_type;
+use protocol::digest::Digest;
+use protocol::receipt::Countersigned;
+
+use super::GROUP_LEAVES_MAX;
+
+const SCHEMA: &str = "message leaf {
+    REQUIRED INT64 index (INTEGER(64, false));
+    REQUIRED FIXED_LEN_BYTE_ARRAY (32) leaf;
+    REQUIRED BYTE_ARRAY record;
+    REQUIRED INT64 issued_at_ms (TIMESTAMP(MILLIS, true));
+    REQUIRED BYTE_ARRAY miner (STRING);
+    REQUIRED BYTE_ARRAY model (STRING);
+    REQUIRED INT32 prompt_tokens (INTEGER(32, false));
+    REQUIRED INT32 completion_tokens (INTEGER(32, false));
+    REQUIRED BYTE_ARRAY outcome (STRING);
+}";
+
+/// A leaf as read: nothing has been checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its place in the log.
+    pub index: u64,
+    /// Its leaf hash.
+    pub leaf: Digest,
+    /// SCALE bytes of the countersigned receipt.
+    pub record: Vec<u8>,
+}
+
+/// Writes one file, a row group at a time.
+pub struct LeafWriter<W: Write + Send> {
+    file: SerializedFileWriter<W>,
+    rows: Vec<(Row, Countersigned)>,
+}
+
+impl<W: Write + Send> LeafWriter<W> {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn new(file: W) -> Result<Self, ParquetError> {
+        let schema = Arc::new(parse_message_type(SCHEMA)?);
+        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+        let file = SerializedFileWriter::new(file, schema, Arc::new(properties))?;
+        Ok(Self { file, rows: Vec::with_capacity(GROUP_LEAVES_MAX) })
+    }
+
+    /// Adds a leaf; `receipt` fills the columns for analysts.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn push(&mut self, row: Row, receipt: Countersigned) -> Result<(), ParquetError> {
+        self.rows.push((row, receipt));
+        if self.rows.len() < GROUP_LEAVES_MAX {
+            return Ok(());
+        }
+        self.write_group()
+    }
+
+    /// Writes what is left and the footer.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn finish(mut self) -> Result<(), ParquetError> {
+        if !self.rows.is_empty() {
+            self.write_group()?;
+        }
+        self.file.close().map(drop)
+    }
+
+    fn write_group(&mut self) -> Result<(), ParquetError> {
+        let rows = std::mem::take(&mut self.rows);
+        let mut group = self.file.next_row_group()?;
+        let text = |text: String| ByteArray::from(text.into_bytes());
+        column::<_, Int64Type>(&mut group, rows.iter().map(|(row, _)| row.index.cast_signed()))?;
+        let leaf = |row: &Row| FixedLenByteArray::from(row.leaf.0.to_vec());
+        column::<_, FixedLenByteArrayType>(&mut group, rows.iter().map(|(row, _)| leaf(row)))?;
+        column::<_, ByteArrayType>(&mut group, rows.iter().map(|(row, _)| row.record.clone().into()))?;
+        let issued = |receipt: &Countersigned| receipt.ticket().issued_at_ms.cast_signed();
+        column::<_, Int64Type>(&mut group, rows.iter().map(|(_, receipt)| issued(receipt)))?;
+        let miner = |receipt: &Countersigned| text(receipt.ticket().miner.to_string());
+        column::<_, ByteArrayType>(&mut group, rows.iter().map(|(_, receipt)| miner(receipt)))?;
+        let model = |receipt: &Countersigned| text(receipt.ticket().model.to_string());
+        column::<_, ByteArrayType>(&mut group, rows.iter().map(|(_, receipt)| model(receipt)))?;
+        let prompt = |receipt: &Countersigned| receipt.receipt().prompt_tokens.cast_signed();
+        column::<_, Int32Type>(&mut group, rows.iter().map(|(_, receipt)| prompt(receipt)))?;
+        let completion = |receipt: &Countersigned| receipt.receipt().completion_tokens.cast_signed();
+        column::<_, Int32Type>(&mut group, rows.iter().map(|(_, receipt)| completion(receipt)))?;
+        let outcome = |receipt: &Countersigned| text(format!("{:?}", receipt.observation().outcome));
+        column::<_, ByteArrayType>(&mut group, rows.iter().map(|(_, receipt)| outcome(receipt)))?;
+        group.close().map(drop)
+    }
+}
+
+fn column<W: Write + Send, T: DataType>(
+    group: &mut SerializedRowGroupWriter<'_, W>,
+    values: impl Iterator<Item = T::T>,
+) -> Result<(), ParquetError> {
+    let Some(mut column) = group.next_column()? else {
+        return Err(ParquetError::General("more columns written than the schema has".into()));
+    };
+    column.typed::<T>().write_batch(&values.collect::<Vec<_>>(), None, None)?;
+    column.close()
+}
+
+/// Shows a file's leaves in order, in parts of at most `part` leaves.
+///
+/// # Errors
+/// When the file is no file of leaves, or `show` fails.
+pub fn for_each_part<E: From<ParquetError>>(
+    path: &Path,
+    part: usize,
+    mut show: impl FnMut(&[Row]) -> Result<(), E>,
+) -> Result<(), E> {
+    let open = || SerializedFileReader::new(File::open(path)?);
+    let file = open()?;
+    for number in 0..file.num_row_groups() {
+        let group = file.get_row_group(number)?;
+        let rows = read_group(group.as_ref())?;
+        rows.chunks(part).try_for_each(&mut show)?;
+    }
+    Ok(())
+}
+
+fn read_group(group: &dyn RowGroupReader) -> Result<Vec<Row>, ParquetError> {
+    let damaged = |what: &str| ParquetError::General(what.to_owned());
+    let count = usize::try_from(group.metadata().num_rows()).unwrap_or(usize::MAX);
+    if count > GROUP_LEAVES_MAX {
+        return Err(damaged("a row group is larger than any that is written here"));
+    }
+    let (mut indexes, mut leaves, mut records) = (Vec::new(), Vec::new(), Vec::new());
+    match group.get_column_reader(0)? {
+        ColumnReader::Int64ColumnReader(mut column) => {
+            column.read_records(count, None, None, &mut indexes)?
+        }
+        _ => return Err(damaged("column `index` is not a 64-bit integer")),
+    };
+    match group.get_column_reader(1)? {
+        ColumnReader::FixedLenByteArrayColumnReader(mut column) => {
+            column.read_records(count, None, None, &mut leaves)?
+        }
+        _ => return Err(damaged("column `leaf` is not of fixed length")),
+    };
+    match group.get_column_reader(2)? {
+        ColumnReader::ByteArrayColumnReader(mut column) => {
+            column.read_records(count, None, None, &mut records)?
+        }
+        _ => return Err(damaged("column `record` is not bytes")),
+    };
+    if [indexes.len(), leaves.len(), records.len()] != [count; 3] {
+        return Err(damaged("a row group's columns differ in length"));
+    }
+    let rows = indexes.into_iter().zip(leaves).zip(records);
+    rows.map(|((index, leaf), record)| {
+        let leaf = leaf.data().try_into().map_err(|_| damaged("a leaf hash is not 32 bytes"))?;
+        Ok(Row { index: index.cast_unsigned(), leaf: Digest(leaf), record: record.data().to_vec() })
+    })
+    .collect()
+}

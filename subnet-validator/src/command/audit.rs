@@ -1,0 +1,165 @@
+//! `audit export` and `audit review`.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use protocol::account::AccountId;
+use serde_json::json;
+
+use super::{CommandError, Place, print_json, print_lines};
+use crate::audit::chain::{ChainFacts, compare};
+use crate::audit::export::{Exported, export};
+use crate::audit::review::{ReviewError, Reviewed, review};
+use crate::cli::Audit;
+use crate::ledger::{Owner, Reader};
+use crate::validator;
+
+pub(super) async fn run(
+    place: &Place,
+    command: Audit,
+    out: &mut (impl Write + Send),
+) -> Result<(), CommandError> {
+    match command {
+        Audit::Export { epoch, out: folder, output } => {
+            let exported = write_bundle(place, epoch, &folder)?;
+            let Exported { epoch_index, head, leaves, bytes } = exported;
+            if output.json {
+                let folder = folder.display().to_string();
+                return print_json(
+                    out,
+                    &json!({ "epochIndex": epoch_index, "head": head, "leaves": leaves, "bytes": bytes, "folder": folder }),
+                );
+            }
+            let folder = folder.display();
+            let line =
+                format!("epoch {epoch_index}: {leaves} leaves, {bytes} bytes in {folder}, head {head}");
+            print_lines(out, &[line])
+        }
+        Audit::Review { folder, validator, offline, output } => {
+            let reviewed = check_bundle(&folder, validator.as_ref());
+            let reviewed = match reviewed {
+                Ok(reviewed) => reviewed,
+                Err(error) => {
+                    if output.json {
+                        let verdict =
+                            json!({ "agreed": false, "leaf": error.leaf(), "reason": reason(&error) });
+                        print_json(out, &verdict)?;
+                    }
+                    return Err(CommandError::Review(Box::new(error)));
+                }
+            };
+            let findings = if offline { Vec::new() } else { compare_with_chain(place, &reviewed).await? };
+            if output.json {
+                print_json(out, &verdict(&reviewed, !offline, &findings))?;
+            } else {
+                print_lines(out, &lines(&reviewed, offline))?;
+            }
+            match findings.is_empty() {
+                true => Ok(()),
+                false => Err(CommandError::Disagreed(findings.join("; "))),
+            }
+        }
+    }
+}
+
+fn write_bundle(place: &Place, epoch: Option<u64>, folder: &Path) -> Result<Exported, CommandError> {
+    let hotkey = place.hotkey()?;
+    let path = place.state(&hotkey.public()).join(validator::LEDGER_DIR);
+    let owner = Owner { validator: hotkey.public(), netuid: place.config.netuid };
+    let reader = Reader::open(&path, owner).map_err(CommandError::OpenLedger)?;
+    let mut bar = Progress::new("written");
+    export(&reader, &hotkey, epoch, folder, |done, total| bar.show(done, total)).map_err(CommandError::Export)
+}
+
+fn check_bundle(folder: &Path, validator: Option<&AccountId>) -> Result<Reviewed, ReviewError> {
+    let mut bar = Progress::new("checked");
+    review(folder, validator, |_, (done, total)| bar.show(done, total))
+}
+
+async fn compare_with_chain(place: &Place, reviewed: &Reviewed) -> Result<Vec<String>, CommandError> {
+    let client = place.connect().await?;
+    let at = client.finalized().await.map_err(CommandError::Chain)?;
+    let facts = ChainFacts::read(&client, reviewed, at).await.map_err(CommandError::Chain)?;
+    Ok(compare(reviewed, &facts).iter().map(ToString::to_string).collect())
+}
+
+fn verdict(reviewed: &Reviewed, with_chain: bool, findings: &[String]) -> serde_json::Value {
+    let Reviewed { head, replayed, .. } = reviewed;
+    let scores: Vec<_> = replayed
+        .table
+        .rows
+        .iter()
+        .map(|row| json!({ "hotkey": row.hotkey, "basisPoints": row.basis_points }))
+        .collect();
+    json!({
+        "agreed": findings.is_empty(),
+        "validator": head.validator,
+        "epochIndex": head.epoch_index,
+        "head": replayed.head,
+        "leaves": replayed.leaves,
+        "comparedWithChain": with_chain,
+        "findings": findings,
+        "scores": scores,
+        "unlogged": replayed.unlogged,
+    })
+}
+
+fn lines(reviewed: &Reviewed, offline: bool) -> Vec<String> {
+    let Reviewed { head, replayed, .. } = reviewed;
+    let mut lines = vec![format!(
+        "epoch {} of {}: {} leaves, all signatures good, root, policy, miners and scores as signed",
+        head.epoch_index, head.validator, replayed.leaves
+    )];
+    let scored = replayed.table.rows.iter().filter(|row| row.basis_points > 0);
+    lines.extend(scored.map(|row| format!("  {} {} of 10000 points", row.hotkey, row.basis_points)));
+    let unlogged: u64 = replayed.unlogged.values().sum();
+    if unlogged > 0 {
+        lines.push(format!(
+            "  {unlogged} receipts are named by the miners' next ones and not among these leaves"
+        ));
+    }
+    if offline {
+        lines.push("not compared with the chain: run without --offline for that".to_owned());
+    }
+    lines
+}
+
+/// The error with its causes on one line.
+fn reason(error: &ReviewError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// A line on standard error that is written over, where somebody watches.
+struct Progress {
+    verb: &'static str,
+    shown: bool,
+    watched: bool,
+}
+
+impl Progress {
+    fn new(verb: &'static str) -> Self {
+        Self { verb, shown: false, watched: std::io::stderr().is_terminal() }
+    }
+
+    fn show(&mut self, done: u64, total: u64) {
+        if self.watched && (done.is_multiple_of(1_024) || done == total) {
+            // A terminal that went away is no reason to stop.
+            let _ = write!(std::io::stderr(), "\r{done} of {total} leaves {}", self.verb);
+            self.shown = true;
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown {
+            let _ = writeln!(std::io::stderr());
+        }
+    }
+}

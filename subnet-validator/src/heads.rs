@@ -1,0 +1,89 @@
+//! Cutting the head of a tempo: what the log held, who was registered, and which scores follow, under one signature.
+//!
+//! A tempo has one head. Cutting it again, after a restart or a failed submission, gives the one that is on disk, so the
+//! weights of a tempo always follow from the head that was signed.
+
+use std::sync::Arc;
+
+use chain_client::BlockRef;
+use protocol::digest::Digest;
+use protocol::head::{TreeHead, miners_hash, scores_hash};
+use protocol::policy_document::PolicyDocument;
+use protocol::replay::Rules;
+use protocol::scoring::{Miner, Scorer};
+use protocol::signing::Keypair;
+
+use crate::ledger::{AppendError, HeadRecord, Ledger, ReadError};
+
+/// What the chain says of the tempo.
+#[derive(Debug, Clone)]
+pub struct TempoFacts {
+    /// The tempo.
+    pub epoch_index: u64,
+    /// The finalised block that all of this was read at.
+    pub block: BlockRef,
+    /// Its time: where the window ends.
+    pub timestamp_ms: u64,
+    /// Who is registered.
+    pub miners: Vec<Miner>,
+}
+
+/// No head was cut.
+#[derive(Debug, thiserror::Error)]
+pub enum CutError {
+    /// The ledger could not be read.
+    #[error("cannot read the ledger")]
+    Read(#[from] ReadError),
+    /// The ledger did not take the head.
+    #[error("cannot keep the tempo's head")]
+    Keep(#[from] AppendError),
+}
+
+/// The head of a tempo: the one on disk, or a new one, synced to disk.
+///
+/// # Errors
+/// When the ledger cannot be read or written.
+pub async fn cut(
+    ledger: &Ledger,
+    rules: &Arc<Rules>,
+    hotkey: &Keypair,
+    facts: TempoFacts,
+) -> Result<HeadRecord, CutError> {
+    let epoch_index = facts.epoch_index;
+    if let Some(kept) = ledger.read(move |reader| reader.head(epoch_index)).await? {
+        return Ok(kept);
+    }
+    let (rules_here, signer) = (Arc::clone(rules), hotkey.clone());
+    let owner = ledger.owner();
+    let record = ledger
+        .read(move |reader| {
+            let PolicyDocument { policy, .. } = rules_here.document();
+            let previous = reader.latest_head()?;
+            let frontier = reader.frontier_at(reader.size()?)?;
+            let mut scorer = Scorer::new(policy, rules_here.catalogue(), facts.timestamp_ms);
+            let first_index = reader.window_first_index(scorer.window_start_ms())?;
+            // The ledger holds each call once.
+            reader.for_each_in(first_index..frontier.size(), |stored| scorer.add_once(&stored.receipt))?;
+            let table = scorer.finish(&facts.miners);
+            let head = TreeHead {
+                netuid: owner.netuid,
+                validator: owner.validator,
+                epoch_index,
+                block_number: facts.block.number.into(),
+                block_hash: Digest(facts.block.hash),
+                tree_size: frontier.size(),
+                root: frontier.root(),
+                first_index,
+                previous: previous.map_or(Digest::ZERO, |previous| previous.head.head.digest()),
+                policy: rules_here.document().hash(),
+                miners: miners_hash(&facts.miners),
+                window_start_ms: table.window_start_ms,
+                window_end_ms: table.window_end_ms,
+                scores: scores_hash(&table),
+            };
+            Ok(HeadRecord { head: head.sign(&signer), frontier, miners: facts.miners, table })
+        })
+        .await?;
+    ledger.put_head(record.clone(), rules.document().clone().sign(hotkey)).await?;
+    Ok(record)
+}

@@ -1,0 +1,214 @@
+//! Bundles: written from a ledger, reviewed from the files alone, and every spoiled leaf named.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use chain_client::BlockRef;
+use protocol::digest::Digest;
+use protocol::manifest::{FileEntry, SignedManifest};
+use protocol::merkle;
+use protocol::receipt::{Countersigned, UncheckedCountersigned};
+use protocol::scoring::weights;
+use subnet_validator::audit::chain::{ChainFacts, Finding, compare};
+use subnet_validator::audit::export::{ExportError, export};
+use subnet_validator::audit::leaves::{LeafWriter, Row, for_each_part};
+use subnet_validator::audit::review::{ReviewError, Reviewed, review};
+use subnet_validator::ledger::{Ledger, Reader};
+
+use crate::heads::{head, serve};
+use crate::support::{miner_key, open_ledger, owner, validator};
+
+const LEAVES: &str = "leaves-00000.parquet";
+
+/// Two tempos of two miners, the second one's bundle.
+async fn bundle(root: &Path) -> (Ledger, std::path::PathBuf) {
+    let ledger = open_ledger(&root.join("ledger"));
+    serve(&ledger, "//Bob", 1, 0..4).await;
+    head(&ledger, 1).await;
+    serve(&ledger, "//Charlie", 2, 0..3).await;
+    serve(&ledger, "//Bob", 2, 4..6).await;
+    head(&ledger, 2).await;
+    let folder = root.join("bundle");
+    let to = folder.clone();
+    let exported = ledger.read(move |reader| Ok(export(reader, &validator(), None, &to, |_, _| ()))).await;
+    let exported = exported.unwrap().unwrap();
+    assert_eq!((exported.epoch_index, exported.leaves), (2, 9));
+    (ledger, folder)
+}
+
+fn check(folder: &Path) -> Result<Reviewed, ReviewError> {
+    review(folder, Some(&validator().public()), |_, _| ())
+}
+
+fn rows(folder: &Path) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for_each_part(&folder.join(LEAVES), 4, |part| {
+        rows.extend_from_slice(part);
+        Ok::<_, parquet::errors::ParquetError>(())
+    })
+    .unwrap();
+    rows
+}
+
+/// Writes the leaves anew; `sign` makes the manifest true of them again, as only the validator could.
+fn rewrite(folder: &Path, rows: &[Row], sign: bool) {
+    let filler = receipts(folder).remove(0);
+    let mut writer = LeafWriter::new(File::create(folder.join(LEAVES)).unwrap()).unwrap();
+    rows.iter().for_each(|row| writer.push(row.clone(), filler.clone()).unwrap());
+    writer.finish().unwrap();
+    if sign {
+        let path = folder.join("manifest.json");
+        let mut signed: SignedManifest = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let bytes = fs::read(folder.join(LEAVES)).unwrap();
+        let entry = FileEntry { name: LEAVES.into(), bytes: bytes.len() as u64, sha256: Digest::of(&bytes) };
+        *signed.manifest.files.iter_mut().find(|file| file.name == LEAVES).unwrap() = entry;
+        fs::write(path, serde_json::to_vec(&signed.manifest.sign(&validator())).unwrap()).unwrap();
+    }
+}
+
+fn receipts(folder: &Path) -> Vec<Countersigned> {
+    let verify = |row: &Row| UncheckedCountersigned::from_bytes(&row.record).unwrap().verify().unwrap();
+    rows(folder).iter().map(verify).collect()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_bundle_is_reviewed_from_its_files_alone() {
+    let root = tempfile::tempdir().unwrap();
+    let (ledger, folder) = bundle(root.path()).await;
+    let kept = ledger.read(|reader| reader.latest_head()).await.unwrap().unwrap();
+    drop(ledger);
+    fs::remove_dir_all(root.path().join("ledger")).unwrap();
+
+    let mut seen = 0;
+    let reviewed = review(&folder, None, |receipts, progress| {
+        seen += receipts.len();
+        assert_eq!(progress, (seen as u64, 9));
+    })
+    .unwrap();
+    assert_eq!((seen, reviewed.replayed.leaves), (9, 9));
+    assert_eq!(reviewed.replayed.table, kept.table);
+    assert_eq!(reviewed.head.digest(), kept.head.head.digest());
+}
+
+#[tokio::test]
+async fn a_bundle_is_written_while_the_validator_runs_and_never_over_another() {
+    let root = tempfile::tempdir().unwrap();
+    let (_running, folder) = bundle(root.path()).await;
+    let reader = Reader::open(&root.path().join("ledger"), owner()).unwrap();
+    let second = root.path().join("second");
+    export(&reader, &validator(), Some(1), &second, |_, _| ()).unwrap();
+    assert_eq!(check(&second).unwrap().head.epoch_index, 1);
+    let again = export(&reader, &validator(), None, &folder, |_, _| ());
+    assert!(matches!(again, Err(ExportError::NotEmpty(_))), "{again:?}");
+    let none = export(&reader, &validator(), Some(9), &root.path().join("third"), |_, _| ());
+    assert!(matches!(none, Err(ExportError::NoHead { epoch_index: 9 })), "{none:?}");
+}
+
+#[tokio::test]
+async fn every_altered_dropped_doubled_or_swapped_leaf_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let (_ledger, good) = bundle(root.path()).await;
+    let honest = rows(&good);
+    let mut cases: Vec<(usize, Vec<Row>)> = Vec::new();
+    for at in 0..honest.len() {
+        let mut altered = honest.clone();
+        altered[at].record[90] ^= 1;
+        cases.push((at, altered));
+        let mut hash = honest.clone();
+        hash[at].leaf.0[0] ^= 1;
+        cases.push((at, hash));
+        let mut dropped = honest.clone();
+        dropped.remove(at);
+        cases.push((at, dropped));
+        let mut doubled = honest.clone();
+        doubled.insert(at, doubled[at].clone());
+        cases.push((at + 1, doubled));
+        if at + 1 < honest.len() {
+            let mut swapped = honest.clone();
+            swapped.swap(at, at + 1);
+            cases.push((at, swapped));
+        }
+    }
+    let spoiled = root.path().join("spoiled");
+    for (leaf, rows) in cases {
+        for sign in [false, true] {
+            copy(&good, &spoiled);
+            rewrite(&spoiled, &rows, sign);
+            let error = check(&spoiled).unwrap_err();
+            assert_eq!(error.leaf(), Some(leaf as u64), "signed again: {sign}: {error:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn leaves_renumbered_and_signed_again_have_another_root() {
+    let root = tempfile::tempdir().unwrap();
+    let (_ledger, folder) = bundle(root.path()).await;
+    let mut rows = rows(&folder);
+    rows.remove(2);
+    for (index, row) in (0..).zip(&mut rows) {
+        row.index = index;
+        row.leaf = merkle::leaf_hash(&row.record);
+    }
+    rewrite(&folder, &rows, true);
+    let error = check(&folder).unwrap_err();
+    assert!(matches!(error, ReviewError::Replay(protocol::replay::ReplayError::Root { .. })), "{error:?}");
+}
+
+#[tokio::test]
+async fn every_file_is_needed_as_it_was_signed() {
+    let root = tempfile::tempdir().unwrap();
+    let (_ledger, good) = bundle(root.path()).await;
+    let spoiled = root.path().join("spoiled");
+    for name in ["heads.scale", "policy.scale", "miners.scale", "frontier.scale", "manifest.json", LEAVES] {
+        copy(&good, &spoiled);
+        fs::remove_file(spoiled.join(name)).unwrap();
+        assert!(check(&spoiled).is_err(), "{name} missing");
+        copy(&good, &spoiled);
+        let mut bytes = fs::read(spoiled.join(name)).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(spoiled.join(name), bytes).unwrap();
+        assert!(check(&spoiled).is_err(), "{name} altered");
+    }
+    let eve = miner_key("//Eve").public();
+    let other = review(&good, Some(&eve), |_, _| ());
+    assert!(matches!(other, Err(ReviewError::OtherValidator { .. })), "{other:?}");
+}
+
+#[tokio::test]
+async fn the_chain_is_compared_with_what_was_reviewed() {
+    let root = tempfile::tempdir().unwrap();
+    let (_ledger, folder) = bundle(root.path()).await;
+    let reviewed = check(&folder).unwrap();
+    let registered: Vec<_> =
+        (3..).zip(&reviewed.miners).map(|(uid, miner)| (miner.hotkey, miner.coldkey, uid)).collect();
+    let uid_of = registered.iter().map(|(hotkey, _, uid)| (*hotkey, *uid)).collect();
+    let honest = ChainFacts {
+        weights: weights(&reviewed.replayed.table, &uid_of),
+        committed: Some(reviewed.head.digest()),
+        registered,
+    };
+    assert_eq!(compare(&reviewed, &honest), []);
+    assert_eq!(
+        compare(&reviewed, &ChainFacts { committed: None, ..honest.clone() }),
+        [Finding::NotCommitted]
+    );
+    let fork = ChainFacts { committed: Some(Digest::ZERO), ..honest.clone() };
+    assert!(matches!(compare(&reviewed, &fork)[..], [Finding::OtherCommitment { .. }]));
+    let mut friend = honest.clone();
+    friend.weights = vec![(4, u16::MAX)];
+    assert!(matches!(compare(&reviewed, &friend)[..], [Finding::Weights { .. }]));
+    let mut stranger = honest;
+    stranger.registered.pop();
+    assert!(compare(&reviewed, &stranger).contains(&Finding::Miners));
+    assert_eq!(BlockRef { number: 200, hash: [2; 32] }.hash, reviewed.head.block_hash.0);
+}
