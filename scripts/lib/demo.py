@@ -55,7 +55,7 @@ class Demo:
         self.wallets = self.state / "wallets"
         self.processes = Processes(self.state)
         self.ports = {}
-        self.steps = Steps(8)
+        self.steps = Steps(9)
 
     # -- addresses -------------------------------------------------------------------------------------------------
 
@@ -142,6 +142,7 @@ class Demo:
         self.wait_until_ready(keys)
         self.ask(api_key)
         self.show(keys)
+        self.audit()
 
     def start_chain(self):
         self.steps.begin("start the local chain")
@@ -339,6 +340,25 @@ class Demo:
             say(f"      {uids.get(uid, 'unknown')} (uid {uid}): {weight} of 65535")
         say("    staker JSON-RPC, subnet_v1_info:")
         say(indent(json.dumps(self.rpc(self.rpc_url, "subnet_v1_info", []), indent=2), 6))
+
+    def audit(self):
+        self.steps.begin("audit: the same weights from the published files alone")
+        bundle = self.state / "audit"
+
+        def agreed():
+            # A tempo may end between the two commands; then the newer bundle is fetched.
+            shutil.rmtree(bundle, ignore_errors=True)
+            self.cli("subnet-validator", ["audit", "fetch", self.gateway_url], "validator", "--out", bundle)
+            review = ["audit", "review", str(bundle)]
+            verdict = self.cli("subnet-validator", review, "validator", "--network", self.chain_url)
+            return verdict["agreed"] and verdict
+
+        verdict = self.wait("an auditor agrees with the weights on chain", agreed, 60, "validator")
+        say(
+            f"    epoch {verdict['epochIndex']}: {verdict['leaves']} receipts with good signatures give the committed head"
+            f"\n    {verdict['head']} and the weights on chain"
+        )
+        say(f"    check it yourself: subnet-validator audit review {bundle} --network {self.chain_url}")
 
     def weights_in_storage(self, validator_uid):
         """Asks the chain without any of our own code in between: twox128 of pallet and item, then both keys as they are."""

@@ -13,12 +13,18 @@
 //! | `frontier.scale` | the Merkle frontier over the leaves before the first one here |
 //! | `leaves-00000.parquet`, ... | the leaves in order |
 //!
-//! Not here yet: serving bundles over HTTP and from object storage, re-challenging miners, and merging several validators'
+//! A running validator writes each tempo's bundle itself ([`publish`]), and its gateway serves them under `/audit/v1`, from where
+//! [`fetch`] gets them.
+//!
+//! Not here yet: bundles in object storage, a bundle that begins where the last reviewed one ended (each brings its whole
+//! window), re-challenging miners, and merging several validators'
 //! tables into an auditor's own weights (`protocol::scoring::merge` computes it).
 
 pub mod chain;
 pub mod export;
+pub mod fetch;
 pub mod leaves;
+pub mod publish;
 pub mod review;
 
 /// Leaves in one Parquet row group: what a reader holds in memory.
@@ -27,7 +33,8 @@ const GROUP_LEAVES_MAX: usize = 16_384;
 /// Leaves in one Parquet file.
 const FILE_LEAVES_MAX: u64 = 1 << 20;
 
-const MANIFEST: &str = "manifest.json";
+/// The file that lists the others.
+pub const MANIFEST: &str = "manifest.json";
 const HEADS: &str = "heads.scale";
 const POLICY: &str = "policy.scale";
 const MINERS: &str = "miners.scale";

@@ -152,6 +152,20 @@ pub enum Audit {
         #[command(flatten)]
         output: Output,
     },
+    /// Fetch a bundle from a validator's gateway. Goes on where an earlier fetch into the same folder broke off.
+    Fetch {
+        /// The gateway, such as http://203.0.113.7:8064.
+        url: String,
+        /// The tempo, by the chain's epoch index; the newest unless given.
+        #[arg(long, value_name = "INDEX")]
+        epoch: Option<u64>,
+        /// The bundle's folder.
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
     /// Compute a bundle's scores again and compare. Ends with code 4 if the validator is found to be wrong.
     Review {
         /// The bundle's folder.

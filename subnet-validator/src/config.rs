@@ -46,6 +46,8 @@ pub struct Config {
     pub ledger: LedgerLimits,
     /// Scores and weights.
     pub weights: WeightsConfig,
+    /// What auditors can fetch.
+    pub audit: AuditConfig,
     /// The stakers' side.
     pub staker_rpc: StakerRpcConfig,
 }
@@ -138,6 +140,16 @@ pub struct WeightsConfig {
     pub score_interval_ms: u64,
 }
 
+/// Settings of the bundles that auditors fetch from the gateway under `/audit/v1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditConfig {
+    /// Bundles kept; older ones are removed. 0 publishes none.
+    pub bundles_max: usize,
+    /// Leaves in the largest bundle that is written by itself; a larger one waits for `audit export`.
+    pub bundle_leaves_max: u64,
+}
+
 /// Settings of the JSON-RPC server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -174,6 +186,7 @@ impl Default for Config {
             fleet: FleetConfig::default(),
             ledger: LedgerLimits::default(),
             weights: WeightsConfig::default(),
+            audit: AuditConfig::default(),
             staker_rpc: StakerRpcConfig::default(),
         }
     }
@@ -235,6 +248,12 @@ impl Default for WeightsConfig {
             finality_lag_blocks_max: 24,
             score_interval_ms: 1_000,
         }
+    }
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self { bundles_max: 3, bundle_leaves_max: 2_000_000 }
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod error;
 
+mod bundles;
 mod chat;
 mod models;
 mod operations;
@@ -15,6 +16,7 @@ mod sse;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -39,6 +41,8 @@ pub struct GatewayParts {
     pub config: GatewayConfig,
     /// Who may call.
     pub keys: ApiKeys,
+    /// Folder of the bundles for auditors.
+    pub bundles: PathBuf,
     /// Serves the calls.
     pub fleet: Fleet,
     /// For the health page.
@@ -60,6 +64,7 @@ pub struct Gateway {
 struct State {
     config: GatewayConfig,
     keys: ApiKeys,
+    bundles: PathBuf,
     fleet: Fleet,
     ledger: Ledger,
     metrics: Arc<Metrics>,
@@ -71,14 +76,15 @@ struct State {
 impl Gateway {
     /// Listens and serves; the address is bound when this returns.
     pub async fn bind(parts: GatewayParts) -> io::Result<Self> {
-        let GatewayParts { config, keys, fleet, ledger, metrics, clock } = parts;
+        let GatewayParts { config, keys, bundles, fleet, ledger, metrics, clock } = parts;
         let listener = TcpListener::bind(config.bind).await?;
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let serving = serve::Limits::new(&config);
         let calls = Arc::new(Semaphore::new(config.requests_in_flight_max.min(Semaphore::MAX_PERMITS)));
         let started_at_s = clock.now_ms() / 1_000;
-        let state = Arc::new(State { config, keys, fleet, ledger, metrics, clock, calls, started_at_s });
+        let state =
+            Arc::new(State { config, keys, bundles, fleet, ledger, metrics, clock, calls, started_at_s });
         let task = tokio::spawn(serve::serve(listener, router(state), serving, stop.clone()));
         Ok(Self { address, stop, task })
     }
@@ -113,6 +119,8 @@ fn router(state: Arc<State>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&state), access::require));
     Router::new()
         .nest("/v1", v1)
+        .route("/audit/v1/epochs", get(bundles::list))
+        .route("/audit/v1/epochs/{epoch}/{file}", get(bundles::file))
         .route("/health", get(operations::health))
         .route("/metrics", get(operations::metrics))
         .fallback(unknown_path)

@@ -9,13 +9,16 @@ use std::time::Duration;
 use chain_client::weights::{SetWeightsError, Timing, WeightSetter, WeightsTarget};
 use chain_client::{ChainClient, ConnectConfig, ConnectError, QueryError};
 use protocol::account::AccountId;
-use protocol::catalogue::Catalogue;
+use protocol::catalogue::{Catalogue, CatalogueError};
+use protocol::policy_document::PolicyDocument;
+use protocol::replay::Rules;
 use protocol::scoring::Policy;
 use protocol::signing::Keypair;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::publish::Publisher;
 use crate::chain_view::{self, ChainSnapshot, ChainView, Follow};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -35,6 +38,8 @@ pub const LEDGER_DIR: &str = "ledger";
 pub const KEYS_FILE: &str = "api-keys.json";
 /// The folder of the weights journal inside the state folder.
 pub const JOURNAL_DIR: &str = "weights";
+/// The folder of published bundles inside the state folder.
+pub const AUDIT_DIR: &str = "audit";
 /// The salt of payers' hashes inside the state folder.
 pub const SALT_FILE: &str = "payer-salt";
 
@@ -81,6 +86,9 @@ pub enum StartError {
         /// The subnet.
         netuid: u16,
     },
+    /// The catalogue cannot be put into a policy document.
+    #[error("the models are no catalogue")]
+    Catalogue(#[source] CatalogueError),
     /// The state folder cannot be used.
     #[error("cannot use the state folder {path}", path = path.display())]
     State {
@@ -120,7 +128,7 @@ impl StartError {
             Self::State { .. } => Some("choose a folder this user can write to with --state"),
             Self::NotRegistered { .. } => Some("register the hotkey first"),
             Self::Journal(error) => Some(error.hint()),
-            Self::Ledger(_) => None,
+            Self::Ledger(_) | Self::Catalogue(_) => None,
         }
     }
 }
@@ -129,10 +137,14 @@ impl Validator {
     /// Starts a validator; its servers are bound and its ledger is open when this returns.
     pub async fn bind(config: ValidatorConfig) -> Result<Self, StartError> {
         let ValidatorConfig { settings, hotkey, catalogue, endpoints, state_dir } = config;
-        let Config { netuid, chain_timeout_ms, gateway, fleet, ledger, weights, staker_rpc, .. } = settings;
+        let Config { netuid, chain_timeout_ms, gateway, fleet, ledger, weights, audit, staker_rpc, .. } =
+            settings;
         let (account, clock, metrics) =
             (hotkey.public(), Arc::new(Clock::new()), Arc::new(Metrics::default()));
-        let (catalogue, policy) = (Arc::new(catalogue), Policy::default());
+        let policy = Policy::default();
+        let rules =
+            Rules::new(PolicyDocument::new(netuid, policy, &catalogue)).map_err(StartError::Catalogue)?;
+        let (catalogue, rules, signer) = (Arc::new(catalogue), Arc::new(rules), hotkey.clone());
 
         let connect = ConnectConfig { request_timeout_ms: chain_timeout_ms, ..ConnectConfig::new(endpoints) };
         let client = ChainClient::connect(connect).await.map_err(StartError::Connect)?;
@@ -182,6 +194,7 @@ impl Validator {
         let gateway = Gateway::bind(GatewayParts {
             config: gateway,
             keys,
+            bundles: state_dir.join(AUDIT_DIR),
             fleet: fleet.clone(),
             ledger: ledger.clone(),
             metrics: Arc::clone(&metrics),
@@ -208,7 +221,8 @@ impl Validator {
 
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        let following = Follow { client, netuid, clock, view: chain_sender, stop: stop.clone() };
+        let following =
+            Follow { client: client.clone(), netuid, clock, view: chain_sender, stop: stop.clone() };
         spawn(&mut tasks, "following the chain", chain_view::follow(following));
         spawn(
             &mut tasks,
@@ -217,10 +231,12 @@ impl Validator {
         );
         let setting = WeightsParts {
             config: weights,
-            policy,
-            catalogue,
+            publisher: Publisher::new(ledger.clone(), signer.clone(), state_dir.join(AUDIT_DIR), audit),
+            rules,
             ledger: ledger.clone(),
+            hotkey: signer,
             chain: chain.clone(),
+            client,
             setter,
             metrics,
         };

@@ -1,23 +1,29 @@
 //! From the ledger to the chain: scores of the window, one weight vector per tempo.
 //!
 //! `protocol::scoring` makes the vector; [`WeightSetter`] decides the moment, keeps the journal and talks to the chain. The
-//! driver here turns receipts into scores whenever one of the two wants them.
+//! driver here turns receipts into scores whenever one of the two wants them. When a vector is decided, the tempo's head is
+//! cut first ([`crate::heads`]) and its digest committed on chain; the vector is made from the scores that the head names.
 
 pub mod window;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use chain_client::ChainClient;
 use chain_client::weights::{Entry, Scores, SetWeightsError, Step, WeightSetter};
-use protocol::catalogue::Catalogue;
 use protocol::digest::Digest;
-use protocol::scoring::{Miner, Policy, ScoreTable};
+use protocol::policy_document::PolicyDocument;
+use protocol::replay::Rules;
+use protocol::scoring::{Miner, ScoreTable};
+use protocol::signing::Keypair;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::publish::Publisher;
 use crate::chain_view::{ChainSnapshot, ChainView};
 use crate::config::WeightsConfig;
+use crate::heads::{self, TempoFacts};
 use crate::ledger::Ledger;
 use crate::metrics::{Count, Metrics};
 
@@ -25,14 +31,18 @@ use crate::metrics::{Count, Metrics};
 pub struct WeightsParts {
     /// Settings.
     pub config: WeightsConfig,
-    /// How the terms are weighed.
-    pub policy: Policy,
-    /// What tokens are worth.
-    pub catalogue: Arc<Catalogue>,
+    /// Writes bundles for auditors.
+    pub publisher: Publisher,
+    /// How the terms are weighed, and what tokens are worth.
+    pub rules: Arc<Rules>,
     /// Where receipts are.
     pub ledger: Ledger,
+    /// Signs heads and commitments.
+    pub hotkey: Keypair,
     /// The chain as it is.
     pub chain: ChainView,
+    /// Takes commitments.
+    pub client: ChainClient,
     /// Sets the weights.
     pub setter: WeightSetter,
     /// The counters.
@@ -64,11 +74,15 @@ pub struct Scored {
 /// Computes scores.
 struct Scoring {
     config: WeightsConfig,
-    policy: Policy,
-    catalogue: Arc<Catalogue>,
+    publisher: Publisher,
+    rules: Arc<Rules>,
     ledger: Ledger,
+    hotkey: Keypair,
+    client: ChainClient,
     state: watch::Sender<WeightsState>,
     again_at: Option<Instant>,
+    /// The digest of the newest head that is known to be on chain.
+    committed: Option<Digest>,
 }
 
 /// The driver's state between blocks.
@@ -81,10 +95,11 @@ struct Driver {
 
 /// Runs until stopped. `state` is kept up to date.
 pub async fn run(parts: WeightsParts, state: watch::Sender<WeightsState>, stop: CancellationToken) {
-    let WeightsParts { config, policy, catalogue, ledger, mut chain, setter, metrics } = parts;
+    let WeightsParts { config, publisher, rules, ledger, hotkey, mut chain, client, setter, metrics } = parts;
     chain.mark_changed();
     state.send_modify(|state| state.last = setter.last().cloned());
-    let scoring = Scoring { config, policy, catalogue, ledger, state, again_at: None };
+    let scoring =
+        Scoring { config, publisher, rules, ledger, hotkey, client, state, again_at: None, committed: None };
     let mut driver = Driver { scoring, setter, metrics, waiting: None };
     loop {
         let changed = tokio::select! {
@@ -110,8 +125,9 @@ impl Driver {
         if !scoring.config.enabled {
             return;
         }
+        scoring.commit_newest_head(snapshot).await;
         // The decision stands on the newest receipts, not on the last page shown.
-        let step = setter.set_weights_from(async || scoring.score_anew(snapshot).await).await;
+        let step = setter.set_weights_from(async || scoring.scores_of_head(snapshot).await).await;
         self.report(step);
         let last = self.setter.last().cloned();
         self.scoring.state.send_if_modified(|state| {
@@ -158,15 +174,70 @@ impl Driver {
 }
 
 impl Scoring {
-    async fn score_anew(&mut self, snapshot: &ChainSnapshot) -> Scores {
+    /// The scores of the tempo's head, which is cut and committed on chain first. None while nothing counts: such a tempo
+    /// has no head.
+    async fn scores_of_head(&mut self, snapshot: &ChainSnapshot) -> Scores {
+        let nothing = Scores { values: Vec::new(), label: Digest::ZERO };
         self.again_at = None;
         self.score(snapshot).await;
-        let scored = self.state.borrow().scored.clone();
-        let of = |scored: &Scored| Scores {
-            values: scored.weights.iter().map(|(uid, weight)| (*uid, f64::from(*weight))).collect(),
-            label: window::digest(&scored.table),
+        if self.state.borrow().scored.as_ref().is_none_or(|scored| scored.weights.is_empty()) {
+            return nothing;
+        }
+        let facts = TempoFacts {
+            epoch_index: snapshot.epoch.epoch_index,
+            block: snapshot.block,
+            timestamp_ms: snapshot.timestamp_ms,
+            miners: registered(snapshot).into_iter().map(|(miner, _)| miner).collect(),
         };
-        scored.as_deref().map_or(Scores { values: Vec::new(), label: Digest::ZERO }, of)
+        let record = match heads::cut(&self.ledger, &self.rules, &self.hotkey, facts).await {
+            Ok(record) => record,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the tempo's head cannot be cut");
+                return nothing;
+            }
+        };
+        self.commit_newest_head(snapshot).await;
+        self.publisher.publish(record.head.head.epoch_index);
+        let uid_of = registered(snapshot).into_iter().map(|(miner, uid)| (miner.hotkey, uid)).collect();
+        let weights = protocol::scoring::weights(&record.table, &uid_of);
+        let values = weights.iter().map(|(uid, weight)| (*uid, f64::from(*weight))).collect();
+        let scored = Scored { block: snapshot.block.number, table: record.table, weights };
+        let label = window::digest(&scored.table);
+        self.state.send_modify(|state| state.scored = Some(Arc::new(scored)));
+        Scores { values, label }
+    }
+
+    /// Sees to it that the newest head's digest is on chain. Tried again at the next block if that fails.
+    async fn commit_newest_head(&mut self, snapshot: &ChainSnapshot) {
+        let digest = match self.ledger.read(|reader| reader.latest_head()).await {
+            Ok(Some(record)) => record.head.head.digest(),
+            Ok(None) => return,
+            Err(error) => {
+                return tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot read the newest head"
+                );
+            }
+        };
+        if self.committed == Some(digest) {
+            return;
+        }
+        let netuid = snapshot.metagraph.netuid;
+        let known = self.client.commitment(netuid, &self.hotkey.public(), snapshot.block).await;
+        if known.is_ok_and(|known| known.is_some_and(|known| known.sha256() == Some(&digest.0))) {
+            self.committed = Some(digest);
+            return;
+        }
+        match self.client.set_commitment(&self.hotkey, netuid, &digest.0).await {
+            Ok(block) => {
+                tracing::info!(%digest, block = block.number, "the tempo's head is committed");
+                self.committed = Some(digest);
+            }
+            Err(error) => {
+                let hint = error.hint();
+                tracing::warn!(hint, error = &error as &dyn std::error::Error, "the head was not committed");
+            }
+        }
     }
 
     /// Computes the scores again unless that was done a moment ago. A computation that took long is repeated the less often, so
@@ -176,11 +247,10 @@ impl Scoring {
             return;
         }
         let started = Instant::now();
-        let registered = snapshot.metagraph.neurons.iter();
-        let registered =
-            registered.map(|neuron| (Miner::new(neuron.hotkey, neuron.coldkey), neuron.uid)).collect();
-        let window = window::Window { policy: self.policy, end_ms: snapshot.timestamp_ms, registered };
-        match window.score(&self.ledger, Arc::clone(&self.catalogue)).await {
+        let PolicyDocument { policy, .. } = *self.rules.document();
+        let window =
+            window::Window { policy, end_ms: snapshot.timestamp_ms, registered: registered(snapshot) };
+        match window.score(&self.ledger, Arc::clone(&self.rules)).await {
             Ok((table, weights)) => {
                 let scored = Scored { block: snapshot.block.number, table, weights };
                 let pause = Duration::from_millis(self.config.score_interval_ms).max(started.elapsed() * 20);
@@ -190,4 +260,10 @@ impl Scoring {
             Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "cannot compute scores"),
         }
     }
+}
+
+/// The subnet's neurons with their uids.
+fn registered(snapshot: &ChainSnapshot) -> Vec<(Miner, u16)> {
+    let neurons = snapshot.metagraph.neurons.iter();
+    neurons.map(|neuron| (Miner::new(neuron.hotkey, neuron.coldkey), neuron.uid)).collect()
 }

@@ -1,5 +1,6 @@
 //! What the whole subnet promises, on a real chain with real keys, receipts and storage.
 
+mod audit;
 mod failures;
 mod receipts;
 mod serving;

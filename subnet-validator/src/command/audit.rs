@@ -1,4 +1,4 @@
-//! `audit export` and `audit review`.
+//! `audit export`, `audit fetch` and `audit review`.
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{CommandError, Place, print_json, print_lines};
 use crate::audit::chain::{ChainFacts, compare};
 use crate::audit::export::{Exported, export};
+use crate::audit::fetch::{Fetched, fetch};
 use crate::audit::review::{ReviewError, Reviewed, review};
 use crate::cli::Audit;
 use crate::ledger::{Owner, Reader};
@@ -34,6 +35,18 @@ pub(super) async fn run(
             let line =
                 format!("epoch {epoch_index}: {leaves} leaves, {bytes} bytes in {folder}, head {head}");
             print_lines(out, &[line])
+        }
+        Audit::Fetch { url, epoch, out: folder, output } => {
+            let mut bar = Progress::new("fetched", "bytes");
+            let fetched = fetch(&url, epoch, &folder, |done, total| bar.show(done, total)).await;
+            let Fetched { epoch_index, bytes } = fetched.map_err(CommandError::Fetch)?;
+            drop(bar);
+            if output.json {
+                return print_json(out, &json!({ "epochIndex": epoch_index, "bytes": bytes }));
+            }
+            let folder = folder.display();
+            let next = format!("next: subnet-validator audit review {folder}");
+            print_lines(out, &[format!("epoch {epoch_index}: {bytes} bytes in {folder}"), next])
         }
         Audit::Review { folder, validator, offline, output } => {
             let reviewed = check_bundle(&folder, validator.as_ref());
@@ -67,12 +80,12 @@ fn write_bundle(place: &Place, epoch: Option<u64>, folder: &Path) -> Result<Expo
     let path = place.state(&hotkey.public()).join(validator::LEDGER_DIR);
     let owner = Owner { validator: hotkey.public(), netuid: place.config.netuid };
     let reader = Reader::open(&path, owner).map_err(CommandError::OpenLedger)?;
-    let mut bar = Progress::new("written");
+    let mut bar = Progress::new("written", "leaves");
     export(&reader, &hotkey, epoch, folder, |done, total| bar.show(done, total)).map_err(CommandError::Export)
 }
 
 fn check_bundle(folder: &Path, validator: Option<&AccountId>) -> Result<Reviewed, ReviewError> {
-    let mut bar = Progress::new("checked");
+    let mut bar = Progress::new("checked", "leaves");
     review(folder, validator, |_, (done, total)| bar.show(done, total))
 }
 
@@ -138,19 +151,20 @@ fn reason(error: &ReviewError) -> String {
 /// A line on standard error that is written over, where somebody watches.
 struct Progress {
     verb: &'static str,
+    unit: &'static str,
     shown: bool,
     watched: bool,
 }
 
 impl Progress {
-    fn new(verb: &'static str) -> Self {
-        Self { verb, shown: false, watched: std::io::stderr().is_terminal() }
+    fn new(verb: &'static str, unit: &'static str) -> Self {
+        Self { verb, unit, shown: false, watched: std::io::stderr().is_terminal() }
     }
 
     fn show(&mut self, done: u64, total: u64) {
         if self.watched && (done.is_multiple_of(1_024) || done == total) {
             // A terminal that went away is no reason to stop.
-            let _ = write!(std::io::stderr(), "\r{done} of {total} leaves {}", self.verb);
+            let _ = write!(std::io::stderr(), "\r{done} of {total} {} {}", self.unit, self.verb);
             self.shown = true;
         }
     }

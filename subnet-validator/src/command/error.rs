@@ -3,6 +3,7 @@
 use chain_client::command::CommandError as SharedError;
 
 use crate::audit::export::ExportError;
+use crate::audit::fetch::FetchError;
 use crate::audit::review::ReviewError;
 use crate::catalogue;
 use crate::config::ConfigError;
@@ -62,6 +63,9 @@ pub enum CommandError {
     /// Writing a bundle.
     #[error(transparent)]
     Export(ExportError),
+    /// Fetching a bundle.
+    #[error("the bundle was not fetched")]
+    Fetch(#[source] FetchError),
     /// The bundle is wrong, or cannot be reviewed.
     #[error("the review fails")]
     Review(#[source] Box<ReviewError>),
@@ -95,6 +99,7 @@ impl CommandError {
             Self::Start(error) => error.hint()?,
             Self::NoSuchKey { .. } => "see `subnet-validator keys list`",
             Self::OpenLedger(_) => "check --wallet, --wallet-hotkey, --netuid and --state",
+            Self::Fetch(_) => "run it again: it goes on where it broke off",
             Self::ReadLedger(_) => "keep a copy of the folder, then restore a backup",
             _ => return None,
         };

@@ -52,6 +52,15 @@ pub enum GatewayError {
         /// What was asked for.
         model: String,
     },
+    /// There is no such bundle, or no such file in it.
+    #[error("there is no such file; `/audit/v1/epochs` lists the bundles")]
+    NoBundle,
+    /// A part of a file beyond its end was asked for.
+    #[error("the file has {bytes} bytes; the part asked for is not in it")]
+    Range {
+        /// Its length.
+        bytes: u64,
+    },
     /// Too many calls are open here.
     #[error("too many calls are in progress; try again shortly")]
     Full,
@@ -100,6 +109,8 @@ impl GatewayError {
             Self::Field(error) => Answer { code: None, ..Answer::invalid(StatusCode::BAD_REQUEST, "") }
                 .param(error.param.clone()),
             Self::UnknownModel { .. } => unknown_model(),
+            Self::NoBundle => Answer::invalid(StatusCode::NOT_FOUND, "no_bundle"),
+            Self::Range { .. } => Answer::invalid(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable"),
             Self::Full => {
                 Answer::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "too_many_calls").retry(1_000)
             }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::account::AccountId;
-use protocol::catalogue::Catalogue;
 use protocol::digest::Digest;
 use protocol::head::scores_hash;
+use protocol::replay::Rules;
 use protocol::scoring::{Miner, Policy, ScoreTable, Scorer, weights};
 
 use crate::ledger::{Ledger, ReadError};
@@ -27,7 +27,7 @@ impl Window {
     pub async fn score(
         self,
         ledger: &Ledger,
-        catalogue: Arc<Catalogue>,
+        rules: Arc<Rules>,
     ) -> Result<(ScoreTable, Vec<(u16, u16)>), ReadError> {
         let Self { policy, end_ms, registered } = self;
         let uid_of: BTreeMap<AccountId, u16> =
@@ -35,7 +35,7 @@ impl Window {
         let miners: Vec<Miner> = registered.into_iter().map(|(miner, _)| miner).collect();
         ledger
             .read(move |reader| {
-                let mut scorer = Scorer::new(&policy, &catalogue, end_ms);
+                let mut scorer = Scorer::new(&policy, rules.catalogue(), end_ms);
                 let first = reader.window_first_index(scorer.window_start_ms())?;
                 // The ledger holds each call once.
                 reader.for_each_from(first, |stored| scorer.add_once(&stored.receipt))?;

@@ -11,12 +11,15 @@ use protocol::receipt::{Countersigned, UncheckedCountersigned};
 use protocol::scoring::weights;
 use subnet_validator::audit::chain::{ChainFacts, Finding, compare};
 use subnet_validator::audit::export::{ExportError, export};
+use subnet_validator::audit::fetch::{FetchError, fetch};
 use subnet_validator::audit::leaves::{LeafWriter, Row, for_each_part};
 use subnet_validator::audit::review::{ReviewError, Reviewed, review};
 use subnet_validator::ledger::{Ledger, Reader};
 
 use crate::heads::{head, serve};
-use crate::support::{miner_key, open_ledger, owner, validator};
+use crate::support::miner::{Manner, TestMiner};
+use crate::support::stand::Stand;
+use crate::support::{Ask, miner_key, open_ledger, owner, validator};
 
 const LEAVES: &str = "leaves-00000.parquet";
 
@@ -182,6 +185,69 @@ async fn every_file_is_needed_as_it_was_signed() {
     let eve = miner_key("//Eve").public();
     let other = review(&good, Some(&eve), |_, _| ());
     assert!(matches!(other, Err(ReviewError::OtherValidator { .. })), "{other:?}");
+}
+
+#[tokio::test]
+async fn a_bundle_is_fetched_from_the_gateway_and_goes_on_where_it_broke_off() {
+    let miner = TestMiner::start("//Bob", Manner::Honest).await;
+    let stand = Stand::start(&[&miner]).await;
+    let gateway = format!("http://{}", stand.gateway.address());
+    let here = tempfile::tempdir().unwrap();
+    let nothing = fetch(&gateway, None, here.path(), |_, _| ()).await;
+    assert!(matches!(nothing, Err(FetchError::Nothing)), "{nothing:?}");
+
+    let (_ledger, good) = bundle(here.path()).await;
+    let published = stand.folder.path().join("audit").join("2");
+    copy(&good, &published);
+    let fetched = here.path().join("fetched");
+    fs::create_dir_all(&fetched).unwrap();
+    let half = fs::read(good.join(LEAVES)).unwrap();
+    fs::write(fetched.join(LEAVES), &half[..half.len() / 2]).unwrap();
+    let mut last = (0, 0);
+    fetch(&gateway, None, &fetched, |done, total| last = (done, total)).await.unwrap();
+    assert_eq!(last.0, last.1);
+    assert_eq!(check(&fetched).unwrap().head.epoch_index, 2);
+
+    let mut altered = half.clone();
+    altered[100] ^= 1;
+    fs::write(published.join(LEAVES), altered).unwrap();
+    let wrong = fetch(&gateway, Some(2), &here.path().join("wrong"), |_, _| ()).await;
+    assert!(matches!(wrong, Err(FetchError::File { .. })), "{wrong:?}");
+    let gone = fetch(&gateway, Some(7), &here.path().join("gone"), |_, _| ()).await;
+    assert!(matches!(gone, Err(FetchError::Status { .. })), "{gone:?}");
+}
+
+#[tokio::test]
+async fn the_gateway_serves_no_file_beside_its_bundles() {
+    let miner = TestMiner::start("//Bob", Manner::Honest).await;
+    let stand = Stand::start(&[&miner]).await;
+    let folder = stand.folder.path().join("audit").join("2");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("heads.scale"), b"0123456789").unwrap();
+    let get = async |target: &str, range: Option<&str>| {
+        let ask = Ask::new("GET", stand.gateway.address(), &format!("/audit/v1/epochs/{target}"));
+        match range {
+            Some(range) => ask.header("range", range),
+            None => ask,
+        }
+        .send()
+        .await
+    };
+    assert_eq!(get("2/heads.scale", None).await.text(), "0123456789");
+    let part = get("2/heads.scale", Some("bytes=4-")).await;
+    assert_eq!((part.status.as_u16(), part.text().as_str()), (206, "456789"));
+    assert_eq!(part.headers["content-range"], "bytes 4-9/10");
+    assert_eq!(get("2/heads.scale", Some("bytes=10-")).await.status.as_u16(), 416);
+    for target in [
+        "2/..%2F..%2Fapi-keys.json",
+        "2/.hidden",
+        "2/%2Fetc%2Fpasswd",
+        "2/missing",
+        "x/heads.scale",
+        "3/heads.scale",
+    ] {
+        assert!(get(target, None).await.status.is_client_error(), "{target}");
+    }
 }
 
 #[tokio::test]

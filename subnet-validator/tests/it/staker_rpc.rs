@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::heads::rules;
 use crate::support::miner::{Manner, TestMiner};
 use crate::support::stand::Stand;
-use crate::support::{Ask, catalogue, miner_key, receipt, validator};
+use crate::support::{Ask, miner_key, receipt, validator};
 use chain_client::weights::{Entry, Progress};
 use chain_client::{BlockRef, EpochState, Hyperparameters, Metagraph, Neuron};
 use http::StatusCode;
@@ -99,7 +100,7 @@ async fn rpc(receipts: u64) -> Rpc {
         .map(|neuron| (Miner::new(neuron.hotkey, neuron.coldkey), neuron.uid))
         .collect();
     let window = Window { policy: Policy::default(), end_ms: 1_000_000 + receipts, registered };
-    let (table, weights) = window.score(&stand.ledger, Arc::new(catalogue())).await.unwrap();
+    let (table, weights) = window.score(&stand.ledger, rules()).await.unwrap();
     let scored = Some(Arc::new(Scored { block: BLOCK.number, table, weights }));
     let (_chain, chain) = watch::channel(Arc::new(snapshot));
     let last = Entry {

@@ -58,6 +58,7 @@ impl Stand {
         let parts = GatewayParts {
             config: gateway,
             keys: ApiKeys::new(&keys_path),
+            bundles: folder.path().join("audit"),
             fleet: fleet.clone(),
             ledger: ledger.clone(),
             metrics: Arc::clone(&metrics),

@@ -1,6 +1,5 @@
-use std::sync::Arc;
-
-use crate::support::{Call, catalogue, miner_key, open_ledger};
+use crate::heads::rules;
+use crate::support::{Call, miner_key, open_ledger};
 use protocol::receipt::Outcome;
 use protocol::scoring::{HOUR_MS, Miner, Policy};
 use subnet_validator::ledger::Ledger;
@@ -35,7 +34,7 @@ async fn weights_follow_from_what_the_ledger_holds() {
     append(&ledger, "//Bob", 0..6, |call| call).await;
     append(&ledger, "//Charlie", 0..2, |call| call).await;
 
-    let (table, weights) = window(registered()).score(&ledger, Arc::new(catalogue())).await.unwrap();
+    let (table, weights) = window(registered()).score(&ledger, rules()).await.unwrap();
 
     let row = |name: &str| table.rows.iter().find(|row| row.hotkey == miner_key(name).public()).unwrap();
     assert_eq!(
@@ -61,7 +60,7 @@ async fn what_is_old_unpaid_or_of_strangers_does_not_count() {
     append(&ledger, "//Charlie", 2..3, |call| Call { issued_at_ms: NOW_MS, ..call }).await;
     append(&ledger, "//Eve", 0..1, |call| call).await;
 
-    let (table, weights) = window(registered()).score(&ledger, Arc::new(catalogue())).await.unwrap();
+    let (table, weights) = window(registered()).score(&ledger, rules()).await.unwrap();
 
     assert_eq!(weights, [(3, u16::MAX)]);
     assert_eq!((table.set_aside.with_error, table.set_aside.unregistered), (1, 1));
@@ -71,7 +70,7 @@ async fn what_is_old_unpaid_or_of_strangers_does_not_count() {
 async fn an_empty_ledger_gives_no_weights() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = open_ledger(folder.path());
-    let (table, weights) = window(registered()).score(&ledger, Arc::new(catalogue())).await.unwrap();
+    let (table, weights) = window(registered()).score(&ledger, rules()).await.unwrap();
     assert!(weights.is_empty());
     assert!(table.rows.iter().all(|row| row.basis_points == 0));
 }
@@ -81,10 +80,10 @@ async fn a_restart_does_not_change_the_scores() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = open_ledger(folder.path());
     append(&ledger, "//Bob", 0..3, |call| call).await;
-    let before = window(registered()).score(&ledger, Arc::new(catalogue())).await.unwrap();
+    let before = window(registered()).score(&ledger, rules()).await.unwrap();
     drop(ledger);
     let ledger = open_ledger(folder.path());
-    let after = window(registered()).score(&ledger, Arc::new(catalogue())).await.unwrap();
+    let after = window(registered()).score(&ledger, rules()).await.unwrap();
     assert_eq!(before, after);
     assert_eq!(digest(&before.0), digest(&after.0));
 }

@@ -1,0 +1,84 @@
+//! `GET /audit/v1/...`: the bundles that auditors fetch, open to everybody, in whole or from any byte on.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State as Handed};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream;
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
+use http::{HeaderMap, StatusCode};
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
+
+use super::State;
+use super::error::GatewayError;
+use crate::audit::fetch::Epochs;
+use crate::audit::publish;
+
+/// Bytes read from a file at a time.
+const PIECE_BYTES: usize = 64 << 10;
+
+pub(super) async fn list(Handed(state): Handed<Arc<State>>) -> Result<Json<Epochs>, GatewayError> {
+    let folder = state.bundles.clone();
+    let epochs = tokio::task::spawn_blocking(move || publish::epochs(&folder)).await;
+    match epochs {
+        Ok(Ok(epochs)) => Ok(Json(Epochs { epochs })),
+        _ => Err(GatewayError::NoBundle),
+    }
+}
+
+pub(super) async fn file(
+    Handed(state): Handed<Arc<State>>,
+    Path((epoch, name)): Path<(u64, String)>,
+    headers: HeaderMap,
+) -> Result<Response, GatewayError> {
+    let place = place(&state.bundles, epoch, &name).ok_or(GatewayError::NoBundle)?;
+    let mut file = File::open(place).await.map_err(|_| GatewayError::NoBundle)?;
+    let bytes = file.metadata().await.map_err(|_| GatewayError::NoBundle)?.len();
+    let from = match headers.get(RANGE) {
+        None => None,
+        Some(range) => {
+            let from = range.to_str().ok().and_then(first_byte).filter(|from| *from < bytes);
+            Some(from.ok_or(GatewayError::Range { bytes })?)
+        }
+    };
+    let start = from.unwrap_or(0);
+    file.seek(SeekFrom::Start(start)).await.map_err(|_| GatewayError::NoBundle)?;
+    let body = Body::from_stream(stream::try_unfold(file, piece));
+    let kind = if name.ends_with(".json") { "application/json" } else { "application/octet-stream" };
+    let head = [
+        (CONTENT_TYPE, kind.to_owned()),
+        (CONTENT_LENGTH, (bytes - start).to_string()),
+        (ACCEPT_RANGES, "bytes".to_owned()),
+    ];
+    Ok(match from {
+        None => (head, body).into_response(),
+        Some(from) => {
+            let range = format!("bytes {from}-{}/{bytes}", bytes - 1);
+            (StatusCode::PARTIAL_CONTENT, head, [(CONTENT_RANGE, range)], body).into_response()
+        }
+    })
+}
+
+/// Where a file lies, if its name is a plain one.
+fn place(folder: &std::path::Path, epoch: u64, name: &str) -> Option<PathBuf> {
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
+    (plain && !name.starts_with('.')).then(|| publish::bundle(folder, epoch).join(name))
+}
+
+/// The first byte of `bytes=N-`; other forms of ranges are not served.
+fn first_byte(range: &str) -> Option<u64> {
+    range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
+}
+
+async fn piece(mut file: File) -> io::Result<Option<(Bytes, File)>> {
+    let mut buffer = vec![0; PIECE_BYTES];
+    let read = file.read(&mut buffer).await?;
+    buffer.truncate(read);
+    Ok((read > 0).then(|| (buffer.into(), file)))
+}
