@@ -28,7 +28,7 @@ async fn until_weights_are_set(subnet: &Subnet) {
 /// Fetches the bundle of the newest head from the validator's gateway, and reviews it.
 async fn reviewed(validator: &ValidatorNode, folder: &Path) -> Reviewed {
     let owner = Owner { validator: validator.hotkey(), netuid: 64 };
-    let reader = Reader::open(&validator.state_dir.join("ledger"), owner).unwrap();
+    let reader = Reader::open(&validator.state_dir().join("ledger"), owner).unwrap();
     let newest = reader.latest_head().unwrap().unwrap().head.head.epoch_index;
     let gateway = format!("http://{}", validator.validator().gateway_addr());
     wait::until("the bundle is published", || async {
@@ -62,7 +62,7 @@ async fn a_validator_whose_weights_favour_a_friend_is_seen_on_chain() {
     // The same hotkey, by hand: everything to the miner that earned less.
     let worst = reviewed.replayed.table.rows.iter().min_by_key(|row| row.basis_points).unwrap().hotkey;
     let friend = subnet.uid(&worst).await;
-    let hotkey = subnet.validators[0].wallet.hotkey.clone();
+    let hotkey = subnet.validators[0].hotkey_secret().clone();
     let uid = subnet.uid(&hotkey.public()).await;
     subnet.validators[0].stop().await;
     let target = WeightsTarget {

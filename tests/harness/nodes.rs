@@ -94,6 +94,16 @@ impl ValidatorNode {
         self.running.as_ref().expect("the validator runs")
     }
 
+    /// Its folder of everything that survives a restart.
+    pub fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
+    /// Its hotkey with the secret, for tests in which it is misused.
+    pub fn hotkey_secret(&self) -> &Keypair {
+        &self.wallet.hotkey
+    }
+
     /// A key that its gateway accepts.
     pub fn api_key(&self) -> &str {
         &self.api_key
