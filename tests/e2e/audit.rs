@@ -28,14 +28,14 @@ async fn until_weights_are_set(subnet: &Subnet) {
 /// Fetches the bundle of the newest head from the validator's gateway, and reviews it.
 async fn reviewed(validator: &ValidatorNode, folder: &Path) -> Reviewed {
     let owner = Owner { validator: validator.hotkey(), netuid: 64 };
-    let reader = Reader::open(&validator.state_dir().join("ledger"), owner).unwrap();
-    let newest = reader.latest_head().unwrap().unwrap().head.head.epoch_index;
+    let reader = Reader::open(&validator.state_dir().join("ledger"), owner).expect("a ledger");
+    let newest = reader.latest_head().expect("a whole ledger").expect("a head").head.head.epoch_index;
     let gateway = format!("http://{}", validator.validator().gateway_addr());
     wait::until("the bundle is published", || async {
         fetch(&gateway, Some(newest), folder, |_, _| ()).await.ok()
     })
     .await;
-    review(folder, Some(&validator.hotkey()), |_, _| ()).unwrap()
+    review(folder, Some(&validator.hotkey()), |_, _| ()).expect("an honest bundle")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
