@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 
+use chain_client::command::CommandError as SharedError;
 use protocol::account::AccountId;
 use serde_json::json;
 
@@ -76,7 +77,7 @@ pub(super) async fn run(
 }
 
 fn write_bundle(place: &Place, epoch: Option<u64>, folder: &Path) -> Result<Exported, CommandError> {
-    let hotkey = place.hotkey()?;
+    let hotkey = place.site.hotkey()?;
     let path = place.state(&hotkey.public()).join(validator::LEDGER_DIR);
     let owner = Owner { validator: hotkey.public(), netuid: place.config.netuid };
     let reader = Reader::open(&path, owner).map_err(CommandError::OpenLedger)?;
@@ -90,9 +91,9 @@ fn check_bundle(folder: &Path, validator: Option<&AccountId>) -> Result<Reviewed
 }
 
 async fn compare_with_chain(place: &Place, reviewed: &Reviewed) -> Result<Vec<String>, CommandError> {
-    let client = place.connect().await?;
-    let at = client.finalized().await.map_err(CommandError::Chain)?;
-    let facts = ChainFacts::read(&client, reviewed, at).await.map_err(CommandError::Chain)?;
+    let client = place.site.connect().await?;
+    let at = client.finalized().await.map_err(SharedError::Chain)?;
+    let facts = ChainFacts::read(&client, reviewed, at).await.map_err(SharedError::Chain)?;
     Ok(compare(reviewed, &facts).iter().map(ToString::to_string).collect())
 }
 
