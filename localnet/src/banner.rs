@@ -6,6 +6,8 @@ use localnet::{
 };
 use sp_core::crypto::{Ss58AddressFormat, Ss58Codec as _};
 
+/// Accounts that are listed.
+const ACCOUNTS_MAX: usize = 16;
 /// Network prefix of the addresses.
 const SS58_PREFIX: u16 = 42;
 
@@ -17,12 +19,18 @@ pub fn of(chain: &Localnet, config: &Config) -> String {
         chain.http_url()
     );
     text += &format!(
-        "  blocks     {}\n\nAccounts (secrets are //Name on the development phrase)\n",
-        pace(config.blocks)
+        "  blocks     {}\n  kept       {}\n\nAccounts (secrets are //Name on the development phrase)\n",
+        pace(config.blocks),
+        kept(chain, config)
     );
-    for account in dev_accounts() {
-        let address = account.account.to_ss58check_with_version(Ss58AddressFormat::custom(SS58_PREFIX));
-        text += &format!("  {:<8} {address}  {:>9} TAO\n", account.name, account.balance_rao / TAO);
+    let names = dev_accounts();
+    for (account, balance_rao) in config.genesis.balances.iter().take(ACCOUNTS_MAX) {
+        let name = names.iter().find(|named| named.account == *account).map_or("", |named| named.name);
+        let address = account.to_ss58check_with_version(Ss58AddressFormat::custom(SS58_PREFIX));
+        text += &format!("  {name:<8} {address}  {:>9} TAO\n", balance_rao / TAO);
+    }
+    if let Some(more) = config.genesis.balances.len().checked_sub(ACCOUNTS_MAX).filter(|more| *more > 0) {
+        text += &format!("  and {more} more\n");
     }
     text += "\nSubnets\n";
     for subnet in &config.genesis.subnets {
@@ -37,6 +45,17 @@ pub fn of(chain: &Localnet, config: &Config) -> String {
         "\nTry\n  BT_CHAIN_ENDPOINT={url} btcli subnets list --network local\n  curl -s -H 'content-type: application/json' -d '{{\"id\":1,\"jsonrpc\":\"2.0\",\"method\":\"dev_newBlock\",\"params\":[1]}}' {}\n\n",
         chain.http_url()
     )
+}
+
+/// Where the chain is, and what was found there.
+fn kept(chain: &Localnet, config: &Config) -> String {
+    let Some(folder) = &config.data else { return "in memory only; --data DIR keeps it".into() };
+    let found = chain.recovered();
+    let mut text = format!("in {}, continued at block {}", folder.display(), found.blocks);
+    if found.cut_bytes > 0 {
+        text += &format!(" ({} bytes that a crash left were cut off)", found.cut_bytes);
+    }
+    text
 }
 
 fn pace(blocks: Blocks) -> String {

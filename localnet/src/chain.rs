@@ -1,12 +1,13 @@
 //! The chain: blocks, the state after each, and the runtime run on any of them.
 //!
-//! State is a trie whose nodes are kept for ever by their hash, so every old block stays readable at no cost. Nothing here
-//! knows of transactions waiting, of time, or of clients.
+//! State is a trie whose nodes are kept by their hash, so old blocks stay readable at no cost: all headers and bodies, and as
+//! many states as [`Limits::states_max`] says. Nothing here knows of transactions waiting, of time, or of clients.
 
 mod draft;
 mod executor;
 mod genesis;
 mod history;
+mod settings;
 mod state;
 
 use std::sync::{PoisonError, RwLock};
@@ -21,6 +22,7 @@ pub use self::{
     executor::{CallError, silence_panics},
     genesis::GenesisError,
     history::{Block, BlockRef, BranchError},
+    settings::SettingError,
 };
 use self::{
     executor::Executor,
@@ -43,9 +45,9 @@ impl Chain {
 
     /// A chain of one block.
     pub fn new(genesis: &Genesis, limits: &Limits) -> Result<Self, GenesisError> {
-        let executor = Executor::new(Nodes::new());
+        let executor = Executor::new(Nodes::default());
         let block = genesis::build(&executor, genesis)?;
-        Ok(Self { executor, history: RwLock::new(History::new(block, limits.undone_blocks_max)) })
+        Ok(Self { executor, history: RwLock::new(History::new(block, limits)) })
     }
 
     /// The newest block.
@@ -75,23 +77,48 @@ impl Chain {
 
     /// Adds a sealed block, which becomes the newest.
     pub fn append(&self, block: Block) -> BlockRef {
-        self.write(|history| history.append(block))
+        self.change(|history| history.append(block))
+    }
+
+    /// Forgets a sealed block that does not become part of the chain.
+    pub fn discard(&self, block: &Block) {
+        self.executor.nodes().forget_undone(block.hash());
+    }
+
+    /// Whether the state after a block is kept. Old ones are not, but those a snapshot needs.
+    pub fn has_state(&self, block: &BlockRef) -> bool {
+        self.read(|history| history.has_state(block, |hash| self.executor.nodes().remembers(hash)))
+    }
+
+    /// Keeps all states from a final block on, and the blocks after it even if they are undone.
+    pub fn pin(&self, finalized: &BlockRef, tail: &[BlockRef]) {
+        self.write(|history| history.pin(finalized, tail));
+    }
+
+    /// Takes a pin back.
+    pub fn unpin(&self, finalized: &BlockRef, tail: &[BlockRef]) {
+        self.change(|history| history.unpin(finalized, tail));
+    }
+
+    /// Trie nodes in memory, of all states that are kept.
+    pub fn nodes(&self) -> usize {
+        self.executor.nodes().len()
     }
 
     /// Replaces all blocks after the block with number `fork` with a longer branch; answers those that were undone, oldest
     /// first. They can still be found by their hash.
     pub fn reorganise(&self, fork: u32, branch: Vec<BlockRef>) -> Result<Vec<BlockRef>, BranchError> {
-        self.write(|history| history.reorganise(fork, branch))
+        self.change(|history| history.reorganise(fork, branch))
     }
 
     /// Goes back to a former chain: its newest final block, and the blocks after it.
     pub fn revert(&self, finalized: &BlockRef, tail: &[BlockRef]) -> Result<(), BranchError> {
-        self.write(|history| history.revert(finalized, tail))
+        self.change(|history| history.revert(finalized, tail))
     }
 
     /// Makes the block with this number, and all before it, final.
     pub fn finalize(&self, number: u32) -> BlockRef {
-        self.write(|history| history.finalize(number))
+        self.change(|history| history.finalize(number))
     }
 
     /// Calls a runtime API on the state after a block, with encoded arguments; changes are forgotten.
@@ -142,6 +169,17 @@ impl Chain {
 
     fn read<R>(&self, of: impl FnOnce(&History) -> R) -> R {
         of(&self.history.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the history, and forgets the states that are too old after it.
+    fn change<R>(&self, to: impl FnOnce(&mut History) -> R) -> R {
+        let (result, forgotten) = self.write(|history| {
+            let result = to(history);
+            (result, history.settle())
+        });
+        forgotten.before.into_iter().for_each(|block| self.executor.nodes().forget_before(block));
+        forgotten.undone.into_iter().for_each(|block| self.executor.nodes().forget_undone(block));
+        result
     }
 
     fn write<R>(&self, to: impl FnOnce(&mut History) -> R) -> R {

@@ -3,6 +3,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
+    path::PathBuf,
 };
 
 use sp_runtime::AccountId32;
@@ -50,6 +51,8 @@ pub struct Limits {
     pub pool_transactions_max: NonZeroUsize,
     /// Bytes of transactions waiting.
     pub pool_bytes_max: usize,
+    /// Milliseconds, on the chain's clock, for which a transaction that was invalid in a block is not taken again.
+    pub ban_ms: u64,
     /// Connections served at a time.
     pub connections_max: u32,
     /// Sockets open at a time, with those that are idle or silent; more are closed at once.
@@ -66,6 +69,8 @@ pub struct Limits {
     pub notifications_waiting_max: u32,
     /// Blocks that one `dev_newBlock` may ask for.
     pub blocks_per_call_max: u32,
+    /// States that can be read before the newest; those of older blocks are forgotten.
+    pub states_max: u32,
     /// Undone blocks that are still found by their hash.
     pub undone_blocks_max: usize,
     /// Snapshots that can be returned to.
@@ -77,6 +82,7 @@ impl Default for Limits {
         Self {
             pool_transactions_max: NonZeroUsize::new(8_192).expect("8,192 is not zero"),
             pool_bytes_max: 20 * 1024 * 1024,
+            ban_ms: 30 * 60 * 1_000,
             connections_max: 256,
             sockets_max: 1_024,
             subscriptions_per_connection_max: 1_024,
@@ -85,6 +91,7 @@ impl Default for Limits {
             batch_calls_max: 1_000,
             notifications_waiting_max: 256,
             blocks_per_call_max: 100_000,
+            states_max: 4_096,
             undone_blocks_max: 1_024,
             snapshots_max: 256,
         }
@@ -108,6 +115,47 @@ pub struct Genesis {
     pub beacon_period_s: u32,
     /// The subnets.
     pub subnets: Vec<Subnet>,
+    /// Stake that is bought at genesis, in this order.
+    pub stakes: Vec<Stake>,
+    /// Values that are set after everything else.
+    pub settings: Vec<Setting>,
+}
+
+/// Stake that its coldkey buys at genesis, as `add_stake` does.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Stake {
+    /// Who buys.
+    pub coldkey: AccountId32,
+    /// To whom it is staked.
+    pub hotkey: AccountId32,
+    /// On which subnet.
+    pub netuid: u16,
+    /// For how much, in rao.
+    pub amount_rao: u64,
+}
+
+/// A value of `SubtensorModule` that a genesis sets by name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Setting {
+    /// Of which subnet; of the whole chain without one.
+    pub netuid: Option<u16>,
+    /// The name under which it is stored, with underscores: `bonds_moving_average`.
+    pub name: String,
+    /// Its value.
+    pub value: SettingValue,
+}
+
+/// What a setting can be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SettingValue {
+    /// Yes or no.
+    Bool(bool),
+    /// An integer.
+    Number(i128),
+    /// The name of a choice, or the digits of a number.
+    Text(String),
+    /// Several in one.
+    List(Vec<SettingValue>),
 }
 
 impl Default for Genesis {
@@ -123,12 +171,14 @@ impl Default for Genesis {
             beacon_period_s: beacon::PERIOD_S,
             subnets: vec![dev_subnet(alice.clone())],
             sudo: alice,
+            stakes: Vec::new(),
+            settings: Vec::new(),
         }
     }
 }
 
 /// Subnet 64 as a developer wants it: short tempo, cheap registration, few limits. Nobody is registered yet.
-fn dev_subnet(owner: AccountId32) -> Subnet {
+pub(crate) fn dev_subnet(owner: AccountId32) -> Subnet {
     Subnet {
         netuid: NETUID,
         name: "dev".into(),
@@ -161,6 +211,8 @@ pub struct Config {
     pub genesis: Genesis,
     /// What the chain may hold and serve.
     pub limits: Limits,
+    /// The folder in which the chain is kept; in memory only without one.
+    pub data: Option<PathBuf>,
 }
 
 impl Config {
@@ -181,6 +233,7 @@ impl Config {
             finality,
             genesis,
             limits: Limits::default(),
+            data: None,
         }
     }
 

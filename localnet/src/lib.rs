@@ -18,11 +18,24 @@
 //! `runtime` is the chain's rules: pallets at the indices of the pinned metadata, with `subtensor` (registration, serving,
 //! weights, stake, epochs) as the largest. [`beacon`] is the drand beacon the chain runs for itself. [`chain`] holds blocks and states and runs the runtime on any of them. [`pool`]
 //! holds transactions that wait. [`node`] decides when blocks are made and become final. `rpc` and `server` are the outside.
-//! [`faults`] is what can be made to go wrong: connections, answers, finality, blocks that are undone, upgrades, clocks.
+//! [`genesis_file`] reads what a chain begins with. [`faults`] is what can be made to go wrong: connections, answers, finality, blocks that are undone, upgrades, clocks.
 //!
 //! **Invariants.** Every call of the runtime is guarded against panics and leaves no trace when it fails. A block is kept only
 //! if the state written has the root its header names. Every queue, body and wait is bounded ([`config::Limits`]).
 //! A test compares the metadata with the pinned metadata of the real runtime, item by item.
+//!
+//! # On disk, and in memory
+//!
+//! [`Config::data`] keeps the chain in a folder: every block, change by hand and branch in one append-only file, executed
+//! again at the start. In memory are all headers and bodies, and the last [`config::Limits::states_max`] states; reading an
+//! older one is the error of a pruned node. `scripts/bench-localnet` measures what that takes.
+//!
+//! # Other chains
+//!
+//! `tests/it/any_chain.rs` holds on any subtensor: `CHAIN_WS_URL=ws://... cargo nextest run -p localnet any_chain` tries it on
+//! another chain, such as the official one in docker that `scripts/chain-docker` starts. Everything else that is tested here
+//! needs a chain that can be driven, which only this one can. `LOCALNET_FUZZ_CALLS`, `LOCALNET_FUZZ_BODIES` and
+//! `LOCALNET_FUZZ_SEED` make the fuzz tests longer or other.
 //!
 //! # Deliberately absent
 //!
@@ -48,6 +61,7 @@ pub mod beacon;
 pub mod chain;
 pub mod config;
 pub mod faults;
+pub mod genesis_file;
 pub mod node;
 pub mod pool;
 mod rpc;

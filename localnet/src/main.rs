@@ -10,7 +10,7 @@ use std::io::Write as _;
 use anyhow::Context as _;
 use arguments::Arguments;
 use clap::Parser as _;
-use localnet::Localnet;
+use localnet::{Localnet, genesis_file};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -23,7 +23,11 @@ async fn main() -> anyhow::Result<()> {
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .init();
     let arguments = Arguments::parse();
-    let config = arguments.config();
+    if arguments.print_default_genesis {
+        let mut out = std::io::stdout().lock();
+        return out.write_all(genesis_file::DEFAULT.as_bytes()).context("could not print the genesis");
+    }
+    let config = arguments.config().context("could not read what the chain begins with")?;
     let chain = localnet::spawn(config.clone()).await.context("could not start the chain")?;
     if !arguments.quiet {
         eprint!("{}", banner::of(&chain, &config));
@@ -53,6 +57,9 @@ fn announce(chain: &Localnet) -> anyhow::Result<()> {
         "http_url": chain.http_url(),
         "port": chain.address().port(),
         "genesis": chain.block(0).map(|block| format!("{:?}", block.hash())),
+        "best": chain.best_number(),
+        "recovered_blocks": chain.recovered().blocks,
+        "cut_bytes": chain.recovered().cut_bytes,
     });
     let mut out = std::io::stdout().lock();
     writeln!(out, "{ready}").and_then(|()| out.flush()).context("could not write the readiness line")

@@ -5,6 +5,8 @@
 
 mod branch;
 mod fill;
+mod journal;
+mod open;
 mod snapshots;
 mod upgrade;
 
@@ -22,16 +24,21 @@ use sp_runtime::{
 use thiserror::Error;
 use tokio::sync::watch;
 
-use self::snapshots::Snapshots;
+use self::{
+    journal::{Journal, Record},
+    snapshots::Snapshots,
+};
 use crate::{
-    chain::{BlockRef, CallError, Chain, GenesisError, Interference, SealError},
-    config::{Blocks, Config, Finality, Limits},
+    chain::{BlockRef, CallError, Chain, Interference, SealError},
+    config::{Blocks, Finality, Limits},
     pool::{Pool, PoolError, Watcher, hash_of},
     time::Clock,
 };
 
 pub use self::{
     branch::{ReorganiseError, Reorganised},
+    journal::{FILE_NAME, JournalError},
+    open::{OpenError, Recovered},
     snapshots::SnapshotError,
     upgrade::UpgradeError,
 };
@@ -58,6 +65,15 @@ pub enum ProduceError {
         /// Why.
         #[source]
         source: SealError,
+    },
+    /// It could not be stored.
+    #[error("could not store block {number}")]
+    Store {
+        /// Its number.
+        number: u32,
+        /// Why.
+        #[source]
+        source: JournalError,
     },
 }
 
@@ -89,28 +105,21 @@ pub struct Node {
     heads: watch::Sender<Heads>,
     finality_stalled: AtomicBool,
     snapshots: Mutex<Snapshots>,
+    journal: Mutex<Option<Journal>>,
+    /// What was found on disk.
+    pub recovered: Recovered,
 }
 
 impl Node {
-    /// A node at genesis.
-    pub fn new(config: &Config) -> Result<Self, GenesisError> {
-        Ok(Self {
-            chain: Chain::new(&config.genesis, &config.limits)?,
-            chain_name: config.genesis.chain_name.clone(),
-            clock: Clock::new(match config.blocks {
-                // Blocks that do not come by the clock pass their slot's time, which is what clients and the beacon count on.
-                Blocks::Instant | Blocks::Manual => config.genesis.slot_duration_ms,
-                Blocks::Interval { .. } => 1,
-            }),
-            limits: config.limits,
-            blocks: config.blocks,
-            finality: config.finality,
-            pool: Mutex::new(Pool::new(&config.limits)),
-            making: Mutex::new(()),
-            heads: watch::Sender::new(Heads::default()),
-            finality_stalled: AtomicBool::new(false),
-            snapshots: Mutex::default(),
-        })
+    /// Writes to disk what happened, if the chain is kept there.
+    fn store(&self, records: &[Record]) -> Result<(), JournalError> {
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        journal.as_mut().map_or(Ok(()), |journal| journal.add(records))
+    }
+
+    /// Syncs what is on disk and lets go of it. What happens after is in memory only.
+    pub fn close(&self) {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Follows the chain.
@@ -131,6 +140,9 @@ impl Node {
     /// Takes a transaction into the pool; makes a block of it at once if that is how blocks are made.
     pub fn submit(&self, bytes: Vec<u8>, watcher: Option<Watcher>) -> Result<H256, PoolError> {
         let hash = hash_of(&bytes);
+        if self.pool().is_banned(hash, self.clock.now_ms()) {
+            return Err(PoolError::Banned(hash));
+        }
         let validity = self.validate(&bytes)?.map_err(PoolError::Refused)?;
         self.pool().add(hash, bytes, validity, watcher)?;
         if self.blocks == Blocks::Instant {
@@ -183,7 +195,7 @@ impl Node {
         let number = parent.number() + 1;
         // A block that was asked for is final at once; whoever asked waits for nothing else.
         let may_wait = matches!(make, Make::NotEmpty);
-        let made = self.fill_block(&parent, make).map_err(|source| ProduceError::Seal { number, source })?;
+        let made = self.fill_block(&parent, make)?;
         let Some(block) = made else { return Ok(parent) };
         tracing::debug!(number, hash = ?block.hash(), transactions = block.extrinsics.len() - 1, "made a block");
         self.heads.send_modify(|heads| heads.best = number);

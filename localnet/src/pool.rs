@@ -45,6 +45,9 @@ pub enum PoolError {
     /// The runtime refuses it.
     #[error("the runtime refuses the transaction: {0:?}")]
     Refused(TransactionValidityError),
+    /// It was found invalid, or there was no room for it, not long ago.
+    #[error("transaction {0:?} was turned away not long ago")]
+    Banned(H256),
     /// It waits already.
     #[error("transaction {0:?} is in the pool")]
     AlreadyImported(H256),
@@ -99,6 +102,9 @@ pub struct Pool {
     next_order: u64,
     waiting: HashMap<H256, Waiting>,
     included: Vec<Included>,
+    /// What is not taken again, and until when on the chain's clock.
+    banned: HashMap<H256, u64>,
+    ban_ms: u64,
 }
 
 impl Pool {
@@ -111,7 +117,30 @@ impl Pool {
             next_order: 0,
             waiting: HashMap::new(),
             included: Vec::new(),
+            banned: HashMap::new(),
+            ban_ms: limits.ban_ms,
         }
+    }
+
+    /// Whether a transaction is not taken again yet.
+    pub fn is_banned(&self, hash: H256, now_ms: u64) -> bool {
+        self.banned.get(&hash).is_some_and(|until_ms| now_ms < *until_ms)
+    }
+
+    /// Takes out a transaction that can be in no block, and takes it for some time no more.
+    pub fn ban(&mut self, hash: H256, why: Status, now_ms: u64) {
+        self.remove(hash, why);
+        if self.banned.len() >= self.transactions_max {
+            self.banned.retain(|_, until_ms| now_ms < *until_ms);
+        }
+        // When all are recent, the first to go is the one that would go first anyway.
+        if self.banned.len() >= self.transactions_max
+            && let Some(oldest) =
+                self.banned.iter().min_by_key(|(_, until_ms)| **until_ms).map(|(hash, _)| *hash)
+        {
+            self.banned.remove(&oldest);
+        }
+        self.banned.insert(hash, now_ms.saturating_add(self.ban_ms));
     }
 
     /// Takes a transaction the runtime found valid.
@@ -225,8 +254,9 @@ impl Pool {
         undone
     }
 
-    /// Drops everything that waits.
+    /// Drops everything that waits, and forgets what was turned away.
     pub fn clear(&mut self) {
+        self.banned.clear();
         let hashes: Vec<H256> = self.waiting.keys().copied().collect();
         for hash in hashes {
             self.remove(hash, Status::Dropped);

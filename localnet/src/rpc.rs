@@ -10,6 +10,7 @@ mod error;
 mod faults;
 mod follow;
 mod hex_bytes;
+mod info;
 mod payment;
 mod state;
 mod system;
@@ -26,10 +27,11 @@ type Methods = RpcModule<Node>;
 
 /// Every method.
 pub(crate) fn methods(node: Arc<Node>, faults: Arc<Faults>) -> Result<RpcModule<Node>, RegisterMethodError> {
-    let mut methods = RpcModule::from_arc(node);
+    let mut methods = RpcModule::from_arc(node.clone());
     author::register(&mut methods)?;
     chain::register(&mut methods)?;
     dev::register(&mut methods)?;
+    info::register(&mut methods, &node)?;
     payment::register(&mut methods)?;
     state::register(&mut methods)?;
     system::register(&mut methods)?;

@@ -19,7 +19,7 @@ use crate::{
     chain::{BlockRef, GenesisError},
     config::{Blocks, Config, Limits},
     faults::Faults,
-    node::{Node, ProduceError},
+    node::{Node, OpenError, ProduceError, Recovered},
     rpc,
 };
 
@@ -32,6 +32,12 @@ pub enum SpawnError {
     /// The configuration makes no chain.
     #[error("could not build the genesis block")]
     Genesis(#[from] GenesisError),
+    /// The chain on disk cannot be continued.
+    #[error(transparent)]
+    Open(OpenError),
+    /// The runtime of the program is stopping.
+    #[error("the program is stopping")]
+    Stopping,
     /// The time between blocks is nothing.
     #[error("the time between blocks must be at least 1 ms")]
     IntervalZero,
@@ -75,7 +81,7 @@ pub async fn spawn(config: Config) -> Result<Localnet, SpawnError> {
     if config.blocks == (Blocks::Interval { ms: 0 }) {
         return Err(SpawnError::IntervalZero);
     }
-    let node = Arc::new(Node::new(&config)?);
+    let node = open(config.clone()).await?;
     let faults = Arc::new(Faults::new(node.clone()));
     let methods = rpc::methods(node.clone(), faults.clone()).map_err(SpawnError::Methods)?;
     let listen = |source| SpawnError::Listen { address: config.bind, source };
@@ -94,6 +100,16 @@ pub async fn spawn(config: Config) -> Result<Localnet, SpawnError> {
         tasks.spawn(drive::finalize_blocks(node.clone()));
     }
     Ok(Localnet { node, faults, address, server, tasks })
+}
+
+/// Opens the chain, which takes its time when there is one on disk.
+async fn open(config: Config) -> Result<Arc<Node>, SpawnError> {
+    let opened = tokio::task::spawn_blocking(move || Node::new(&config)).await;
+    match opened.map_err(|_| SpawnError::Stopping)? {
+        Ok(node) => Ok(Arc::new(node)),
+        Err(OpenError::Genesis(error)) => Err(SpawnError::Genesis(error)),
+        Err(error) => Err(SpawnError::Open(error)),
+    }
 }
 
 fn server_config(limits: &Limits) -> ServerConfig {
@@ -133,6 +149,11 @@ impl Localnet {
         Ok(produced.await.map_err(|_| ProduceBlocksError::Stopping)??)
     }
 
+    /// What was found on disk when the chain started.
+    pub fn recovered(&self) -> Recovered {
+        self.node.recovered
+    }
+
     /// Number of the newest block.
     pub fn best_number(&self) -> u32 {
         self.best().number()
@@ -170,6 +191,7 @@ impl Localnet {
         // What fell silent would never end by itself.
         self.faults.gate.heal();
         self.server.clone().stopped().await;
+        self.node.close();
     }
 
     /// Waits until the chain stops by itself, which it does not.
@@ -183,5 +205,6 @@ impl Drop for Localnet {
         // The tasks stop with their set; a server that has stopped already is no error.
         let _ = self.server.stop();
         self.faults.gate.heal();
+        self.node.close();
     }
 }

@@ -24,6 +24,12 @@ pub struct Reading {
     last_ms: u64,
 }
 
+impl Reading {
+    fn now_ms(&self) -> u64 {
+        machine_ms().saturating_add(self.travelled_ms).saturating_add_signed(self.skew_ms)
+    }
+}
+
 impl Clock {
     /// A clock that puts at least so much time between two blocks, and never none.
     pub fn new(step_ms: u64) -> Self {
@@ -33,9 +39,14 @@ impl Clock {
     /// Time for the next block: later than that of the last.
     pub fn next_ms(&self) -> u64 {
         let mut reading = self.reading();
-        let now = machine_ms().saturating_add(reading.travelled_ms).saturating_add_signed(reading.skew_ms);
-        reading.last_ms = now.max(reading.last_ms.saturating_add(self.step_ms));
+        reading.last_ms = reading.now_ms().max(reading.last_ms.saturating_add(self.step_ms));
         reading.last_ms
+    }
+
+    /// What the clock shows between blocks: never less than the time of the last.
+    pub fn now_ms(&self) -> u64 {
+        let reading = self.reading();
+        reading.now_ms().max(reading.last_ms)
     }
 
     /// Moves the clock ahead, for good.

@@ -31,6 +31,9 @@ pub enum SealError {
     /// The timestamp was refused.
     #[error("the block's timestamp was refused: {0:?}")]
     Timestamp(TransactionValidityError),
+    /// A transaction that was in the block before is refused.
+    #[error("a transaction of the block is refused now: {0:?}")]
+    Refused(TransactionValidityError),
     /// The runtime's header is not one.
     #[error("the runtime returned no header")]
     Header(#[source] parity_scale_codec::Error),
@@ -48,7 +51,7 @@ pub enum SealError {
 }
 
 /// A change of the state that no transaction could make.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
 pub enum Interference {
     /// Keys and their values; no value deletes the key.
     Storage(Vec<(Vec<u8>, Option<Vec<u8>>)>),
@@ -85,6 +88,7 @@ pub struct Draft<'a> {
     parent: BlockRef,
     overlay: Overlay,
     extrinsics: Vec<Vec<u8>>,
+    interference: Option<Box<Interference>>,
 }
 
 impl<'a> Draft<'a> {
@@ -96,7 +100,13 @@ impl<'a> Draft<'a> {
             extrinsics_root: H256::zero(),
             digest: Digest::default(),
         };
-        let mut draft = Self { executor, parent, overlay: Overlay::default(), extrinsics: Vec::new() };
+        let mut draft = Self {
+            executor,
+            parent,
+            overlay: Overlay::default(),
+            extrinsics: Vec::new(),
+            interference: None,
+        };
         draft.call("Core_initialize_block", &header.encode())?;
         Ok(draft)
     }
@@ -144,6 +154,7 @@ impl<'a> Draft<'a> {
     /// Writes to the state directly, as no transaction can.
     pub fn interfere(&mut self, with: Interference) -> Result<(), SealError> {
         let root = self.parent.state_root();
+        self.interference = Some(Box::new(with.clone()));
         let done = self.executor.run(root, &mut self.overlay, || match with {
             Interference::Storage(items) => {
                 for (key, value) in items {
@@ -171,6 +182,35 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Executes a block that was made before, as far as it is sealed: the same transactions and the same change.
+    pub fn repeat(
+        &mut self,
+        extrinsics: Vec<Vec<u8>>,
+        interference: Option<Interference>,
+    ) -> Result<(), SealError> {
+        let (first, last) = match interference {
+            Some(interference) if interference.comes_last() => (None, Some(interference)),
+            first => (first, None),
+        };
+        let mut extrinsics = extrinsics.into_iter();
+        // The timestamp comes before everything.
+        for extrinsic in extrinsics.by_ref().take(1) {
+            self.apply_again(extrinsic)?;
+        }
+        first.map_or(Ok(()), |interference| self.interfere(interference))?;
+        for extrinsic in extrinsics {
+            self.apply_again(extrinsic)?;
+        }
+        last.map_or(Ok(()), |interference| self.interfere(interference))
+    }
+
+    fn apply_again(&mut self, extrinsic: Vec<u8>) -> Result<(), SealError> {
+        match self.apply(extrinsic)? {
+            Applied::Included(_) => Ok(()),
+            Applied::Refused(error) => Err(SealError::Refused(error)),
+        }
+    }
+
     /// Finishes the block and keeps the state after it.
     pub fn seal(mut self) -> Result<Block, SealError> {
         let header = self.call("BlockBuilder_finalize_block", &[])?;
@@ -182,8 +222,9 @@ impl<'a> Draft<'a> {
             let written = changes.transaction_storage_root;
             return Err(SealError::RootMismatch { written, header: header.state_root });
         }
-        self.executor.nodes().add(changes.transaction);
-        Ok(Block::new(header, self.extrinsics))
+        let block = Block::new(header, self.extrinsics).with_interference(self.interference);
+        self.executor.nodes().add(block.hash(), changes.transaction);
+        Ok(block)
     }
 
     fn call(&mut self, method: &str, arguments: &[u8]) -> Result<Vec<u8>, CallError> {

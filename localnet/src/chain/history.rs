@@ -1,7 +1,7 @@
 //! The blocks, from genesis on.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -9,7 +9,8 @@ use parity_scale_codec::Encode;
 use sp_core::H256;
 use thiserror::Error;
 
-use crate::runtime::Header;
+use super::draft::Interference;
+use crate::{config::Limits, runtime::Header};
 
 /// A block that was sealed.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct Block {
     pub header: Header,
     /// Its transactions, encoded, the timestamp first.
     pub extrinsics: Vec<Vec<u8>>,
+    /// The change in it that no transaction made.
+    pub interference: Option<Box<Interference>>,
     hash: H256,
 }
 
@@ -28,7 +31,13 @@ impl Block {
     /// A block of a header and encoded transactions.
     pub fn new(header: Header, extrinsics: Vec<Vec<u8>>) -> Self {
         let hash = H256(sp_crypto_hashing::blake2_256(&header.encode()));
-        Self { header, extrinsics, hash }
+        Self { header, extrinsics, interference: None, hash }
+    }
+
+    /// The same block, with a change that no transaction made.
+    pub(super) fn with_interference(mut self, interference: Option<Box<Interference>>) -> Self {
+        self.interference = interference;
+        self
     }
 
     /// Hash of its header.
@@ -54,6 +63,23 @@ pub(super) struct History {
     finalized: u32,
     undone: VecDeque<BlockRef>,
     undone_max: usize,
+    /// Number of the oldest block whose state is kept.
+    kept_from: u32,
+    /// States kept before the newest.
+    states_max: u32,
+    /// Blocks after which everything is kept, by number, and how often.
+    pinned: BTreeMap<u32, u32>,
+    /// Undone blocks that are kept, and how often.
+    pinned_undone: HashMap<H256, u32>,
+}
+
+/// Blocks of which something is forgotten.
+#[derive(Default)]
+pub(super) struct Forgotten {
+    /// Blocks of the chain: the state before them.
+    pub before: Vec<H256>,
+    /// Undone blocks: everything.
+    pub undone: Vec<H256>,
 }
 
 /// Why the chain does not take another branch.
@@ -83,9 +109,19 @@ pub enum BranchError {
 }
 
 impl History {
-    pub fn new(genesis: Block, undone_max: usize) -> Self {
+    pub fn new(genesis: Block, limits: &Limits) -> Self {
         let numbers = HashMap::from([(genesis.hash(), 0)]);
-        Self { blocks: vec![Arc::new(genesis)], numbers, finalized: 0, undone: VecDeque::new(), undone_max }
+        Self {
+            blocks: vec![Arc::new(genesis)],
+            numbers,
+            finalized: 0,
+            undone: VecDeque::new(),
+            undone_max: limits.undone_blocks_max,
+            kept_from: 0,
+            states_max: limits.states_max,
+            pinned: BTreeMap::new(),
+            pinned_undone: HashMap::new(),
+        }
     }
 
     pub fn best(&self) -> BlockRef {
@@ -143,8 +179,62 @@ impl History {
         }
         self.truncate(finalized.number());
         self.finalized = finalized.number();
+        let back: HashSet<H256> = tail.iter().map(|block| block.hash()).collect();
+        self.undone.retain(|block| !back.contains(&block.hash()));
         tail.iter().for_each(|block| self.push(block.clone()));
         Ok(())
+    }
+
+    /// Keeps the state after a final block and everything that follows it.
+    pub fn pin(&mut self, finalized: &BlockRef, tail: &[BlockRef]) {
+        *self.pinned.entry(finalized.number()).or_default() += 1;
+        for block in tail {
+            *self.pinned_undone.entry(block.hash()).or_default() += 1;
+        }
+    }
+
+    /// Takes a pin back.
+    pub fn unpin(&mut self, finalized: &BlockRef, tail: &[BlockRef]) {
+        if let Some(pins) = self.pinned.get_mut(&finalized.number()) {
+            *pins -= 1;
+        }
+        self.pinned.retain(|_, pins| *pins > 0);
+        for block in tail {
+            if let Some(pins) = self.pinned_undone.get_mut(&block.hash()) {
+                *pins -= 1;
+            }
+        }
+        self.pinned_undone.retain(|_, pins| *pins > 0);
+    }
+
+    /// Forgets what is too old to be kept.
+    pub fn settle(&mut self) -> Forgotten {
+        let mut forgotten = Forgotten::default();
+        let oldest = self.best().number().saturating_sub(self.states_max).min(self.finalized);
+        let oldest = self.pinned.keys().next().map_or(oldest, |pinned| oldest.min(*pinned));
+        while self.kept_from < oldest {
+            self.kept_from += 1;
+            forgotten.before.push(self.blocks[self.kept_from as usize].hash());
+        }
+        while self.undone.len() > self.undone_max {
+            let old = self.undone.iter().position(|block| !self.pinned_undone.contains_key(&block.hash()));
+            let Some(block) = old.and_then(|old| self.undone.remove(old)) else { break };
+            forgotten.undone.push(block.hash());
+        }
+        forgotten
+    }
+
+    /// Whether the state after a block is kept; `remembers` tells whether that of an undone block still could be.
+    pub fn has_state(&self, block: &BlockRef, remembers: impl Fn(H256) -> bool) -> bool {
+        let mut block = block.clone();
+        while !self.numbers.contains_key(&block.hash()) {
+            let parent = self.by_hash(block.header.parent_hash);
+            match parent.filter(|_| remembers(block.hash())) {
+                Some(parent) => block = parent,
+                None => return false,
+            }
+        }
+        block.number() >= self.kept_from
     }
 
     /// Finality never goes back and never past the newest block.
@@ -163,9 +253,6 @@ impl History {
         for block in &undone {
             self.numbers.remove(&block.hash());
             self.undone.push_back(block.clone());
-        }
-        while self.undone.len() > self.undone_max {
-            self.undone.pop_front();
         }
         undone
     }

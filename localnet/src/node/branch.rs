@@ -8,7 +8,10 @@ use std::{
 use sp_core::H256;
 use thiserror::Error;
 
-use super::{Make, Node};
+use super::{
+    Make, Node,
+    journal::{JournalError, Record},
+};
 use crate::{
     chain::{BlockRef, BranchError, SealError},
     config::Blocks,
@@ -48,6 +51,9 @@ pub enum ReorganiseError {
     /// A block of the other branch could not be made.
     #[error("could not make a block of the other branch")]
     Seal(#[from] SealError),
+    /// The other branch could not be stored. It was taken; nothing more is stored.
+    #[error("could not store the other branch")]
+    Store(#[from] JournalError),
     /// The other branch was not taken.
     #[error(transparent)]
     Branch(#[from] BranchError),
@@ -82,7 +88,16 @@ impl Node {
             draft.set_time(self.clock.next_ms())?;
             branch.push(Arc::new(draft.seal()?));
         }
-        let undone = self.chain.reorganise(fork.number(), branch)?;
+        let mut records = vec![Record::Undone(fork.number())];
+        records.extend(branch.iter().map(|block| Record::Block((&**block).into())));
+        let undone = match self.chain.reorganise(fork.number(), branch.clone()) {
+            Ok(undone) => undone,
+            Err(error) => {
+                branch.iter().for_each(|block| self.chain.discard(block));
+                return Err(error.into());
+            }
+        };
+        self.store(&records)?;
         let hashes: HashSet<H256> = undone.iter().map(|block| block.hash()).collect();
         let retracted = self.pool().retract(|_, block| hashes.contains(&block));
         let returned = self.take_back(retracted);

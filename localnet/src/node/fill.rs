@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use sp_core::H256;
 use sp_runtime::transaction_validity::{InvalidTransaction, TransactionValidityError};
 
-use super::{Make, Node};
+use super::{Make, Node, ProduceError, journal::Record};
 use crate::{
-    chain::{Applied, BlockRef, Draft, SealError},
+    chain::{Applied, Block, BlockRef, Draft, SealError},
     pool::Status,
 };
 
@@ -18,9 +18,36 @@ struct Tried {
     invalid: HashSet<H256>,
 }
 
+/// A block, what became of the candidates, and the candidates.
+type Built = (Option<Block>, Tried, Vec<(H256, Vec<u8>)>);
+
 impl Node {
     /// Builds the block after `parent`. If that fails the pool is as it was.
-    pub(super) fn fill_block(&self, parent: &BlockRef, make: Make) -> Result<Option<BlockRef>, SealError> {
+    pub(super) fn fill_block(&self, parent: &BlockRef, make: Make) -> Result<Option<BlockRef>, ProduceError> {
+        let number = parent.number() + 1;
+        let (sealed, tried, candidates) =
+            self.build(parent, make).map_err(|source| ProduceError::Seal { number, source })?;
+        if let Some(block) = &sealed
+            && let Err(source) = self.store(&[Record::Block(block.into())])
+        {
+            self.chain.discard(block);
+            return Err(ProduceError::Store { number, source });
+        }
+        let sealed = sealed.map(|block| self.chain.append(block));
+        let mut pool = self.pool();
+        for hash in tried.invalid {
+            pool.ban(hash, Status::Invalid, self.clock.now_ms());
+        }
+        if let Some(block) = &sealed {
+            for (hash, _) in candidates.iter().filter(|(hash, _)| tried.included.contains(hash)) {
+                pool.include(*hash, block.number(), block.hash());
+            }
+        }
+        Ok(sealed)
+    }
+
+    /// The block after `parent`, if there is to be one, what became of the candidates, and the candidates.
+    fn build(&self, parent: &BlockRef, make: Make) -> Result<Built, SealError> {
         let candidates = self.pool().candidates();
         let mut draft = self.chain.draft(parent)?;
         draft.set_time(self.clock.next_ms())?;
@@ -40,21 +67,8 @@ impl Node {
         if let Some(interference) = last {
             draft.interfere(interference)?;
         }
-        let sealed = if not_empty && tried.included.is_empty() {
-            None
-        } else {
-            Some(self.chain.append(draft.seal()?))
-        };
-        let mut pool = self.pool();
-        for hash in tried.invalid {
-            pool.remove(hash, Status::Invalid);
-        }
-        if let Some(block) = &sealed {
-            for (hash, _) in candidates.iter().filter(|(hash, _)| tried.included.contains(hash)) {
-                pool.include(*hash, block.number(), block.hash());
-            }
-        }
-        Ok(sealed)
+        let sealed = if not_empty && tried.included.is_empty() { None } else { Some(draft.seal()?) };
+        Ok((sealed, tried, candidates))
     }
 }
 

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::PoisonError};
 
 use thiserror::Error;
 
-use super::Node;
+use super::{
+    Node,
+    journal::{JournalError, Record},
+};
 use crate::{
     chain::{BlockRef, BranchError},
     pool::{Status, tell},
@@ -38,6 +41,9 @@ pub enum SnapshotError {
     /// It was never taken, or is forgotten.
     #[error("there is no snapshot {0}; returning to one forgets it and all that were taken after it")]
     Unknown(u32),
+    /// The return could not be stored. It took place; nothing more is stored.
+    #[error("could not store that the chain went back")]
+    Store(#[from] JournalError),
     /// It is of no chain that this one came from.
     #[error("snapshot {snapshot} cannot be returned to")]
     Detached {
@@ -66,6 +72,7 @@ impl Node {
             clock: self.clock.read(),
             waiting: self.pool().pending(),
         };
+        self.chain.pin(&snapshot.finalized, &snapshot.tail);
         snapshots.last += 1;
         let number = snapshots.last;
         snapshots.taken.insert(number, snapshot);
@@ -80,14 +87,21 @@ impl Node {
         let snapshot = {
             let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
             let snapshot = snapshots.taken.remove(&number).ok_or(SnapshotError::Unknown(number))?;
-            snapshots.taken.retain(|taken, _| *taken < number);
+            let later = snapshots.taken.split_off(&number);
+            for forgotten in later.values() {
+                self.chain.unpin(&forgotten.finalized, &forgotten.tail);
+            }
             snapshot
         };
         let Snapshot { finalized, tail, clock, waiting } = snapshot;
         self.chain
             .revert(&finalized, &tail)
             .map_err(|source| SnapshotError::Detached { snapshot: number, source })?;
+        self.chain.unpin(&finalized, &tail);
         self.clock.restore(clock);
+        let mut records = vec![Record::Undone(finalized.number())];
+        records.extend(tail.iter().map(|block| Record::Block((&**block).into())));
+        self.store(&records)?;
         {
             let mut pool = self.pool();
             let gone = |number, block| self.chain.by_number(number).is_none_or(|kept| kept.hash() != block);

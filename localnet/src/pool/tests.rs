@@ -51,6 +51,38 @@ fn a_full_pool_drops_the_least_for_something_better_and_nothing_for_an_equal() {
 }
 
 #[test]
+fn what_was_turned_away_is_banned_for_a_while_and_the_bans_are_bounded() {
+    let mut pool = pool(2);
+    pool.add(hash(1), vec![1], valid(1, b"a"), None).unwrap();
+    pool.ban(hash(1), Status::Invalid, 1_000);
+    assert!(pool.is_empty());
+    let until = 1_000 + Limits::default().ban_ms;
+    assert!(pool.is_banned(hash(1), until - 1) && !pool.is_banned(hash(1), until));
+    pool.ban(hash(2), Status::Invalid, 1_001);
+    pool.ban(hash(3), Status::Invalid, 1_002);
+    let banned: Vec<bool> = (1..=3).map(|byte| pool.is_banned(hash(byte), 1_003)).collect();
+    assert_eq!(banned, [false, true, true], "the oldest made room");
+    pool.clear();
+    assert!(!pool.is_banned(hash(3), 1_003));
+}
+
+#[test]
+fn transactions_of_undone_blocks_come_back_and_the_others_stay() {
+    let mut pool = pool(4);
+    let (watcher, mut statuses) = mpsc::channel(STATUSES_WAITING_MAX);
+    pool.add(hash(1), vec![1], valid(1, b"a"), Some(watcher)).unwrap();
+    pool.add(hash(2), vec![2], valid(1, b"b"), None).unwrap();
+    pool.include(hash(1), 7, hash(9));
+    pool.include(hash(2), 6, hash(8));
+    let back = pool.retract(|number, block| number == 7 && block == hash(9));
+    assert_eq!(back.len(), 1);
+    assert_eq!((back[0].hash, &back[0].bytes), (hash(1), &vec![1]));
+    let heard: Vec<Status> = std::iter::from_fn(|| statuses.try_recv().ok()).collect();
+    assert_eq!(heard, [Status::Ready, Status::InBlock(hash(9)), Status::Retracted(hash(9))]);
+    assert!(pool.retract(|_, _| true).len() == 1);
+}
+
+#[test]
 fn bytes_are_bounded_too() {
     let mut pool = pool(100);
     pool.add(hash(1), vec![0; 60], valid(1, b"a"), None).unwrap();

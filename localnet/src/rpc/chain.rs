@@ -10,7 +10,7 @@ use sp_core::H256;
 
 use super::{
     Methods,
-    error::{bad_request, unknown_block},
+    error::{bad_request, discarded_state, unknown_block},
     follow::{Head, follow_heads},
     hex_bytes::Bytes,
 };
@@ -112,6 +112,15 @@ pub(super) fn block_at(node: &Node, hash: Option<H256>) -> Result<BlockRef, Erro
     match hash {
         Some(hash) => node.chain.by_hash(hash).ok_or_else(|| unknown_block(hash)),
         None => Ok(node.chain.best()),
+    }
+}
+
+/// The block with this hash, or the newest; its state is kept.
+pub(super) fn state_at(node: &Node, hash: Option<H256>) -> Result<BlockRef, ErrorObjectOwned> {
+    let block = block_at(node, hash)?;
+    match node.chain.has_state(&block) {
+        true => Ok(block),
+        false => Err(discarded_state(block.hash())),
     }
 }
 

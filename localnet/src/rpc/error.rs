@@ -9,16 +9,30 @@ use crate::{chain::CallError, node::ProduceError, pool::PoolError};
 const BAD_FORMAT: i32 = 1001;
 const INVALID_TRANSACTION: i32 = 1010;
 const UNKNOWN_VALIDITY: i32 = 1011;
+const TEMPORARILY_BANNED: i32 = 1012;
 const ALREADY_IMPORTED: i32 = 1013;
 const PRIORITY_TOO_LOW: i32 = 1014;
 const POOL_FULL: i32 = 1016;
+const INVALID_COUNT: i32 = 4002;
 const CLIENT: i32 = 4003;
 const BAD_REQUEST: i32 = -32602;
 
 /// No block has this hash.
 pub(super) fn unknown_block(hash: H256) -> ErrorObjectOwned {
+    let text = format!("Client error: UnknownBlock: Header was not found in the database: {hash:?}");
+    ErrorObject::owned(CLIENT, text, None::<()>)
+}
+
+/// The state after this block is too old.
+pub(super) fn discarded_state(hash: H256) -> ErrorObjectOwned {
     let text = format!("Client error: UnknownBlock: State already discarded for {hash:?}");
     ErrorObject::owned(CLIENT, text, None::<()>)
+}
+
+/// A method takes fewer at a time.
+pub(super) fn count_exceeded(count: u32, max: u32) -> ErrorObjectOwned {
+    let text = format!("count exceeds maximum value. value: {count}, max: {max}");
+    ErrorObject::owned(INVALID_COUNT, text, None::<()>)
 }
 
 /// The parameters are not what the method takes.
@@ -71,6 +85,11 @@ pub(super) fn refused(error: &PoolError) -> ErrorObjectOwned {
             let text: &'static str = (*reason).into();
             ErrorObject::owned(UNKNOWN_VALIDITY, "Unknown Transaction Validity", Some(text))
         }
+        PoolError::Banned(hash) => ErrorObject::owned(
+            TEMPORARILY_BANNED,
+            "Transaction is temporarily banned",
+            Some(format!("{hash:?}")),
+        ),
         PoolError::AlreadyImported(hash) => {
             ErrorObject::owned(ALREADY_IMPORTED, "Transaction Already Imported", Some(format!("{hash:?}")))
         }

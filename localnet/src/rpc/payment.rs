@@ -8,7 +8,7 @@ use pallet_transaction_payment::{FeeDetails, InclusionFee, RuntimeDispatchInfo};
 use parity_scale_codec::Encode;
 use serde_json::{Value, json};
 
-use super::{Methods, chain::block_at, error::call_failed, hex_bytes::Bytes};
+use super::{Methods, chain::state_at, error::call_failed, hex_bytes::Bytes};
 use crate::{node::Node, runtime::numbers::TaoBalance};
 
 pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError> {
@@ -48,7 +48,7 @@ fn query<R: parity_scale_codec::Decode>(
 ) -> Result<R, ErrorObjectOwned> {
     let mut params = params.sequence();
     let extrinsic: Bytes = params.next()?;
-    let at = block_at(node, params.optional_next()?)?;
+    let at = state_at(node, params.optional_next()?)?;
     let mut arguments = extrinsic.0;
     let length = u32::try_from(arguments.len()).unwrap_or(u32::MAX);
     length.encode_to(&mut arguments);

@@ -13,8 +13,8 @@ use sp_version::RuntimeVersion;
 
 use super::{
     Methods,
-    chain::block_at,
-    error::{bad_request, call_failed},
+    chain::{block_at, state_at},
+    error::{bad_request, call_failed, count_exceeded, discarded_state},
     follow::follow_best,
     hex_bytes::Bytes,
 };
@@ -54,13 +54,13 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
     methods.register_blocking_method("state_queryStorage", |params, node, _| query(&params, &node))?;
     methods.register_blocking_method("state_getReadProof", |params, node, _| read_proof(&params, &node))?;
     methods.register_blocking_method("state_getMetadata", |params, node, _| -> Answer<Bytes> {
-        let at = block_at(&node, params.sequence().optional_next()?)?;
+        let at = state_at(&node, params.sequence().optional_next()?)?;
         metadata(&node.chain, &at)
     })?;
     methods.register_blocking_method(
         "state_getRuntimeVersion",
         |params, node, _| -> Answer<RuntimeVersion> {
-            let at = block_at(&node, params.sequence().optional_next()?)?;
+            let at = state_at(&node, params.sequence().optional_next()?)?;
             version(&node.chain, &at)
         },
     )?;
@@ -133,14 +133,14 @@ fn call(params: &Params<'_>, node: &Arc<Node>) -> Answer<Bytes> {
     let mut params = params.sequence();
     let method: String = params.next()?;
     let arguments: Bytes = params.next()?;
-    let at = block_at(node, params.optional_next()?)?;
+    let at = state_at(node, params.optional_next()?)?;
     node.chain.call(&at, &method, &arguments.0).map(Bytes).map_err(|error| call_failed(&error))
 }
 
 fn key_and_block(params: &Params<'_>, node: &Node) -> Answer<(Vec<u8>, BlockRef)> {
     let mut params = params.sequence();
     let key: Bytes = params.next()?;
-    Ok((key.0, block_at(node, params.optional_next()?)?))
+    Ok((key.0, state_at(node, params.optional_next()?)?))
 }
 
 fn keys_paged(params: &Params<'_>, node: &Node) -> Answer<Vec<Bytes>> {
@@ -148,11 +148,9 @@ fn keys_paged(params: &Params<'_>, node: &Node) -> Answer<Vec<Bytes>> {
     let prefix: Option<Bytes> = params.optional_next()?;
     let count: u32 = params.next()?;
     let start: Option<Bytes> = params.optional_next()?;
-    let at = block_at(node, params.optional_next()?)?;
+    let at = state_at(node, params.optional_next()?)?;
     if count > KEYS_PER_CALL_MAX {
-        return Err(bad_request(format!(
-            "count exceeds maximum value. value: {count}, max: {KEYS_PER_CALL_MAX}"
-        )));
+        return Err(count_exceeded(count, KEYS_PER_CALL_MAX));
     }
     let prefix = prefix.map(|prefix| prefix.0).unwrap_or_default();
     let keys = node.chain.keys(&at, &prefix, start.as_ref().map(|start| &start.0[..]), count as usize);
@@ -162,7 +160,7 @@ fn keys_paged(params: &Params<'_>, node: &Node) -> Answer<Vec<Bytes>> {
 fn query_at(params: &Params<'_>, node: &Node) -> Answer<Value> {
     let mut params = params.sequence();
     let keys: Vec<Bytes> = params.next()?;
-    let at = block_at(node, params.optional_next()?)?;
+    let at = state_at(node, params.optional_next()?)?;
     let values = keys.iter().map(|key| node.chain.storage(&at, &key.0)).collect();
     Ok(json!([changes(&at, &keys, None, &values)]))
 }
@@ -178,6 +176,9 @@ fn query(params: &Params<'_>, node: &Node) -> Answer<Value> {
     let mut told = None;
     let mut sets = Vec::new();
     for at in (from..=to).filter_map(|number| node.chain.by_number(number)) {
+        if !node.chain.has_state(&at) {
+            return Err(discarded_state(at.hash()));
+        }
         let values = keys.iter().map(|key| node.chain.storage(&at, &key.0)).collect();
         sets.extend(changes(&at, &keys, told.as_ref(), &values));
         told = Some(values);
@@ -188,7 +189,7 @@ fn query(params: &Params<'_>, node: &Node) -> Answer<Value> {
 fn read_proof(params: &Params<'_>, node: &Node) -> Answer<Value> {
     let mut params = params.sequence();
     let keys: Vec<Bytes> = params.next()?;
-    let at = block_at(node, params.optional_next()?)?;
+    let at = state_at(node, params.optional_next()?)?;
     let keys: Vec<Vec<u8>> = keys.into_iter().map(|key| key.0).collect();
     let proof: Vec<Bytes> = node.chain.proof(&at, &keys).into_iter().map(Bytes).collect();
     Ok(json!({ "at": at.hash(), "proof": proof }))

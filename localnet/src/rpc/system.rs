@@ -7,7 +7,7 @@ use sp_runtime::{AccountId32, ApplyExtrinsicResult};
 
 use super::{
     Methods,
-    chain::block_at,
+    chain::state_at,
     error::{call_failed, refused},
     hex_bytes::Bytes,
 };
@@ -52,7 +52,7 @@ pub(super) fn register(methods: &mut Methods) -> Result<(), RegisterMethodError>
         |params, node, _| -> Result<Value, ErrorObjectOwned> {
             let mut params = params.sequence();
             let extrinsic: Bytes = params.next()?;
-            let at = block_at(&node, params.optional_next()?)?;
+            let at = state_at(&node, params.optional_next()?)?;
             let outcome: ApplyExtrinsicResult =
                 match node.validate(&extrinsic.0).map_err(|error| refused(&error))? {
                     Ok(_) => node
