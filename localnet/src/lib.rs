@@ -43,9 +43,12 @@
 //!   pools take no fee and keep no price history. No TAO is emitted into pools, so alpha from emission can be sold
 //!   only while others' TAO is in the reserve.
 //! - **Root.** TAO staked on root counts by its weight, but root has no validators, dividends, claims or baskets.
-//! - **Liquid alpha** (bonds move by one rate), child and parent hotkeys, collateral, leases, locks, voting
-//!   power, baskets. Their storage and runtime APIs answer with nothing, so that clients which ask go on.
+//! - **Null consensus** of the next runtime: its switch can be read and is always Yuma.
+//! - Child and parent hotkeys, collateral, leases, locks, voting power, baskets. Their storage and runtime APIs answer with
+//!   nothing, so that clients which ask go on.
 //! - **New subnets.** Subnets exist at genesis; none can be registered or dissolved.
+//! - **Pulses from outside.** The beacon is the chain's own ([`beacon`]), so clients must read its key from `Drand.BeaconConfig`;
+//!   those that encrypt to quicknet's key need commit-reveal switched off, as it is by default.
 //! - **Pallets**: Grandpa, Multisig, Preimage, Scheduler, SafeMode, Ethereum, EVM, Crowdloan, Swap, Contracts,
 //!   LimitOrders. AdminUtils lacks what sets features that are absent; `sudo(System.set_storage)` and `dev_setStorage` change
 //!   the rest. MevShield has one key that never changes, and the same on every chain: nothing is hidden from who looks.

@@ -1,6 +1,9 @@
 //! Epochs: weights become incentive, stake becomes dividends and permits.
 
-use crate::client::{Client, NETUID, Outcome, TAO, key, number};
+use localnet::{Blocks, Config, runtime::subtensor::genesis::Subnet};
+use serde_json::json;
+
+use crate::client::{Client, NETUID, Outcome, TAO, failed, key, number};
 
 /// Two validators with the same stake, two miners; the validators agree that the first miner is three times as good.
 async fn after_an_epoch() -> Client {
@@ -100,4 +103,55 @@ async fn a_validator_alone_in_its_opinion_is_clipped() {
     assert_eq!((neurons[2].incentive, neurons[3].incentive), (65_535, 0));
     assert_eq!((neurons[0].validator_trust, neurons[1].validator_trust), (65_535, 0));
     assert_eq!(neurons[2].consensus, 65_535);
+}
+
+#[tokio::test]
+async fn an_owner_calls_an_epoch_and_it_comes_after_the_window_in_which_hyperparameters_are_frozen() {
+    let client = Client::instant().await;
+    let alice = key("//Alice");
+    let trigger = || client.submit("SubtensorModule", "trigger_epoch", vec![number(NETUID)], &alice);
+    assert_eq!(trigger().await, Outcome::Success);
+    let called_at = u64::from(client.chain.best_number());
+    assert_eq!(next_epoch(&client).await, called_at + 10);
+    assert_eq!(trigger().await, failed("EpochTriggerAlreadyPending"));
+    client.blocks((called_at + 10) as u32 - client.chain.best_number()).await;
+    assert_eq!(epochs_of(&client, NETUID).await, 1);
+    assert_eq!(next_epoch(&client).await, called_at + 30, "the schedule goes on from it");
+    assert_eq!(trigger().await, failed("TxRateLimitExceeded"));
+    client.blocks(12).await;
+    assert_eq!(trigger().await, failed("AutoEpochAlreadyImminent"));
+    let stranger =
+        client.submit("SubtensorModule", "trigger_epoch", vec![number(NETUID)], &key("//Bob")).await;
+    assert!(matches!(stranger, Outcome::Failed(_)), "{stranger:?}");
+}
+
+#[tokio::test]
+async fn epochs_beyond_the_limit_of_a_block_wait_for_the_next() {
+    let mut config = Config { bind: Config::test().bind, ..Config::new(Blocks::Instant) };
+    for netuid in [65, 66] {
+        let subnet = Subnet { netuid, ..config.genesis.subnets[0].clone() };
+        config.genesis.subnets.push(subnet);
+    }
+    let client = Client::of(config).await;
+    let limit =
+        [sp_crypto_hashing::twox_128(b"SubtensorModule"), sp_crypto_hashing::twox_128(b"MaxEpochsPerBlock")]
+            .concat();
+    let one = json!([[format!("0x{}", hex::encode(limit)), "0x01"]]);
+    client.rpc("dev_setStorage", json!([one])).await.unwrap();
+    let epochs = || async {
+        [epochs_of(&client, 64).await, epochs_of(&client, 65).await, epochs_of(&client, 66).await]
+    };
+    client.blocks(19).await;
+    assert_eq!(epochs().await, [1, 0, 0], "all are due in block 20");
+    client.blocks(1).await;
+    assert_eq!(epochs().await, [1, 1, 0]);
+    client.blocks(1).await;
+    assert_eq!(epochs().await, [1, 1, 1]);
+}
+
+/// How many epochs a subnet has had.
+async fn epochs_of(client: &Client, netuid: u16) -> u64 {
+    let at = client.api.at_current_block().await.unwrap();
+    let address = subxt::dynamic::storage::<(u16,), u64>("SubtensorModule", "SubnetEpochIndex");
+    at.storage().fetch(address, (netuid,)).await.unwrap().decode().unwrap()
 }

@@ -32,3 +32,4 @@ mod timelock;
 mod timelocked;
 mod transactions;
 mod weights;
+mod yuma;

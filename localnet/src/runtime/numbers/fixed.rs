@@ -68,6 +68,12 @@ fixed!(
     I64F64(i128), 64, "FixedI128", "i128"
 );
 
+/// Largest exponent of [`I32F32::exp`].
+const EXPONENT_MAX: i64 = 20;
+/// The logarithm of two and one, with 60 bits after the point.
+const LN_2: i128 = 799_144_290_325_165_978;
+const ONE_IN_60_BITS: i128 = 1 << 60;
+
 impl U64F64 {
     /// Product with a whole number, rounded down, stopping at the largest.
     pub fn saturating_mul_int(self, whole: u64) -> u64 {
@@ -144,6 +150,26 @@ impl I32F32 {
         Self { bits: self.bits.clamp(low.bits, high.bits) }
     }
 
+    /// The exponential function, of no more than 20 either way; exact to the last bits, though these may differ from those of
+    /// the real chain's series.
+    pub fn exp(self) -> Self {
+        let limit = Self::from_int(EXPONENT_MAX);
+        let exponent =
+            i128::from(self.clamp(Self::ZERO.sub(limit), limit).bits) << (60 - Self::FRACTION_BITS);
+        // e^x = 2^n e^r with r below the logarithm of two.
+        let (doublings, rest) = (exponent.div_euclid(LN_2), exponent.rem_euclid(LN_2));
+        let (mut sum, mut term) = (ONE_IN_60_BITS, ONE_IN_60_BITS);
+        for n in 1.. {
+            term = ((term * rest) >> 60) / n;
+            if term == 0 {
+                break;
+            }
+            sum += term;
+        }
+        let scaled = if doublings >= 0 { sum << doublings } else { sum >> -doublings };
+        Self::saturate(scaled >> (60 - Self::FRACTION_BITS))
+    }
+
     /// Sum of many.
     pub fn sum(numbers: impl IntoIterator<Item = Self>) -> Self {
         numbers.into_iter().fold(Self::ZERO, Self::add)
@@ -165,6 +191,17 @@ mod tests {
         assert_eq!(third.to_u16_proportion(), 21844);
         assert_eq!(I32F32::ONE.to_u16_proportion(), u16::MAX);
         assert_eq!(third.of(3_000_000_000), 999_999_999);
+    }
+
+    #[test]
+    fn the_exponential_function_is_exact_to_the_last_bits() {
+        assert_eq!(I32F32::ZERO.exp(), I32F32::ONE);
+        for (exponent, expected) in [(1, 11_674_931_554), (-1, 1_580_030_168), (5, 637_429_664_641), (-20, 8)]
+        {
+            assert!(I32F32::from_int(exponent).exp().bits.abs_diff(expected) <= 1, "e^{exponent}");
+        }
+        assert_eq!(I32F32::from_int(90).exp(), I32F32::from_int(20).exp());
+        assert_eq!(I32F32::from_int(-90).exp(), I32F32::from_int(-20).exp());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use sp_runtime::{AccountId32, PerU16};
 use crate::runtime::{
     numbers::{AlphaBalance, NetUid},
     subtensor::{
-        AlphaDividendsPerSubnet, AutoStakeDestination, Config, Delegates, Event, FirstEmissionBlockNumber,
+        AlphaDividendsPerSubnet, AutoStakeDestination, Config, Delegates, FirstEmissionBlockNumber,
         NetworksAdded, Owner, OwnerCutEnabled, Pallet, PendingOwnerCut, PendingServerEmission,
         PendingValidatorEmission, RecycleOrBurn, StakingHotkeys, SubnetAlphaIn, SubnetAlphaOut,
         SubnetAlphaOutEmission, SubnetEmissionEnabled, SubnetOwner, SubnetOwnerCut, SubnetOwnerHotkey,
@@ -86,11 +86,6 @@ impl<T: Config> Pallet<T> {
             Self::increase_stake(&hotkey, &coldkey, netuid, alpha);
             Self::remember_staking(&coldkey, &hotkey);
         }
-        let emissions = payouts.iter().map(|payout| AlphaBalance::new(payout.incentive)).collect();
-        Self::deposit_event(Event::IncentiveAlphaEmittedToMiners {
-            netuid: netuid.index(Default::default()),
-            emissions,
-        });
     }
 
     /// Splits the validators' half by dividends: the hotkey's owner takes the delegate take, its stakers share the rest.
@@ -131,7 +126,7 @@ fn take_parts(take: PerU16) -> u16 {
 }
 
 /// `parts` of 65535 of an amount, rounded down.
-fn share(amount: u64, parts: u16) -> u64 {
+pub(super) fn share(amount: u64, parts: u16) -> u64 {
     u64::try_from(u128::from(amount) * u128::from(parts) / u128::from(u16::MAX)).unwrap_or(u64::MAX)
 }
 

@@ -3,6 +3,9 @@
 //! `schedule` says when, `inputs` reads the state, `consensus` and `bonds` decide (pure functions of fixed point numbers),
 //! `outcome` writes the result. A subnet runs one epoch per mechanism and merges them by each mechanism's share of the
 //! emission.
+//!
+//! Numbers are the real chain's: 32 bits before the point and 32 after, truncated, saturating. Not modelled is that a weight
+//! set to zero by hand keeps a liquid bond alive (clients drop zeros), and Null consensus of the next runtime.
 
 mod bonds;
 mod consensus;
@@ -36,8 +39,9 @@ pub struct Payout {
 /// What the epoch of one mechanism found, by uid.
 struct Outcome {
     mechanism: MechId,
-    /// This mechanism's share of the emission.
-    share: I32F32,
+    /// Alpha this mechanism pays.
+    emission: u64,
+    active: Vec<bool>,
     consensus: Vec<I32F32>,
     validator_trust: Vec<I32F32>,
     incentive: Vec<I32F32>,
@@ -52,60 +56,50 @@ impl<T: Config> Pallet<T> {
     /// Runs the epoch of every mechanism of a subnet with this emission, and stores what it found.
     pub(crate) fn run_epoch(netuid: NetUid, emission: AlphaBalance) -> Vec<Payout> {
         let shared = Self::shared_inputs(netuid);
-        let outcomes: Vec<Outcome> = Self::emission_shares(netuid)
+        let outcomes: Vec<Outcome> = Self::split_emission(netuid, emission.get())
             .into_iter()
-            .map(|(mechanism, share)| {
+            .map(|(mechanism, part)| {
                 let inputs = Self::mechanism_inputs(netuid, mechanism, &shared);
-                run_mechanism(&shared, &inputs, mechanism, share, share.of(emission.get()))
+                run_mechanism(&shared, inputs, mechanism, part)
             })
             .collect();
-        Self::store_epoch(netuid, &shared, &outcomes);
+        Self::store_epoch(netuid, &shared, &outcomes, emission.get());
         payouts(&shared, &outcomes)
     }
 
-    /// Each mechanism's share of a subnet's emission: as its owner split it, else evenly; what is left over goes to the main one.
-    fn emission_shares(netuid: NetUid) -> Vec<(MechId, I32F32)> {
+    /// Each mechanism's alpha: as the subnet's owner split it, else evenly; what is left over goes to the main one.
+    fn split_emission(netuid: NetUid, emission: u64) -> Vec<(MechId, u64)> {
         let mechanisms: Vec<MechId> = Self::mechanisms(netuid).collect();
-        let split = MechanismEmissionSplit::<T>::get(netuid).unwrap_or_default();
-        let mut shares: Vec<(MechId, I32F32)> = mechanisms
-            .iter()
-            .enumerate()
-            .map(|(at, mechanism)| {
-                let share = match split.get(at) {
-                    Some(parts) => I32F32::from_u16_proportion(*parts),
-                    None if split.is_empty() => I32F32::from_ratio(1, mechanisms.len() as u128),
-                    None => I32F32::ZERO,
-                };
-                (*mechanism, share)
-            })
-            .collect();
-        let given = I32F32::sum(shares.iter().map(|(_, share)| *share));
-        if let Some((_, main)) = shares.first_mut() {
-            *main = main.add(I32F32::ONE.sub(given));
+        let split = MechanismEmissionSplit::<T>::get(netuid).filter(|split| split.len() == mechanisms.len());
+        let mut parts: Vec<u64> = match split {
+            Some(split) => split.into_iter().map(|share| super::emission::share(emission, share)).collect(),
+            None => vec![emission / mechanisms.len() as u64; mechanisms.len()],
+        };
+        let given: u64 = parts.iter().sum();
+        if let Some(main) = parts.first_mut() {
+            *main += emission.saturating_sub(given);
         }
-        shares
+        mechanisms.into_iter().zip(parts).collect()
     }
 }
 
 /// One mechanism's epoch.
-fn run_mechanism(
-    shared: &Shared,
-    inputs: &Inputs,
-    mechanism: MechId,
-    share: I32F32,
-    emission: u64,
-) -> Outcome {
+fn run_mechanism(shared: &Shared, inputs: Inputs, mechanism: MechId, emission: u64) -> Outcome {
     let Agreement { consensus, clipped, validator_trust, incentive } =
         consensus::agree(&inputs.active_stake, &inputs.weights, inputs.kappa);
-    let Bonding { bonds, dividends } =
-        bonds::bond(&bonds::Positions { inputs, clipped: &clipped, incentive: &incentive });
+    let Bonding { bonds, dividends } = bonds::bond(&bonds::Positions {
+        inputs: &inputs,
+        clipped: &clipped,
+        consensus: &consensus,
+        incentive: &incentive,
+    });
 
     let combined: Vec<I32F32> = incentive.iter().zip(&dividends).map(|(a, b)| a.add(*b)).collect();
     let sum = I32F32::sum(combined.iter().copied());
     let (servers, validators, combined) = if sum == I32F32::ZERO {
         // Nobody set weights that count: the emission follows stake.
         let stakes = if inputs.active_stake.iter().any(|stake| *stake > I32F32::ZERO) {
-            inputs.active_stake.clone()
+            inputs.active_stake
         } else {
             shared.stake.clone()
         };
@@ -116,7 +110,8 @@ fn run_mechanism(
     let alpha = |shares: &[I32F32]| shares.iter().map(|share| share.of(emission)).collect();
     Outcome {
         mechanism,
-        share,
+        emission,
+        active: inputs.active,
         server_alpha: alpha(&servers),
         validator_alpha: alpha(&validators),
         combined_alpha: alpha(&combined),

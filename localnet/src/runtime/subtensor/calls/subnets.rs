@@ -10,6 +10,7 @@ use crate::runtime::{
         AdminFreezeWindow, CommitRevealWeightsEnabled, Config, Error, Event, FirstEmissionBlockNumber,
         NetworkRegisteredAt, NetworksAdded, Pallet, PendingEpochAt, StartCallDelay, SubnetOwner,
         SubtokenEnabled,
+        rate_limits::{Change, Hyperparameter},
     },
 };
 
@@ -34,10 +35,14 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn do_trigger_epoch(owner: AccountId32, netuid: NetUid) -> DispatchResult {
         ensure!(!CommitRevealWeightsEnabled::<T>::get(netuid), Error::<T>::DynamicTempoBlockedByCommitReveal);
         ensure!(PendingEpochAt::<T>::get(netuid) == 0, Error::<T>::EpochTriggerAlreadyPending);
-        let fires_at = Self::block().saturating_add(AdminFreezeWindow::<T>::get().into()).saturating_add(1);
+        // The window in which administration is frozen: validators learn of the epoch before it comes.
+        let fires_at = Self::block().saturating_add(AdminFreezeWindow::<T>::get().into());
         let automatic = Self::next_epoch_block(netuid);
-        ensure!(automatic.is_none_or(|block| block > fires_at), Error::<T>::AutoEpochAlreadyImminent);
+        ensure!(automatic.is_none_or(|block| block >= fires_at), Error::<T>::AutoEpochAlreadyImminent);
+        let change = Change::Hyperparameter(Hyperparameter::TriggerEpoch);
+        change.ensure_allowed::<T>(&owner, netuid)?;
         PendingEpochAt::<T>::insert(netuid, fires_at);
+        change.record::<T>(&owner, netuid);
         Self::deposit_event(Event::EpochTriggered { netuid, by: owner, fires_at });
         Ok(())
     }

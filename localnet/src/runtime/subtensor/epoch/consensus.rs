@@ -17,9 +17,11 @@ pub(super) struct Agreement {
 }
 
 pub(super) fn agree(stake: &[I32F32], weights: &Matrix, kappa: I32F32) -> Agreement {
-    let minority = I32F32::sum(stake.iter().copied()).sub(kappa);
+    // Normalised already; once more, as the real chain does for this, decides the last bits.
+    let voters = normalised(stake);
+    let minority = I32F32::sum(voters.iter().copied()).sub(kappa);
     let consensus: Vec<I32F32> = (0..weights.size())
-        .map(|column| weighted_median(stake, &weights.column(column).collect::<Vec<_>>(), minority))
+        .map(|column| weighted_median(&voters, &weights.column(column).collect::<Vec<_>>(), minority))
         .collect();
     let clipped = weights.map(|_, column, weight| {
         weight.clamp(I32F32::ZERO, consensus[column].clamp(I32F32::ZERO, I32F32::ONE))

@@ -8,9 +8,10 @@ use super::matrix::{Matrix, normalised};
 use crate::runtime::{
     numbers::{I32F32, MechId, NetUid},
     subtensor::{
-        ActivityCutoffFactorMilli, BlockAtRegistration, Bonds, BondsMovingAverage, BondsPenalty,
-        CommitRevealWeightsEnabled, Config, Kappa, LastMechansimStepBlock, LastUpdate, MaxAllowedValidators,
-        Pallet, StakeThreshold, Tempo, ValidatorPermit, Weights, Yuma3On,
+        ActivityCutoffFactorMilli, AlphaSigmoidSteepness, AlphaValues, BlockAtRegistration, Bonds,
+        BondsMovingAverage, BondsPenalty, CommitRevealWeightsEnabled, Config, ConsensusByMechanism, Kappa,
+        LastMechansimStepBlock, LastUpdate, LiquidAlphaConsensusMode, LiquidAlphaOn, MaxAllowedValidators,
+        Pallet, StakeThreshold, Tempo, ValidatorPermit, Weights, Yuma3On, types::ConsensusMode,
     },
 };
 
@@ -32,17 +33,30 @@ pub(super) struct Shared {
 
 /// What one mechanism adds.
 pub(super) struct Inputs {
+    /// Who has updated recently enough.
+    pub active: Vec<bool>,
     /// Stake of active validators with a permit, normalised.
     pub active_stake: Vec<I32F32>,
     /// Weights that count, rows normalised.
     pub weights: Matrix,
-    /// Bonds, those of the recently registered masked.
+    /// Bonds, those of the recently registered masked: shares of one, for classic bonds as stored.
     pub bonds: Matrix,
     pub kappa: I32F32,
     pub bonds_penalty: I32F32,
     /// How much of the new bonds an epoch takes over.
     pub bonds_alpha: I32F32,
     pub yuma3: bool,
+    /// How bonds of Yuma 3 move; `None` when all move by `bonds_alpha`.
+    pub liquid: Option<Liquid>,
+}
+
+/// The rate of liquid bonds.
+pub(super) struct Liquid {
+    pub low: I32F32,
+    pub high: I32F32,
+    pub steepness: I32F32,
+    /// The consensus weights are measured against, if it is not that of the epoch that runs.
+    pub previous_consensus: Option<Vec<I32F32>>,
 }
 
 impl<T: Config> Pallet<T> {
@@ -90,6 +104,7 @@ impl<T: Config> Pallet<T> {
         let counted: Vec<I32F32> = (0..size)
             .map(|uid| if active[uid] && shared.permits[uid] { shared.stake[uid] } else { I32F32::ZERO })
             .collect();
+        let yuma3 = Yuma3On::<T>::get(netuid);
 
         let committed = Self::committed_at(netuid, mechanism, shared);
         let mut weights = Matrix::zero(size);
@@ -108,17 +123,47 @@ impl<T: Config> Pallet<T> {
         }
 
         Inputs {
+            active,
             active_stake: normalised(&counted),
             weights: weights.rows_normalised(),
-            bonds: Self::bonds_that_hold(netuid, mechanism, shared, now),
+            bonds: Self::bonds_that_hold(netuid, mechanism, shared, |bond| {
+                if yuma3 { I32F32::from_u16_proportion(bond) } else { I32F32::from_int(bond.into()) }
+            }),
             kappa: I32F32::from_u16_proportion(Kappa::<T>::get(netuid)),
             bonds_penalty: I32F32::from_u16_proportion(BondsPenalty::<T>::get(netuid)),
             bonds_alpha: I32F32::ONE.sub(I32F32::from_ratio(
                 BondsMovingAverage::<T>::get(netuid).into(),
                 MOVING_AVERAGE_ONE.into(),
             )),
-            yuma3: Yuma3On::<T>::get(netuid),
+            yuma3,
+            liquid: Self::liquid_alpha(netuid, mechanism, size),
         }
+    }
+
+    fn liquid_alpha(netuid: NetUid, mechanism: MechId, size: usize) -> Option<Liquid> {
+        if !LiquidAlphaOn::<T>::get(netuid) {
+            return None;
+        }
+        let (low, high) = AlphaValues::<T>::get(netuid);
+        let previous = match LiquidAlphaConsensusMode::<T>::get(netuid) {
+            ConsensusMode::Current => false,
+            ConsensusMode::Previous => true,
+            // When only what the consensus left counts, weights are never above this epoch's.
+            ConsensusMode::Auto => BondsPenalty::<T>::get(netuid) == u16::MAX,
+        };
+        let previous_consensus = previous.then(|| {
+            let stored = ConsensusByMechanism::<T>::get(netuid.index(mechanism));
+            let mut shares: Vec<I32F32> =
+                stored.iter().map(|share| I32F32::from_u16_proportion(share.deconstruct())).collect();
+            shares.resize(size, I32F32::ZERO);
+            shares
+        });
+        Some(Liquid {
+            low: I32F32::from_u16_proportion(low),
+            high: I32F32::from_u16_proportion(high),
+            steepness: I32F32::from_int(AlphaSigmoidSteepness::<T>::get(netuid).into()),
+            previous_consensus,
+        })
     }
 
     /// Block of each neuron's first commit that still waits to be revealed. What it committed then is not about neurons that
@@ -139,10 +184,15 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Bonds as stored, without those towards neurons registered since the last epoch.
-    fn bonds_that_hold(netuid: NetUid, mechanism: MechId, shared: &Shared, now: u64) -> Matrix {
+    fn bonds_that_hold(
+        netuid: NetUid,
+        mechanism: MechId,
+        shared: &Shared,
+        read: impl Fn(u16) -> I32F32,
+    ) -> Matrix {
         let last_step = LastMechansimStepBlock::<T>::get(netuid);
         let last_epoch = if last_step == 0 {
-            now.saturating_sub(Tempo::<T>::get(netuid).into())
+            Self::block().saturating_sub(Tempo::<T>::get(netuid).into())
         } else {
             last_step.saturating_add(1)
         };
@@ -151,7 +201,7 @@ impl<T: Config> Pallet<T> {
             for (column, value) in Bonds::<T>::get(netuid.index(mechanism), row as u16) {
                 let column = usize::from(column);
                 if shared.registered_at.get(column).is_some_and(|registered| last_epoch > *registered) {
-                    bonds.set(row, column, I32F32::from_u16_proportion(value));
+                    bonds.set(row, column, read(value));
                 }
             }
         }
