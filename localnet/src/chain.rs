@@ -17,6 +17,8 @@ use sp_core::H256;
 use sp_runtime::traits::BlakeTwo256;
 use sp_state_machine::{Backend as _, IterArgs, OverlayedChanges, prove_read};
 
+#[cfg(test)]
+pub(crate) use self::genesis::write as write_genesis;
 pub use self::{
     draft::{Applied, Draft, Interference, SealError},
     executor::{CallError, silence_panics},

@@ -11,7 +11,10 @@ use sp_runtime::AccountId32;
 use crate::{
     accounts::{TAO, dev_account, dev_accounts},
     beacon,
-    runtime::{SLOT_DURATION_MS_DEFAULT, subtensor::genesis::Subnet},
+    runtime::{
+        SLOT_DURATION_MS_DEFAULT,
+        subtensor::genesis::{Pool, Subnet},
+    },
 };
 
 /// The port a chain listens on unless told otherwise.
@@ -177,7 +180,8 @@ impl Default for Genesis {
     }
 }
 
-/// Subnet 64 as a developer wants it: short tempo, cheap registration, few limits. Nobody is registered yet.
+/// Subnet 64 as a developer wants it: short tempo, cheap registration, few limits, alpha at half a TAO in a pool deep enough
+/// for tests. Nobody is registered yet.
 pub(crate) fn dev_subnet(owner: AccountId32) -> Subnet {
     Subnet {
         netuid: NETUID,
@@ -194,6 +198,7 @@ pub(crate) fn dev_subnet(owner: AccountId32) -> Subnet {
         serving_rate_limit_blocks: 0,
         burn_rao: TAO / 10,
         commit_reveal: false,
+        pool: Some(Pool { tao_rao: 100_000 * TAO, alpha_rao: 200_000 * TAO }),
         neurons: Vec::new(),
     }
 }

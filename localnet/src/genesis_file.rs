@@ -14,7 +14,7 @@ use thiserror::Error;
 use crate::{
     accounts::dev_account,
     config::{Genesis, Setting, SettingValue, Stake, dev_subnet},
-    runtime::subtensor::genesis::{Neuron, Subnet},
+    runtime::subtensor::genesis::{Neuron, Pool, Subnet},
 };
 
 /// The default genesis.
@@ -104,9 +104,18 @@ struct SubnetTable {
     burn_rao: u64,
     commit_reveal: bool,
     #[serde(default)]
+    pool: Option<PoolTable>,
+    #[serde(default)]
     hyperparameters: BTreeMap<String, Value>,
     #[serde(default)]
     neurons: Vec<NeuronTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PoolTable {
+    tao_rao: u64,
+    alpha_rao: u64,
 }
 
 #[derive(Deserialize)]
@@ -232,6 +241,7 @@ impl From<SubnetTable> for Subnet {
             serving_rate_limit_blocks: table.serving_rate_limit_blocks,
             burn_rao: table.burn_rao,
             commit_reveal: table.commit_reveal,
+            pool: table.pool.map(|pool| Pool { tao_rao: pool.tao_rao, alpha_rao: pool.alpha_rao }),
             neurons: table.neurons.into_iter().map(neuron).collect(),
             ..dev_subnet(table.owner.0)
         }

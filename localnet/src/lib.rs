@@ -39,17 +39,19 @@
 //!
 //! # Deliberately absent
 //!
-//! - **Markets.** Subnets are of mechanism 0: one alpha for one TAO. Limit orders check the price and fill whole or not at all;
-//!   pools take no fee and keep no price history. No TAO is emitted into pools, so alpha from emission can be sold
-//!   only while others' TAO is in the reserve.
-//! - **Root.** TAO staked on root counts by its weight, but root has no validators, dividends, claims or baskets.
+//! - **Pools** are constant products of equal weights with the real fee (see `runtime::swap`). A block has no author here,
+//!   so the fees that would be the author's are burned. The gate on emission shares (`EmissionGate*`), liquidity of users,
+//!   and limit orders are absent.
+//! - **Root** has members, dividends and claims by rate (`RootClaimable`, `claim_root`), but no baskets, no automatic parents,
+//!   and no hold on its stake.
 //! - **Null consensus** of the next runtime: its switch can be read and is always Yuma.
-//! - Child and parent hotkeys, collateral, leases, locks, voting power, baskets. Their storage and runtime APIs answer with
-//!   nothing, so that clients which ask go on.
-//! - **New subnets.** Subnets exist at genesis; none can be registered or dissolved.
+//! - Collateral, leases, locks, voting power, baskets. Their storage and runtime APIs answer with nothing, so that clients
+//!   which ask go on.
+//! - **Dissolving subnets**, and with it the queue of registrations: when there are as many subnets as may be, registering one
+//!   is refused.
 //! - **Pulses from outside.** The beacon is the chain's own ([`beacon`]), so clients must read its key from `Drand.BeaconConfig`;
 //!   those that encrypt to quicknet's key need commit-reveal switched off, as it is by default.
-//! - **Pallets**: Grandpa, Multisig, Preimage, Scheduler, SafeMode, Ethereum, EVM, Crowdloan, Swap, Contracts,
+//! - **Pallets**: Grandpa, Multisig, Preimage, Scheduler, SafeMode, Ethereum, EVM, Crowdloan, Contracts,
 //!   LimitOrders. AdminUtils lacks what sets features that are absent; `sudo(System.set_storage)` and `dev_setStorage` change
 //!   the rest. MevShield has one key that never changes, and the same on every chain: nothing is hidden from who looks.
 //! - **Consensus and peers.** Blocks are final when this process says so; there are no forks but those that are asked for.

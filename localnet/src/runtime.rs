@@ -14,6 +14,7 @@ pub mod numbers;
 pub mod proxies;
 pub mod shield;
 pub mod subtensor;
+pub mod swap;
 pub mod upgrade;
 
 use std::{borrow::Cow, collections::BTreeSet};
@@ -140,6 +141,8 @@ mod runtime {
     pub type AdminUtils = admin::Pallet<Runtime>;
     #[runtime::pallet_index(26)]
     pub type Drand = drand::Pallet<Runtime>;
+    #[runtime::pallet_index(28)]
+    pub type Swap = swap::Pallet<Runtime>;
     #[runtime::pallet_index(30)]
     pub type MevShield = shield::Pallet<Runtime>;
 }
@@ -253,6 +256,10 @@ impl drand::Config for Runtime {
     type Seed = BeaconSeed;
 }
 
+impl swap::Config for Runtime {
+    type Subnets = SubtensorModule;
+}
+
 impl pallet_utility::Config for Runtime {
     type PalletsOrigin = OriginCaller;
     type RuntimeCall = RuntimeCall;
@@ -287,3 +294,6 @@ impl commitments::Config for Runtime {
     type InitialDeposit = NoDeposit;
     type MaxFields = ConstU32<3>;
 }
+
+#[cfg(test)]
+mod tests;

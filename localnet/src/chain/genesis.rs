@@ -71,7 +71,8 @@ pub(super) fn build(executor: &Executor, genesis: &Genesis) -> Result<Block, Gen
     Ok(block)
 }
 
-fn write(genesis: &Genesis) -> Result<(), GenesisError> {
+/// Writes the genesis state where the runtime runs.
+pub(crate) fn write(genesis: &Genesis) -> Result<(), GenesisError> {
     use frame_support::traits::BuildGenesisConfig as _;
     frame_system::GenesisConfig::<Runtime>::default().build();
     pallet_balances::GenesisConfig::<Runtime> {

@@ -7,14 +7,17 @@ use sp_runtime::AccountId32;
 use super::{
     numbers::{AlphaBalance, MechId, NetUid, TaoBalance, U64F64},
     subtensor::{
+        self,
         info::{
             BasketPosition, BasketSummary, BasketTradingStatus, BetaPosition, BetaPricing, BetaPricingPage,
-            DynamicInfo, HyperparamEntry, Metagraph, NeuronInfo, NeuronInfoLite, SelectiveMetagraph,
-            StakeAvailability, StakeInfo, SubnetHyperparams, SubnetHyperparamsV2, SubnetInfo, SubnetInfov2,
-            SubnetState,
+            DelegateInfo, Delegation, DynamicInfo, HyperparamEntry, Metagraph, NeuronInfo, NeuronInfoLite,
+            SelectiveMetagraph, StakeAvailability, StakeInfo, SubnetHyperparams, SubnetHyperparamsV2,
+            SubnetInfo, SubnetInfov2, SubnetState,
         },
+        pool::Terms,
         types::dormant::LockState,
     },
+    swap::curve::Side,
 };
 
 sp_api::decl_runtime_apis! {
@@ -126,6 +129,16 @@ sp_api::decl_runtime_apis! {
         fn get_basket_trading_status(hotkey: AccountId32) -> BasketTradingStatus;
     }
 
+    /// Delegates.
+    pub trait DelegateInfoRuntimeApi {
+        /// Every delegate.
+        fn get_delegates() -> Vec<DelegateInfo<AccountId32>>;
+        /// One delegate.
+        fn get_delegate(delegate_account: AccountId32) -> Option<DelegateInfo<AccountId32>>;
+        /// Every delegate a coldkey stakes to, by subnet.
+        fn get_delegated(delegatee_account: AccountId32) -> Vec<Delegation>;
+    }
+
     /// Registering subnets.
     pub trait SubnetRegistrationRuntimeApi {
         /// What locking a new subnet costs.
@@ -181,4 +194,36 @@ pub struct SimSwapResult {
     pub alpha_fee: AlphaBalance,
     pub tao_slippage: TaoBalance,
     pub alpha_slippage: AlphaBalance,
+}
+
+/// What TAO would buy, and by how much less than at the price of the moment. Nothing, when the pool refuses.
+pub(super) fn simulated_buy<T: subtensor::Config>(netuid: NetUid, tao: TaoBalance) -> SimSwapResult {
+    let price = subtensor::Pallet::<T>::alpha_price(netuid);
+    let quote = subtensor::Pallet::<T>::quote(netuid, Side::Buy, tao.get(), Terms::MARKET);
+    quote.map_or_else(
+        |_| SimSwapResult::default(),
+        |trade| SimSwapResult {
+            tao_amount: TaoBalance::new(trade.paid),
+            alpha_amount: AlphaBalance::new(trade.out),
+            tao_fee: TaoBalance::new(trade.fee),
+            alpha_slippage: AlphaBalance::new(price.saturating_div_int(trade.paid).saturating_sub(trade.out)),
+            ..Default::default()
+        },
+    )
+}
+
+/// What alpha would sell for, and by how much less than at the price of the moment. Nothing, when the pool refuses.
+pub(super) fn simulated_sale<T: subtensor::Config>(netuid: NetUid, alpha: AlphaBalance) -> SimSwapResult {
+    let price = subtensor::Pallet::<T>::alpha_price(netuid);
+    let quote = subtensor::Pallet::<T>::quote(netuid, Side::Sell, alpha.get(), Terms::MARKET);
+    quote.map_or_else(
+        |_| SimSwapResult::default(),
+        |trade| SimSwapResult {
+            tao_amount: TaoBalance::new(trade.out),
+            alpha_amount: AlphaBalance::new(trade.paid),
+            alpha_fee: AlphaBalance::new(trade.fee),
+            tao_slippage: TaoBalance::new(price.saturating_mul_int(trade.paid).saturating_sub(trade.out)),
+            ..Default::default()
+        },
+    )
 }

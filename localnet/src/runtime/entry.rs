@@ -22,9 +22,9 @@ use super::{
         self,
         info::{
             BasketPosition, BasketSummary, BasketTradingStatus, BetaPosition, BetaPricing, BetaPricingPage,
-            DynamicInfo, HyperparamEntry, Metagraph, NeuronInfo, NeuronInfoLite, SelectiveMetagraph,
-            StakeAvailability, StakeInfo, SubnetHyperparams, SubnetHyperparamsV2, SubnetInfo, SubnetInfov2,
-            SubnetState,
+            DelegateInfo, Delegation, DynamicInfo, HyperparamEntry, Metagraph, NeuronInfo, NeuronInfoLite,
+            SelectiveMetagraph, StakeAvailability, StakeInfo, SubnetHyperparams, SubnetHyperparamsV2,
+            SubnetInfo, SubnetInfov2, SubnetState,
         },
         types::dormant::LockState,
     },
@@ -240,7 +240,7 @@ sp_api::impl_runtime_apis! {
         }
 
         fn get_subnet_to_prune() -> Option<NetUid> {
-            None
+            SubtensorModule::subnet_to_prune()
         }
 
         fn get_next_epoch_start_block(netuid: NetUid) -> Option<u64> {
@@ -248,7 +248,7 @@ sp_api::impl_runtime_apis! {
         }
 
         fn get_block_emission() -> TaoBalance {
-            TaoBalance::new(subtensor::BlockEmission::<Runtime>::get())
+            SubtensorModule::block_tao()
         }
 
         fn get_subnet_hyperparams_v3(netuid: NetUid) -> Option<Vec<HyperparamEntry>> {
@@ -371,9 +371,23 @@ sp_api::impl_runtime_apis! {
         }
     }
 
+    impl apis::DelegateInfoRuntimeApi<Block> for Runtime {
+        fn get_delegates() -> Vec<DelegateInfo<AccountId32>> {
+            SubtensorModule::delegates()
+        }
+
+        fn get_delegate(delegate_account: AccountId32) -> Option<DelegateInfo<AccountId32>> {
+            SubtensorModule::delegate(delegate_account)
+        }
+
+        fn get_delegated(delegatee_account: AccountId32) -> Vec<Delegation> {
+            SubtensorModule::delegations(&delegatee_account)
+        }
+    }
+
     impl apis::SubnetRegistrationRuntimeApi<Block> for Runtime {
         fn get_network_registration_cost() -> TaoBalance {
-            subtensor::NetworkMinLockCost::<Runtime>::get()
+            SubtensorModule::network_price()
         }
     }
 
@@ -388,13 +402,11 @@ sp_api::impl_runtime_apis! {
         }
 
         fn sim_swap_tao_for_alpha(netuid: NetUid, tao: TaoBalance) -> SimSwapResult {
-            let alpha_amount = SubtensorModule::quote_alpha(netuid, tao).unwrap_or_default();
-            SimSwapResult { tao_amount: tao, alpha_amount, ..Default::default() }
+            apis::simulated_buy::<Runtime>(netuid, tao)
         }
 
         fn sim_swap_alpha_for_tao(netuid: NetUid, alpha: AlphaBalance) -> SimSwapResult {
-            let tao_amount = SubtensorModule::quote_tao(netuid, alpha).unwrap_or_default();
-            SimSwapResult { tao_amount, alpha_amount: alpha, ..Default::default() }
+            apis::simulated_sale::<Runtime>(netuid, alpha)
         }
     }
 }

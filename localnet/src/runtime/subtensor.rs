@@ -7,6 +7,7 @@
 use frame_support::pallet_macros::import_section;
 
 pub mod calls;
+mod claims;
 mod constants;
 mod defaults;
 mod dispatches;
@@ -17,11 +18,13 @@ mod events;
 pub mod genesis;
 pub mod guards;
 pub mod info;
-mod pool;
+mod inheritance;
+pub mod pool;
 mod prune;
 pub mod rate_limits;
 mod stake;
 mod storage;
+mod treasury;
 mod trim;
 pub mod types;
 
@@ -44,6 +47,8 @@ use storage::{administration, dormant, hyperparameters, neurons, stake as stake_
 #[allow(missing_docs, reason = "the names are the chain's own; FRAME generates items without documentation")]
 #[allow(clippy::too_many_arguments, reason = "the calls have the chain's arguments")]
 pub mod pallet {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use frame_support::{
         pallet_prelude::*,
         traits::{ConstBool, ConstI16, ConstU8, ConstU16, ConstU32, ConstU64},
@@ -55,6 +60,7 @@ pub mod pallet {
 
     use super::calls::{Revealed, RevealedLists, Timelocked};
     use super::{
+        calls::{Limit, Position, work::Work},
         defaults::{Fixed, Mechanisms, Pair, Rao, Share, Tau, ZeroAccount},
         rate_limits::RateLimitKey,
         types::{
@@ -69,6 +75,7 @@ pub mod pallet {
             AlphaBalance, I64F64, I96F32, MechId, NetUid, NetUidStorageIndex, SafeFloat, TaoBalance, U64F64,
             U96F32,
         },
+        swap,
     };
 
     #[pallet::pallet]
@@ -80,6 +87,7 @@ pub mod pallet {
         frame_system::Config<AccountId = AccountId32, RuntimeEvent: From<Event<Self>>>
         + pallet_balances::Config<Balance = TaoBalance>
         + drand::Config
+        + swap::Config
     {
     }
 
@@ -91,6 +99,10 @@ pub mod pallet {
             Self::reveal_timelocked_weights();
             Self::run_due_epochs();
             Weight::zero()
+        }
+
+        fn on_finalize(_block: BlockNumberFor<T>) {
+            Self::note_issuance();
         }
     }
 }

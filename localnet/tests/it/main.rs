@@ -8,6 +8,7 @@ mod blocks;
 mod client;
 mod commit_reveal;
 mod commitments;
+mod economy;
 mod epoch;
 mod faults;
 mod fuzz;

@@ -24,6 +24,11 @@ const DIFFERENT: &[(&str, &str)] = &[
         "storage SubtensorModule.SubnetEpochConsensus does not exist",
         "of the next runtime; the SDK of that runtime reads it",
     ),
+    (
+        "storage SubtensorModule.LastPowRegistrationBlock does not exist",
+        "of the next runtime, with `pow_register`",
+    ),
+    ("call SubtensorModule.pow_register does not exist", "of the next runtime; its SDK registers by it"),
     ("storage Balances.Freezes", "the freeze reasons of the pallets this chain has"),
     ("storage Balances.Holds", "the hold reasons of the pallets this chain has"),
 ];
@@ -46,9 +51,16 @@ fn shared<'a>(ours: &'a Metadata, pinned: &'a Metadata) -> Vec<(PalletMetadata<'
     let pairs: Vec<_> =
         ours.pallets().filter_map(|pallet| Some((pallet, pinned.pallet_by_name(pallet.name())?))).collect();
     let names: Vec<&str> = pairs.iter().map(|(pallet, _)| pallet.name()).collect();
-    for name in
-        ["System", "Timestamp", "Balances", "TransactionPayment", "SubtensorModule", "Utility", "Commitments"]
-    {
+    for name in [
+        "System",
+        "Timestamp",
+        "Balances",
+        "TransactionPayment",
+        "SubtensorModule",
+        "Utility",
+        "Commitments",
+        "Swap",
+    ] {
         assert!(names.contains(&name), "{name} is missing");
     }
     pairs

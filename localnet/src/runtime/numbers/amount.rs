@@ -158,6 +158,11 @@ impl AlphaBalance {
 impl TaoBalance {
     /// Nothing.
     pub const ZERO: Self = Self(0);
+
+    /// Whether this is nothing.
+    pub const fn is_zero(self) -> bool {
+        self.0 == 0
+    }
 }
 
 /// A binary operator and its assigning form, by the same operator on the number inside.

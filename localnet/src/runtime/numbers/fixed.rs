@@ -80,6 +80,13 @@ impl U64F64 {
         let product = sp_core::U256::from(self.bits) * sp_core::U256::from(whole);
         u64::try_from(product >> Self::FRACTION_BITS).unwrap_or(u64::MAX)
     }
+
+    /// A whole number by this, rounded down, stopping at the largest; zero when this is zero.
+    pub fn saturating_div_int(self, whole: u64) -> u64 {
+        let dividend = sp_core::U256::from(whole) << Self::FRACTION_BITS;
+        let quotient = dividend.checked_div(sp_core::U256::from(self.bits)).unwrap_or_default();
+        u64::try_from(quotient).unwrap_or(u64::MAX)
+    }
 }
 
 impl I32F32 {

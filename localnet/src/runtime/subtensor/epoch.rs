@@ -22,7 +22,7 @@ use self::{
     inputs::{Inputs, Shared},
     matrix::{normalised, normalised_by},
 };
-use super::{Config, MechanismEmissionSplit, Pallet};
+use super::{Config, MechanismEmissionSplit, Pallet, inheritance::ratio_of};
 use crate::runtime::numbers::{AlphaBalance, I32F32, MechId, NetUid};
 
 /// What one hotkey gets out of an epoch.
@@ -72,7 +72,9 @@ impl<T: Config> Pallet<T> {
         let mechanisms: Vec<MechId> = Self::mechanisms(netuid).collect();
         let split = MechanismEmissionSplit::<T>::get(netuid).filter(|split| split.len() == mechanisms.len());
         let mut parts: Vec<u64> = match split {
-            Some(split) => split.into_iter().map(|share| super::emission::share(emission, share)).collect(),
+            Some(split) => {
+                split.into_iter().map(|share| ratio_of(emission, share.into(), u16::MAX.into())).collect()
+            }
             None => vec![emission / mechanisms.len() as u64; mechanisms.len()],
         };
         let given: u64 = parts.iter().sum();

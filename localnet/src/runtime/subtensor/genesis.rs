@@ -3,14 +3,16 @@
 use sp_runtime::AccountId32;
 
 use crate::runtime::{
-    numbers::{AlphaBalance, NetUid, TaoBalance},
+    numbers::{AlphaBalance, I96F32, NetUid, TaoBalance, U64F64},
     subtensor::{
         Burn, BurnHalfLife, CommitRevealWeightsEnabled, Config, FirstEmissionBlockNumber, ImmunityPeriod,
         LastEpochBlock, MaxAllowedUids, MaxAllowedValidators, MaxEpochsPerBlock, MinAllowedWeights, MinBurn,
-        NetworkRegisteredAt, NetworksAdded, Pallet, ServingRateLimit, SubnetIdentitiesV3, SubnetMechanism,
-        SubnetOwner, SubnetOwnerHotkey, SubnetTAO, SubtokenEnabled, Tempo, TokenSymbol, TotalNetworks,
-        TotalStake, ValidatorPermit, WeightsSetRateLimit, Yuma3On, types::SubnetIdentityV3,
+        NetworkRegisteredAt, NetworksAdded, Pallet, ServingRateLimit, SubnetAlphaIn, SubnetIdentitiesV3,
+        SubnetMechanism, SubnetMovingPrice, SubnetOwner, SubnetOwnerHotkey, SubtokenEnabled, Tempo,
+        TokenSymbol, TotalNetworks, ValidatorPermit, WeightsSetRateLimit, Yuma3On, pool::DYNAMIC,
+        types::SubnetIdentityV3,
     },
+    swap,
 };
 
 /// A subnet that exists at genesis.
@@ -44,8 +46,19 @@ pub struct Subnet {
     pub burn_rao: u64,
     /// Whether weights are committed first and revealed later.
     pub commit_reveal: bool,
+    /// The pool its alpha is traded through; without one, alpha is worth one TAO and never anything else.
+    pub pool: Option<Pool>,
     /// Neurons that are registered from the start.
     pub neurons: Vec<Neuron>,
+}
+
+/// What a pool holds at genesis. Its price, and the averaged price, is TAO by alpha.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Pool {
+    /// TAO in rao, created for it; at least 1,000,000.
+    pub tao_rao: u64,
+    /// Alpha in its smallest unit; at least 1,000,000.
+    pub alpha_rao: u64,
 }
 
 /// A neuron that exists at genesis.
@@ -55,7 +68,7 @@ pub struct Neuron {
     pub hotkey: AccountId32,
     /// Its owner.
     pub coldkey: AccountId32,
-    /// What its owner has staked to it, in rao.
+    /// Alpha that its owner has staked to it, in its smallest unit.
     pub stake_rao: u64,
     /// Whether it may validate before the first epoch.
     pub permit: bool,
@@ -72,18 +85,36 @@ impl<T: Config> Pallet<T> {
         MaxEpochsPerBlock::<T>::put(EPOCHS_PER_BLOCK_MAX);
         NetworksAdded::<T>::insert(NetUid::ROOT, true);
         MaxAllowedUids::<T>::insert(NetUid::ROOT, 64);
+        SubtokenEnabled::<T>::insert(NetUid::ROOT, true);
+        Self::found(NetUid::ROOT, None);
         Self::describe(NetUid::ROOT, ROOT_NAME, "Τ");
         TotalNetworks::<T>::put(1 + subnets.len() as u16);
         for subnet in subnets {
             Self::build_subnet(subnet);
         }
+        Self::note_issuance();
+    }
+
+    /// Opens a subnet's account and fills its pool.
+    fn found(netuid: NetUid, pool: Option<Pool>) {
+        Self::open_subnet_account(netuid).expect("a new chain can issue TAO");
+        let Some(pool) = pool else { return };
+        let tao = TaoBalance::new(pool.tao_rao);
+        Self::mint_to_subnet(netuid, tao).expect("a new chain can issue TAO");
+        Self::grow_tao_reserve(netuid, tao);
+        SubnetAlphaIn::<T>::insert(netuid, AlphaBalance::new(pool.alpha_rao));
+        SubnetMechanism::<T>::insert(netuid, DYNAMIC);
+        let bits = Self::reserves(netuid).price().bits.min(U64F64::ONE.bits);
+        let average = I96F32::from_bits((bits >> (U64F64::FRACTION_BITS - I96F32::FRACTION_BITS)) as i128);
+        SubnetMovingPrice::<T>::insert(netuid, average);
+        swap::PalSwapInitialized::<T>::insert(netuid, true);
     }
 
     fn build_subnet(subnet: &Subnet) {
         let netuid = NetUid::new(subnet.netuid);
         NetworksAdded::<T>::insert(netuid, true);
         NetworkRegisteredAt::<T>::insert(netuid, 0);
-        SubnetMechanism::<T>::insert(netuid, 0);
+        Self::found(netuid, subnet.pool);
         SubnetOwner::<T>::insert(netuid, &subnet.owner);
         SubnetOwnerHotkey::<T>::insert(netuid, &subnet.owner_hotkey);
         Self::describe(netuid, &subnet.name, &subnet.symbol);
@@ -122,11 +153,13 @@ impl<T: Config> Pallet<T> {
         let alpha = AlphaBalance::new(neuron.stake_rao);
         Self::increase_stake(&neuron.hotkey, &neuron.coldkey, netuid, alpha);
         Self::remember_staking(&neuron.coldkey, &neuron.hotkey);
-        SubnetTAO::<T>::mutate(netuid, |tao| {
-            *tao = TaoBalance::new(tao.get().saturating_add(neuron.stake_rao))
-        });
         super::SubnetAlphaOut::<T>::mutate(netuid, |out| *out = out.saturating_add(alpha));
-        TotalStake::<T>::mutate(|tao| *tao = TaoBalance::new(tao.get().saturating_add(neuron.stake_rao)));
+        if !Self::is_dynamic(netuid) {
+            // Without a pool every alpha is backed by its TAO.
+            let tao = TaoBalance::new(neuron.stake_rao);
+            Self::mint_to_subnet(netuid, tao).expect("a new chain can issue TAO");
+            Self::grow_tao_reserve(netuid, tao);
+        }
     }
 
     fn describe(netuid: NetUid, name: &str, symbol: &str) {

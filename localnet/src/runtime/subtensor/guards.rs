@@ -2,6 +2,7 @@
 //!
 //! The guards look only at calls submitted directly. Inside a batch or a proxy the same faults surface as module errors.
 
+mod economy;
 mod weights;
 
 use sp_runtime::{
@@ -13,8 +14,10 @@ use crate::runtime::{
     numbers::NetUid,
     subtensor::{
         Axons, Call, Config, EndpointError, Error, Pallet, Prometheus, Uids,
+        calls::TransitionError,
         types::{AxonInfo, PrometheusInfo},
     },
+    swap,
 };
 
 /// Why the pool refuses a transaction; the discriminant is the `n` of `Custom(n)`.
@@ -37,6 +40,8 @@ pub enum PoolRefusal {
     InsufficientLiquidity = 7,
     /// The price is past the limit.
     SlippageTooHigh = 8,
+    /// The subnet forbids transfers.
+    TransferDisallowed = 9,
     /// The hotkey is not a neuron of the subnet.
     HotKeyNotRegisteredInNetwork = 10,
     /// An address nobody can reach.
@@ -45,6 +50,8 @@ pub enum PoolRefusal {
     ServingRateLimitExceeded = 12,
     /// Port 0.
     InvalidPort = 13,
+    /// The price is past the limit already, so nothing could be traded.
+    ZeroMaxAmount = 14,
     /// The round that is to open a commit is already out.
     InvalidRevealRound = 15,
     /// Nothing was committed that this reveals.
@@ -55,6 +62,12 @@ pub enum PoolRefusal {
     InputLengthsUnequal = 18,
     /// The hotkey has no uid on the subnet.
     UidNotFound = 19,
+    /// The hotkey belongs to another coldkey.
+    NonAssociatedColdKey = 25,
+    /// A take that is not higher than it was, or below the least.
+    DelegateTakeTooLow = 26,
+    /// A take above the most.
+    DelegateTakeTooHigh = 27,
     /// Anything else.
     BadRequest = 255,
 }
@@ -91,7 +104,32 @@ impl<T: Config> From<Error<T>> for PoolRefusal {
             Error::RevealTooEarly => Self::CommitBlockNotInRevealRange,
             Error::InputLengthsUnequal => Self::InputLengthsUnequal,
             Error::HotKeyNotRegisteredInSubNet => Self::UidNotFound,
+            Error::TransferDisallowed => Self::TransferDisallowed,
+            Error::HotKeyNotRegisteredInNetwork => Self::HotKeyNotRegisteredInNetwork,
+            Error::NetworkTxRateLimitExceeded | Error::DelegateTxRateLimitExceeded => Self::RateLimitExceeded,
+            Error::CannotAffordLockCost => Self::BalanceTooLow,
+            Error::NonAssociatedColdKey => Self::NonAssociatedColdKey,
+            Error::DelegateTakeTooLow => Self::DelegateTakeTooLow,
+            Error::DelegateTakeTooHigh => Self::DelegateTakeTooHigh,
             _ => Self::BadRequest,
+        }
+    }
+}
+
+impl<T: Config> From<TransitionError<T>> for PoolRefusal {
+    fn from(error: TransitionError<T>) -> Self {
+        match error {
+            TransitionError::Rule(error) => error.into(),
+            TransitionError::Pool(error) => error.into(),
+        }
+    }
+}
+
+impl<T: Config> From<swap::Error<T>> for PoolRefusal {
+    fn from(error: swap::Error<T>) -> Self {
+        match error {
+            swap::Error::PriceLimitExceeded => Self::ZeroMaxAmount,
+            _ => Self::InsufficientLiquidity,
         }
     }
 }
@@ -121,21 +159,7 @@ impl<T: Config> Pallet<T> {
                     Prometheus::<T>::get(netuid, who).unwrap_or_default().block,
                 )
             }
-            Call::add_stake { hotkey, netuid, amount_staked } => {
-                Self::check_add_stake(who, hotkey, *netuid, *amount_staked).map_err(PoolRefusal::from)
-            }
-            Call::remove_stake { hotkey, netuid, amount_unstaked } => {
-                Self::check_remove_stake(who, hotkey, *netuid, *amount_unstaked).map_err(PoolRefusal::from)
-            }
-            Call::add_stake_limit { hotkey, netuid, amount_staked, limit_price, .. } => {
-                Self::check_buy_price(*netuid, *limit_price)?;
-                Self::check_add_stake(who, hotkey, *netuid, *amount_staked).map_err(PoolRefusal::from)
-            }
-            Call::remove_stake_limit { hotkey, netuid, amount_unstaked, limit_price, .. } => {
-                Self::check_sell_price(*netuid, *limit_price)?;
-                Self::check_remove_stake(who, hotkey, *netuid, *amount_unstaked).map_err(PoolRefusal::from)
-            }
-            _ => Ok(()),
+            _ => Self::guard_economy(who, call),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the runtime APIs answer: views of the state in the shapes of the pinned metadata.
 
 mod baskets;
+mod delegates;
 mod dynamic;
 mod hyperparameters;
 mod metagraph;
@@ -14,6 +15,7 @@ pub use baskets::{
     BasketHolding, BasketPosition, BasketSummary, BasketTradingStatus, BetaPosition, BetaPricing,
     BetaPricingPage,
 };
+pub use delegates::{DelegateInfo, Delegation};
 pub use dynamic::DynamicInfo;
 pub use hyperparameters::{HyperparamEntry, HyperparamValue};
 pub use metagraph::Metagraph;

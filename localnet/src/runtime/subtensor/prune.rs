@@ -7,7 +7,7 @@ use crate::runtime::{
     subtensor::{
         Active, Axons, BlockAtRegistration, Bonds, Config, Consensus, ConsensusByMechanism, Dividends,
         Emission, ImmuneOwnerUidsLimit, ImmunityPeriod, Incentive, IsNetworkMember, Keys, LastUpdate,
-        MaxAllowedUids, MinNonImmuneUids, NeuronCertificates, OwnedHotkeys, Pallet, Prometheus, StakeWeight,
+        MaxAllowedUids, MinNonImmuneUids, NeuronCertificates, Owner, Pallet, Prometheus, StakeWeight,
         SubnetOwner, SubnetOwnerHotkey, SubnetworkN, Uids, ValidatorPermit, ValidatorTrust, Weights,
     },
 };
@@ -42,20 +42,26 @@ impl<T: Config> Pallet<T> {
         candidates.iter().min().map(|(_, _, uid)| *uid)
     }
 
-    /// Hotkeys of the subnet's owner that cannot be pruned: the owner hotkey first, then others, up to the limit.
+    /// Hotkeys of the subnet's owner that cannot be pruned: the owner hotkey, if registered, and the oldest others, up to the
+    /// limit.
     pub(crate) fn owner_neurons(netuid: NetUid) -> Vec<AccountId32> {
         let limit = usize::from(ImmuneOwnerUidsLimit::<T>::get(netuid));
-        let first = SubnetOwnerHotkey::<T>::get(netuid);
-        let mut others: Vec<_> = OwnedHotkeys::<T>::get(SubnetOwner::<T>::get(netuid))
+        let owner = SubnetOwner::<T>::get(netuid);
+        let mut owned: Vec<_> = Self::hotkeys(netuid)
             .into_iter()
-            .filter(|hotkey| *hotkey != first)
-            .filter_map(|hotkey| {
-                let uid = Uids::<T>::get(netuid, &hotkey)?;
-                Some((BlockAtRegistration::<T>::get(netuid, uid), uid, hotkey))
-            })
+            .zip(0u16..)
+            .filter(|(hotkey, _)| Owner::<T>::get(hotkey) == owner)
+            .map(|(hotkey, uid)| (BlockAtRegistration::<T>::get(netuid, uid), uid, hotkey))
             .collect();
-        others.sort();
-        core::iter::once(first).chain(others.into_iter().map(|(_, _, hotkey)| hotkey)).take(limit).collect()
+        owned.sort();
+        let mut hotkeys: Vec<AccountId32> =
+            owned.into_iter().map(|(_, _, hotkey)| hotkey).take(limit).collect();
+        let first = SubnetOwnerHotkey::<T>::get(netuid);
+        if Uids::<T>::contains_key(netuid, &first) && !hotkeys.contains(&first) {
+            hotkeys.insert(0, first);
+            hotkeys.truncate(limit);
+        }
+        hotkeys
     }
 
     /// Forgets the neuron at `uid`: its rows, its scores, its weights and bonds in every mechanism.

@@ -3,10 +3,10 @@
 use sp_runtime::AccountId32;
 
 use crate::runtime::{
-    numbers::{AlphaBalance, NetUid, SafeFloat},
+    numbers::{AlphaBalance, NetUid, SafeFloat, TaoBalance},
     subtensor::{
-        AlphaV2, Config, Keys, Pallet, SubnetOwnerHotkey, SubnetworkN, TaoWeight, TotalAlphaStaked,
-        TotalHotkeyAlpha, TotalHotkeySharesV2, Uids,
+        AlphaV2, Config, Keys, Owner, Pallet, StakingHotkeys, SubnetOwnerHotkey, SubnetworkN,
+        TotalAlphaStaked, TotalHotkeyAlpha, TotalHotkeySharesV2, Uids,
     },
 };
 
@@ -29,7 +29,7 @@ impl<T: Config> Pallet<T> {
         };
         AlphaV2::<T>::mutate((hotkey, coldkey, netuid), |shares| *shares = shares.add(bought));
         TotalHotkeySharesV2::<T>::insert(hotkey, netuid, whole.add(bought));
-        Self::grow_pool(hotkey, netuid, alpha);
+        Self::add_to_pool(hotkey, netuid, alpha);
     }
 
     /// Takes from what `coldkey` has staked to `hotkey`, which must be at least as much.
@@ -45,29 +45,64 @@ impl<T: Config> Pallet<T> {
         } else {
             AlphaV2::<T>::insert((hotkey, coldkey, netuid), left);
         }
-        TotalHotkeySharesV2::<T>::insert(hotkey, netuid, whole.saturating_sub(sold));
-        TotalHotkeyAlpha::<T>::insert(hotkey, netuid, pool.saturating_sub(alpha));
+        // A pool without shares or without alpha is no pool.
+        let (shares, value) = (whole.saturating_sub(sold), pool.saturating_sub(alpha));
+        if shares.is_zero() {
+            TotalHotkeySharesV2::<T>::remove(hotkey, netuid);
+        } else {
+            TotalHotkeySharesV2::<T>::insert(hotkey, netuid, shares);
+        }
+        if value.is_zero() {
+            TotalHotkeyAlpha::<T>::remove(hotkey, netuid);
+        } else {
+            TotalHotkeyAlpha::<T>::insert(hotkey, netuid, value);
+        }
         TotalAlphaStaked::<T>::mutate(netuid, |total| *total = total.saturating_sub(alpha));
     }
 
-    /// Adds to a hotkey's pool for all who have shares in it.
+    /// Adds to a hotkey's pool for all who have shares in it; for its owner, when nobody has.
     pub fn grow_pool(hotkey: &AccountId32, netuid: NetUid, alpha: AlphaBalance) {
+        if TotalHotkeySharesV2::<T>::get(hotkey, netuid).is_zero() {
+            let owner = Owner::<T>::get(hotkey);
+            Self::increase_stake(hotkey, &owner, netuid, alpha);
+            Self::remember_staking(&owner, hotkey);
+            return;
+        }
+        Self::add_to_pool(hotkey, netuid, alpha);
+    }
+
+    fn add_to_pool(hotkey: &AccountId32, netuid: NetUid, alpha: AlphaBalance) {
         TotalHotkeyAlpha::<T>::mutate(hotkey, netuid, |pool| *pool = pool.saturating_add(alpha));
         TotalAlphaStaked::<T>::mutate(netuid, |total| *total = total.saturating_add(alpha));
     }
 
-    /// Alpha staked to a hotkey, and the TAO staked to it on root as it counts here.
-    pub fn weighed_stake(hotkey: &AccountId32, netuid: NetUid) -> (AlphaBalance, u64) {
-        let alpha = TotalHotkeyAlpha::<T>::get(hotkey, netuid);
-        let root = TotalHotkeyAlpha::<T>::get(hotkey, NetUid::ROOT);
-        let weighed = u128::from(root.get()) * u128::from(TaoWeight::<T>::get()) / u128::from(u64::MAX);
-        (alpha, u64::try_from(weighed).unwrap_or(u64::MAX))
+    /// Lists the hotkey among those the coldkey has stake with.
+    pub(crate) fn remember_staking(coldkey: &AccountId32, hotkey: &AccountId32) {
+        let mut hotkeys = StakingHotkeys::<T>::get(coldkey);
+        if !hotkeys.contains(hotkey) {
+            hotkeys.push(hotkey.clone());
+            StakingHotkeys::<T>::insert(coldkey, hotkeys);
+        }
     }
 
-    /// What counts as a hotkey's stake on a subnet.
-    pub fn stake_weight(hotkey: &AccountId32, netuid: NetUid) -> u128 {
-        let (alpha, root) = Self::weighed_stake(hotkey, netuid);
-        u128::from(alpha.get()) + u128::from(root)
+    /// Takes the hotkey off that list when the coldkey has nothing with it on any subnet.
+    pub(crate) fn forget_staking(coldkey: &AccountId32, hotkey: &AccountId32) {
+        if AlphaV2::<T>::iter_prefix((hotkey, coldkey)).next().is_some() {
+            return;
+        }
+        let mut hotkeys = StakingHotkeys::<T>::get(coldkey);
+        hotkeys.retain(|other| other != hotkey);
+        if hotkeys.is_empty() {
+            StakingHotkeys::<T>::remove(coldkey);
+        } else {
+            StakingHotkeys::<T>::insert(coldkey, hotkeys);
+        }
+    }
+
+    /// What all stake to a hotkey is worth in TAO, on every subnet.
+    pub fn total_stake_of(hotkey: &AccountId32) -> TaoBalance {
+        let worth = |netuid| Self::worth(netuid, TotalHotkeyAlpha::<T>::get(hotkey, netuid)).get();
+        TaoBalance::new(Self::all_subnets().into_iter().map(worth).fold(0, u64::saturating_add))
     }
 
     /// The hotkeys of a subnet, by uid.

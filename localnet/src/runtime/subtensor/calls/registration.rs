@@ -1,14 +1,7 @@
 //! Registration by burn: the price, who may register, and the uid the hotkey gets.
 
-use frame_support::{
-    dispatch::DispatchResult,
-    ensure,
-    traits::{
-        fungible::{Inspect, Mutate},
-        tokens::{Fortitude, Precision, Preservation},
-    },
-};
-use sp_runtime::{AccountId32, DispatchError, PerU16};
+use frame_support::{dispatch::DispatchResult, ensure};
+use sp_runtime::{AccountId32, PerU16};
 
 use crate::runtime::{
     numbers::{AlphaBalance, MechId, NetUid, TaoBalance, U64F64},
@@ -18,7 +11,7 @@ use crate::runtime::{
         IsNetworkMember, Keys, LastUpdate, MaxBurn, MechanismCountCurrent, MinBurn,
         NetworkRegistrationAllowed, NetworksAdded, OwnedHotkeys, Owner, Pallet, RAORecycledForRegistration,
         RegistrationsThisBlock, RegistrationsThisInterval, StakeWeight, SubnetworkN, Uids, ValidatorPermit,
-        ValidatorTrust,
+        ValidatorTrust, pool::Terms,
     },
 };
 
@@ -35,12 +28,7 @@ impl<T: Config> Pallet<T> {
         ensure!(!Uids::<T>::contains_key(netuid, hotkey), Error::<T>::HotKeyAlreadyRegisteredInSubNet);
         let price = Burn::<T>::get(netuid);
         ensure!(limit.is_none_or(|limit| price <= limit), Error::<T>::RegistrationPriceLimitExceeded);
-        let spendable = pallet_balances::Pallet::<T>::reducible_balance(
-            coldkey,
-            Preservation::Preserve,
-            Fortitude::Polite,
-        );
-        ensure!(price <= spendable, Error::<T>::NotEnoughBalanceToStake);
+        ensure!(price <= Self::spendable(coldkey), Error::<T>::NotEnoughBalanceToStake);
 
         Self::associate(coldkey, hotkey);
         ensure!(Owner::<T>::get(hotkey) == *coldkey, Error::<T>::NonAssociatedColdKey);
@@ -70,19 +58,14 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Takes the price: it buys alpha from the pool and that alpha is gone.
-    fn burn_price(coldkey: &AccountId32, netuid: NetUid, price: TaoBalance) -> Result<(), DispatchError> {
-        pallet_balances::Pallet::<T>::burn_from(
-            coldkey,
-            price,
-            Preservation::Preserve,
-            Precision::Exact,
-            Fortitude::Polite,
-        )
-        .map_err(|_| Error::<T>::NotEnoughBalanceToStake)?;
+    fn burn_price(coldkey: &AccountId32, netuid: NetUid, price: TaoBalance) -> DispatchResult {
+        let paid = Self::pay_into_subnet(netuid, coldkey, price)?;
+        let trade = Self::buy_alpha(netuid, paid, Terms::MARKET)?;
+        Self::burn_of_subnet(netuid, TaoBalance::new(trade.fee))?;
+        Self::recycle(netuid, AlphaBalance::new(trade.out));
         RAORecycledForRegistration::<T>::mutate(netuid, |total| {
             *total = TaoBalance::new(total.get().saturating_add(price.get()))
         });
-        Self::buy_alpha(netuid, price)?;
         Ok(())
     }
 
@@ -135,6 +118,7 @@ impl<T: Config> Pallet<T> {
 
     /// Lets every price decay by one block, and starts the block's count of registrations anew.
     pub(crate) fn decay_burn_prices() {
+        Self::reset_root_counts();
         for (netuid, _) in NetworksAdded::<T>::iter().filter(|(_, added)| *added) {
             if netuid.is_root() {
                 continue;

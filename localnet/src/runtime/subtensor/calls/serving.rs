@@ -45,6 +45,12 @@ fn ip_is_usable(ip_type: u8, ip: u128) -> bool {
 }
 
 impl<T: Config> Pallet<T> {
+    /// An axon as of this block; `last` are its protocol and the two placeholders.
+    pub(crate) fn axon(version: u32, ip: u128, port: u16, ip_type: u8, last: [u8; 3]) -> AxonInfo {
+        let [protocol, placeholder1, placeholder2] = last;
+        AxonInfo { block: Self::block(), version, ip, port, ip_type, protocol, placeholder1, placeholder2 }
+    }
+
     /// Checks the address of an axon. Address 0 is how a neuron takes its axon back.
     pub fn check_axon(axon: &AxonInfo) -> Result<(), EndpointError> {
         ensure!(matches!(axon.ip_type, 4 | 6), EndpointError::IpType);

@@ -17,13 +17,13 @@ use crate::runtime::{
 impl<T: Config> Pallet<T> {
     pub(crate) fn do_start_call(coldkey: &AccountId32, netuid: NetUid) -> DispatchResult {
         ensure!(NetworksAdded::<T>::get(netuid), Error::<T>::SubnetNotExists);
-        ensure!(SubnetOwner::<T>::get(netuid) == *coldkey, Error::<T>::NotSubnetOwner);
+        ensure!(SubnetOwner::<T>::get(netuid) == *coldkey, DispatchError::BadOrigin);
         ensure!(
             FirstEmissionBlockNumber::<T>::get(netuid).is_none(),
             Error::<T>::FirstEmissionBlockNumberAlreadySet
         );
         let ready = NetworkRegisteredAt::<T>::get(netuid).saturating_add(StartCallDelay::<T>::get());
-        ensure!(Self::block() >= ready, Error::<T>::NeedWaitingMoreBlocksToStarCall);
+        ensure!(Self::block() >= ready, Error::<T>::StartCallNotReady);
 
         let first = Self::block().saturating_add(1);
         FirstEmissionBlockNumber::<T>::insert(netuid, first);

@@ -5,7 +5,7 @@ use scale_info::TypeInfo;
 use sp_runtime::AccountId32;
 
 use crate::runtime::{
-    numbers::{AlphaBalance, I96F32, NetUid, TaoBalance},
+    numbers::{AlphaBalance, I96F32, NetUid, TaoBalance, U64F64},
     subtensor::{
         BlocksSinceLastStep, Config, LastMechansimStepBlock, NetworkRegisteredAt, NetworksAdded, Pallet,
         PendingOwnerCut, PendingServerEmission, PendingValidatorEmission, SubnetAlphaIn,
@@ -69,7 +69,7 @@ impl<T: Config> Pallet<T> {
             subnet_volume: Compact(SubnetVolume::<T>::get(netuid)),
             network_registered_at: Compact(NetworkRegisteredAt::<T>::get(netuid)),
             subnet_identity: SubnetIdentitiesV3::<T>::get(netuid),
-            moving_price: Self::moving_price(netuid),
+            moving_price: Self::moving_price_signed(netuid),
         })
     }
 
@@ -85,11 +85,10 @@ impl<T: Config> Pallet<T> {
             .saturating_add(PendingOwnerCut::<T>::get(netuid))
     }
 
-    /// Price of alpha in TAO. The pools of this chain do not average it.
-    pub(super) fn moving_price(netuid: NetUid) -> I96F32 {
-        I96F32::from_bits(
-            (i128::from(Self::alpha_price_rao(netuid)) << I96F32::FRACTION_BITS) / 1_000_000_000,
-        )
+    /// The averaged price of alpha in TAO, as the reads tell it.
+    pub(super) fn moving_price_signed(netuid: NetUid) -> I96F32 {
+        let bits = Self::moving_price(netuid).bits >> (U64F64::FRACTION_BITS - I96F32::FRACTION_BITS);
+        I96F32::from_bits(bits as i128)
     }
 }
 

@@ -150,7 +150,7 @@ impl<T: Config> Pallet<T> {
             pending_alpha_emission: Compact(Self::pending_emission(netuid)),
             pending_root_emission: Compact(TaoBalance::ZERO),
             subnet_volume: Compact(SubnetVolume::<T>::get(netuid)),
-            moving_price: Self::moving_price(netuid),
+            moving_price: Self::moving_price_signed(netuid),
             rho: Compact(Rho::<T>::get(netuid)),
             kappa: Compact(Kappa::<T>::get(netuid)),
             min_allowed_weights: Compact(MinAllowedWeights::<T>::get(netuid)),

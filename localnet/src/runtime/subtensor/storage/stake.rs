@@ -217,4 +217,41 @@ mod stake {
     #[pallet::storage]
     pub type RootClaimableThreshold<T> =
         StorageMap<_, Blake2_128Concat, NetUid, I96F32, ValueQuery, Fixed<2147483648000000>>;
+
+    #[pallet::storage]
+    pub type NetTaoFlowEnabled<T> = StorageValue<_, bool, ValueQuery, ConstBool<true>>;
+
+    #[pallet::storage]
+    pub type SubnetExcessTao<T> = StorageMap<_, Identity, NetUid, TaoBalance, ValueQuery>;
+
+    #[pallet::storage]
+    pub type SubnetRootSellTao<T> = StorageMap<_, Identity, NetUid, TaoBalance, ValueQuery>;
+
+    #[pallet::storage]
+    pub type SubnetProtocolAlpha<T> = StorageMap<_, Identity, NetUid, AlphaBalance, ValueQuery>;
+
+    #[pallet::storage]
+    pub type SubnetFastMovingPrice<T> = StorageMap<_, Identity, NetUid, U64F64, OptionQuery>;
+
+    #[pallet::storage]
+    pub type CKBurn<T> = StorageValue<_, u64, ValueQuery>;
+
+    #[pallet::storage]
+    pub type PendingChildKeyCooldown<T> = StorageValue<_, u64, ValueQuery, ConstU64<15>>;
+
+    #[pallet::storage]
+    pub type RootClaimable<T> =
+        StorageMap<_, Blake2_128Concat, AccountId32, BTreeMap<NetUid, I96F32>, ValueQuery>;
+
+    #[pallet::storage]
+    pub type RootClaimed<T> = StorageNMap<
+        _,
+        (
+            NMapKey<Identity, NetUid>,
+            NMapKey<Blake2_128Concat, AccountId32>,
+            NMapKey<Blake2_128Concat, AccountId32>,
+        ),
+        u128,
+        ValueQuery,
+    >;
 }

@@ -162,4 +162,12 @@ mod subnets {
     /// Newer than the pinned metadata: clients of the next runtime read it before they set weights.
     #[pallet::storage]
     pub type SubnetEpochConsensus<T> = StorageMap<_, Identity, NetUid, EpochConsensus, ValueQuery>;
+
+    /// Newer than the pinned metadata: the block whose hash a hotkey's last work was done on.
+    #[pallet::storage]
+    pub type LastPowRegistrationBlock<T> = StorageMap<_, Blake2_128Concat, AccountId32, u64, OptionQuery>;
+
+    #[pallet::storage]
+    pub type LastHotkeySwapOnNetuid<T> =
+        StorageDoubleMap<_, Identity, NetUid, Blake2_128Concat, AccountId32, u64, ValueQuery>;
 }
