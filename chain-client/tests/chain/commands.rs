@@ -107,7 +107,7 @@ async fn a_price_above_the_limit_is_waited_out() {
 
 #[tokio::test]
 async fn working_for_a_uid_is_refused_where_the_chain_does_not_know_it() {
-    let world = World::instant().await;
+    let world = World::without_work().await;
     let operator = Operator::on(&world).await;
     let error = operator.json(register(|flags| flags.pow = true)).await.unwrap_err();
     assert!(matches!(error, CommandError::Work(_)), "{error:?}");

@@ -106,11 +106,24 @@ async fn the_chain_holds_the_price_to_the_limit() {
 }
 
 #[tokio::test]
+async fn work_registers_where_the_runtime_takes_it_and_costs_nothing() {
+    let world = World::with_work(1_000).await;
+    let config = PowConfig { threads: NonZeroUsize::MIN, attempts_max: 3 };
+    let (poor, miner) = (key("//Poor"), account("//Miner"));
+    let registered = world.chain.register_pow(&poor, &miner, NETUID, config, |_| {}).await.unwrap();
+    let Registration::Registered { uid, block } = registered else { panic!("{registered:?}") };
+    let metagraph = world.chain.metagraph(NETUID, block).await.unwrap();
+    assert_eq!(metagraph.by_uid(uid).unwrap().coldkey, poor.public());
+    let again = world.chain.register_pow(&poor, &miner, NETUID, config, |_| {}).await.unwrap();
+    assert_eq!(again, Registration::AlreadyRegistered { uid });
+}
+
+#[tokio::test]
 async fn work_is_refused_before_it_is_done_where_the_runtime_has_no_use_for_it() {
-    let world = World::instant().await;
+    let world = World::without_work().await;
     let config = PowConfig { threads: NonZeroUsize::MIN, attempts_max: 1 };
     let (bob, miner) = (key("//Bob"), account("//Miner"));
     let error = world.chain.register_pow(&bob, &miner, NETUID, config, |_| {}).await.unwrap_err();
-    assert!(matches!(error, PowError::Unavailable { spec_version: 461 }), "{error:?}");
+    assert!(matches!(error, PowError::Unavailable { spec_version: 462 }), "{error:?}");
     assert!(error.hint().contains("burning"));
 }

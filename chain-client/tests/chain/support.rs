@@ -4,7 +4,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use chain_client::{ChainClient, ConnectConfig};
+use localnet::config::{Setting, SettingValue};
 use localnet::runtime::subtensor::genesis::{Neuron, Subnet};
+use localnet::runtime::upgrade::{
+    Upgrade,
+    drift::{Change, Drift},
+};
 use localnet::{Blocks, Config, Localnet};
 use protocol::AccountId;
 use protocol::signing::Keypair;
@@ -41,6 +46,21 @@ impl World {
     /// An instant chain whose subnet differs from the usual one.
     pub async fn with_subnet(change: impl FnOnce(&mut Subnet)) -> Self {
         Self::start(Blocks::Instant, |config| change(&mut config.genesis.subnets[0])).await
+    }
+
+    /// An instant chain on whose subnet this many seals register a neuron, on average.
+    pub async fn with_work(difficulty: u32) -> Self {
+        let value = SettingValue::Number(difficulty.into());
+        let difficulty = Setting { netuid: Some(NETUID), name: "difficulty".into(), value };
+        Self::start(Blocks::Instant, |config| config.genesis.settings.push(difficulty)).await
+    }
+
+    /// An instant chain of spec 462, which knows no registration by work.
+    pub async fn without_work() -> Self {
+        let world = Self::instant().await;
+        let gone = Drift { item: "SubtensorModule.pow_register".to_owned(), change: Change::Removed };
+        world.localnet.upgrade(Upgrade::to(462).with(gone)).await.unwrap();
+        world
     }
 
     /// An instant chain on which [`VALIDATOR`] has uid 0, stake and a permit, and `//Miner` uid 1.

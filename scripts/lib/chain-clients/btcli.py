@@ -75,7 +75,8 @@ def main(url, program, wallets):
     with report.check("stake add, stake show") as note:
         btcli("stake", "add", "--netuid", NETUID, "--amount", "25", "--no-mev-shield", "--yes")
         stake = btcli("stake", "show", "--netuid", NETUID)
-        assert 0 < stake["stake_amount"] <= 25, stake
+        # Alpha costs half a TAO, its price moves against the buyer, and the pool takes a fee.
+        assert 49 < stake["stake_amount"] < 50, stake
         note(stake["stake"])
 
     with report.check("subnets hyperparameters") as note:
