@@ -2,18 +2,21 @@
 
 use subnet_tests::{ECHO_MODEL, Plan, SMOLLM2, Subnet, TestModel};
 
+/// One that so small a model answers well. (To "What is the capital of France?" llama.cpp, too, begins with "L'Étoile".)
+const QUESTION: &str = "What is gravity? Answer in two sentences.";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_streamed_request_brings_real_text_from_the_real_model() {
     let plan = Plan { validators: 1, miners: 1, model: TestModel::SmolLm2, tempo_blocks: 20 };
     let subnet = Subnet::start_with(plan).await;
-    let streamed = subnet.validators[0].chat_streamed(SMOLLM2, "What is the capital of France?").await;
-    assert!(streamed.text.contains("Paris"), "{:?}", streamed.text);
+    let streamed = subnet.validators[0].chat_streamed(SMOLLM2, QUESTION).await;
+    assert!(streamed.text.contains("force"), "{:?}", streamed.text);
     assert!(streamed.done);
     let usage = &streamed.chunks.last().unwrap()["usage"];
     assert!(usage["completion_tokens"].as_u64().unwrap() > 0);
     assert!(usage["prompt_tokens"].as_u64().unwrap() > 10);
     // At temperature 0 the whole answer is the same text.
-    let whole = subnet.validators[0].chat(SMOLLM2, "What is the capital of France?").await;
+    let whole = subnet.validators[0].chat(SMOLLM2, QUESTION).await;
     assert_eq!(whole.status, 200);
     assert_eq!(whole.body["choices"][0]["message"]["content"], streamed.text);
 }
