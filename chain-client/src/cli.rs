@@ -195,7 +195,7 @@ pub struct Register {
 /// Flags of `chain axon`. Without an address it only shows.
 #[derive(Debug, Default, Args)]
 pub struct Axon {
-    /// Announce this address, such as 203.0.113.7:8091 or [2001:db8::7]:8091.
+    /// Announce this address, such as 203.0.113.7:8091 (an IPv6 address stands in brackets).
     #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = ["external_ip", "external_port"])]
     pub address: Option<SocketAddr>,
     /// Announce this address.

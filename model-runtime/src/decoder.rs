@@ -84,7 +84,7 @@ pub struct DecoderWeights<T> {
     pub embedding: T,
     /// [vocabulary, hidden]; `None` where the embedding serves.
     pub output: Option<T>,
-    /// [hidden].
+    /// `[hidden]`.
     pub output_norm: Vec<f32>,
     /// In order.
     pub layers: Vec<LayerWeights<T>>,
@@ -93,7 +93,7 @@ pub struct DecoderWeights<T> {
 /// Weights of a layer. Matrices are [outputs, inputs].
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerWeights<T> {
-    /// [hidden].
+    /// `[hidden]`.
     pub attention_norm: Vec<f32>,
     /// [heads * head_dim, hidden].
     pub q: T,
@@ -109,13 +109,13 @@ pub struct LayerWeights<T> {
     pub k_bias: Option<Vec<f32>>,
     /// [kv_heads * head_dim].
     pub v_bias: Option<Vec<f32>>,
-    /// [head_dim].
+    /// `[head_dim]`.
     pub q_norm: Option<Vec<f32>>,
-    /// [head_dim].
+    /// `[head_dim]`.
     pub k_norm: Option<Vec<f32>>,
-    /// [hidden].
+    /// `[hidden]`.
     pub post_attention_norm: Option<Vec<f32>>,
-    /// [hidden].
+    /// `[hidden]`.
     pub feed_forward_norm: Vec<f32>,
     /// [feed_forward, hidden].
     pub gate: T,
@@ -123,7 +123,7 @@ pub struct LayerWeights<T> {
     pub up: T,
     /// [hidden, feed_forward].
     pub down: T,
-    /// [hidden].
+    /// `[hidden]`.
     pub post_feed_forward_norm: Option<Vec<f32>>,
 }
 

@@ -10,7 +10,7 @@
 //!    `from_json` (through [`json::SizesJson`], [`json::RopeJson`] and a serde struct of its own; `flatten` cannot be
 //!    used, since it fails on floats when some crate turns on serde_json's `arbitrary_precision`), and `spec`. Refuse by
 //!    [`FamilyError::Feature`] what the family may have and we do not compute.
-//! 2. Name it in [`Family`], [`Family::from_gguf`] and [`Family::from_json`], and say in [`Family::parts`] which optional tensors it
+//! 2. Name it in [`Family`], [`Family::from_gguf`] and [`Family::from_json`], and say in `Family::parts` which optional tensors it
 //!    has. A tensor that nobody reads is an error, so a forgotten bias cannot go unnoticed.
 //! 3. If it needs something that [`DecoderSpec`] cannot say, extend that, `tests/suite/reference.rs` and both executors.
 //! 4. Add a tiny random checkpoint to `tests/vectors/make-families.py`, which has transformers compute its logits, and a row to

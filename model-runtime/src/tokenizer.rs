@@ -1,6 +1,6 @@
 //! Text to tokens and back, from a GGUF file's metadata or a `tokenizer.json`.
 //!
-//! Byte-pair vocabularies are encoded by the `tokenizers` crate, vocabularies with scores by [`sentence_piece`]. Decoding is a table of
+//! Byte-pair vocabularies are encoded by the `tokenizers` crate, vocabularies with scores by `sentence_piece`. Decoding is a table of
 //! bytes per token ([`Vocabulary`]) and an assembler that never splits a character ([`Utf8Assembler`]), because answers are shown token
 //! by token.
 

@@ -4,7 +4,7 @@
 //! TreeHead --sign--> SignedHead --verify--> ValidHead --follows--> the head before it
 //! ```
 //!
-//! A head's [`TreeHead::digest`] goes on chain ([`Commitments.set_commitment`] as a raw field), so that a validator
+//! A head's [`TreeHead::digest`] goes on chain (`Commitments.set_commitment`), so that a validator
 //! has one log and not one for each reader. Heads form a chain by `previous`; two heads of one validator that fit
 //! no single chain prove [`equivocation`](ValidHead::contradicts).
 

@@ -13,7 +13,7 @@ pub(super) const BLOCK: usize = 32;
 
 /// Rows of one width. Buffers are kept from use to use.
 ///
-/// Bytes and scales lie in tiles of as many rows as a kernel takes at once (see [`tiles`]), block by block, and within a block the same
+/// Bytes and scales lie in tiles of as many rows as a kernel takes at once (see `tiles`), block by block, and within a block the same
 /// word of four bytes of every row side by side: a kernel then needs one pointer for all of them.
 #[derive(Debug, Default)]
 pub struct Activations {
