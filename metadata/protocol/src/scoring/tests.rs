@@ -5,6 +5,7 @@ mod golden;
 mod merged;
 mod properties;
 mod rules;
+mod worked_example;
 
 use super::*;
 use crate::fixtures::{Call, account, catalogue};
