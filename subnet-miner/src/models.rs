@@ -1,9 +1,10 @@
-//! The models this miner holds, by the name that tickets use.
+//! The models this miner holds, by the name that tickets use. The set changes while the miner runs: requests keep the model they began with.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use model_runtime::{LoadError, ModelHandle, ModelSource, Runtime};
 use protocol::digest::Digest;
@@ -26,9 +27,11 @@ pub struct Model {
     handle: ModelHandle,
 }
 
-/// The loaded models.
+/// The loaded models. Clones share them.
+///
+/// A model that is taken out lives on in the requests that hold it, and is gone when the last of them has its answer.
 #[derive(Clone, Debug, Default)]
-pub struct Models(BTreeMap<ModelId, Model>);
+pub struct Models(Arc<RwLock<BTreeMap<ModelId, Model>>>);
 
 /// Why a model cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +81,7 @@ impl Models {
         locations: &BTreeMap<ModelId, ModelLocation>,
     ) -> Result<Self, ModelError> {
         Self::check(locations)?;
-        let mut models = BTreeMap::new();
+        let models = Self::default();
         for (model, location) in locations {
             let handle = runtime
                 .load(model.as_str(), location.source())
@@ -86,33 +89,48 @@ impl Models {
                 .map_err(|source| ModelError::Load { model: model.clone(), source })?;
             let facts = handle.facts();
             tracing::info!(%model, parameters = facts.parameters, memory_bytes = facts.memory_bytes, "model loaded");
-            models.insert(model.clone(), Model { handle });
+            models.insert(model.clone(), Model::new(handle));
         }
-        Ok(Self(models))
+        Ok(models)
     }
 
     /// The model of that name.
-    pub fn get(&self, id: &ModelId) -> Option<&Model> {
-        self.0.get(id)
+    pub fn get(&self, id: &ModelId) -> Option<Model> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    /// All of them, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&ModelId, &Model)> {
-        self.0.iter()
+    /// All of them as they are now, by name.
+    pub fn all(&self) -> BTreeMap<ModelId, Model> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes requests for this model from now on.
+    pub fn insert(&self, id: ModelId, model: Model) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(id, model);
+    }
+
+    /// Takes no more requests for this model. Those that it has are answered.
+    pub fn remove(&self, id: &ModelId) -> Option<Model> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(id)
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 }
 
 impl Model {
+    /// A model that is loaded.
+    pub fn new(handle: ModelHandle) -> Self {
+        Self { handle }
+    }
+
     /// The handle to generate with.
     pub fn handle(&self) -> &ModelHandle {
         &self.handle
@@ -140,7 +158,8 @@ impl Model {
 }
 
 impl ModelLocation {
-    fn source(&self) -> ModelSource {
+    /// As the runtime loads it.
+    pub fn source(&self) -> ModelSource {
         match self {
             Self::Gguf(path) => ModelSource::Gguf(path.clone()),
             Self::Echo => ModelSource::Echo,

@@ -53,7 +53,7 @@ pub(super) async fn complete(
         deadline: clock::at_unix_ms(ticket.deadline_ms).min(arrived + inner.limits.answer_time_max()),
         cut: inner.cut.clone(),
     };
-    let answer = Answer::begin(model, ticket, request, slot, limits).await?;
+    let answer = Answer::begin(&model, ticket, request, slot, limits).await?;
     // The body's memory is free for others from here on.
     drop(body);
     if streamed {
@@ -65,11 +65,11 @@ pub(super) async fn complete(
     }
 }
 
-fn find_model<'a>(
-    state: &'a AxonState,
+fn find_model(
+    state: &AxonState,
     ticket: &ValidTicket,
     request: &ValidChatRequest,
-) -> Result<&'a Model, AxonError> {
+) -> Result<Model, AxonError> {
     // A probe or a bounty claim looks like any chat request.
     if !matches!(ticket.kind, Kind::Chat | Kind::Probe | Kind::BountyClaim) {
         return Err(AxonError::TicketKind);

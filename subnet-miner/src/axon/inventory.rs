@@ -9,8 +9,8 @@ use crate::clock;
 
 pub(super) async fn show(State(state): State<AxonState>) -> Json<SignedInventory> {
     let inner = &state.0;
-    let models = inner.models.iter().take(MODELS_MAX).map(|(id, model)| HotModel {
-        id: id.clone(),
+    let models = inner.models.all().into_iter().take(MODELS_MAX).map(|(id, model)| HotModel {
+        id,
         weights_digest: model.weights_digest(),
         context_tokens: model.context_tokens(),
         slots: model.slots(),
