@@ -14,6 +14,7 @@
 //! UncheckedCountersigned -> Countersigned           (receipt, read back or received)
 //! SignedHead -> ValidHead                           (head)
 //! SignedPolicyDocument -> PolicyDocument            (policy_document)
+//! SignedCatalogue -> CatalogueDocument              (catalogue_document)
 //! SignedManifest -> Manifest                        (manifest)
 //! leaves + heads -> Replayed                        (replay)
 //! ChatRequest -> ValidChatRequest                   (openai)
@@ -34,6 +35,7 @@ pub mod account;
 mod bounded;
 pub mod btauth;
 pub mod catalogue;
+pub mod catalogue_document;
 pub mod digest;
 pub mod dispute;
 #[cfg(test)]

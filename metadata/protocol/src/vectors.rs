@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use parity_scale_codec::Encode;
 
+use crate::catalogue_document::{CatalogueDocument, Modality, Offer, WeightFile};
 use crate::dispute::{Contradiction, RecordBytes};
 use crate::fixtures::{Call, account, key, model_id, observation, receipt, ticket};
 use crate::head::{TreeHead, miners_hash};
@@ -45,6 +46,14 @@ fn built() -> BTreeMap<&'static str, Vec<u8>> {
         completion_multiplier: 3_000,
         memory_bytes: 1 << 30,
     };
+    let file = WeightFile {
+        name: "m.gguf".to_owned(),
+        bytes: 5,
+        sha256: Digest([0x11; 32]),
+        sources: vec!["https://example.org/m.gguf".to_owned()],
+    };
+    let offer = Offer { model: entry.clone(), modality: Modality::Text, files: vec![file] };
+    let offered = CatalogueDocument::new(64, account("Alice"), 1_752_076_800_000, vec![offer]);
     let document = PolicyDocument::new(64, Policy::default(), &crate::fixtures::catalogue());
     let tree_head = TreeHead {
         netuid: 64,
@@ -80,6 +89,10 @@ fn built() -> BTreeMap<&'static str, Vec<u8>> {
         ("inventory_signature", inventory.sign(&key("Bob")).signature.encode()),
         ("frontier_of_three", frontier.encode()),
         ("catalogue_model", entry.encode()),
+        ("catalogue_document", offered.encode()),
+        ("catalogue_document_hash", offered.hash().encode()),
+        ("catalogue_document_signature", offered.clone().sign(&key("Alice")).signature.encode()),
+        ("modalities", [Modality::Text, Modality::Embedding].encode()),
         ("policy_default", Policy::default().encode()),
         ("policy_default_hash", Policy::default().hash().encode()),
         ("policy_document", document.encode()),

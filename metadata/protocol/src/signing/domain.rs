@@ -37,6 +37,8 @@ pub enum Domain {
     Manifest,
     /// The rules a validator scores by.
     PolicyDocument,
+    /// The models a validator pays for, and where their weights are.
+    Catalogue,
 }
 
 impl Domain {
@@ -52,6 +54,7 @@ impl Domain {
             Self::TreeHead => b"SN_TREE_HEAD_V1\0",
             Self::Manifest => b"SN_MANIFEST_V1\0",
             Self::PolicyDocument => b"SN_POLICY_DOCUMENT_V1\0",
+            Self::Catalogue => b"SN_CATALOGUE_V1\0",
         }
     }
 

@@ -65,7 +65,7 @@ fn signing_is_deterministic_and_the_nonce_depends_on_key_and_message() {
 
 #[test]
 fn domain_prefixes_are_frozen() {
-    let prefixes: [(Domain, &[u8]); 10] = [
+    let prefixes: [(Domain, &[u8]); 11] = [
         (Domain::Extrinsic, b""),
         (Domain::Btauth, b""),
         (Domain::Ticket, b"SN_TICKET_V1\0"),
@@ -76,6 +76,7 @@ fn domain_prefixes_are_frozen() {
         (Domain::TreeHead, b"SN_TREE_HEAD_V1\0"),
         (Domain::Manifest, b"SN_MANIFEST_V1\0"),
         (Domain::PolicyDocument, b"SN_POLICY_DOCUMENT_V1\0"),
+        (Domain::Catalogue, b"SN_CATALOGUE_V1\0"),
     ];
     for (domain, prefix) in prefixes {
         assert_eq!(domain.prefix(), prefix);
