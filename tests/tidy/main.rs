@@ -4,3 +4,4 @@ mod dependencies;
 mod documents;
 mod repository;
 mod source;
+mod wire_formats;
