@@ -42,6 +42,7 @@ pub use self::request_id::HEADER as REQUEST_ID_HEADER;
 use self::server::{Peer, Server};
 use self::slots::Slots;
 use crate::clock;
+use crate::demand::InventorySource;
 use crate::device::Device;
 use crate::models::Models;
 use crate::permits::Permits;
@@ -120,6 +121,7 @@ pub struct Axon {
     hang_up: CancellationToken,
     connections: TaskTracker,
     admission: Arc<Admission>,
+    inventory: InventorySource,
     drain: Duration,
     accepting: JoinHandle<()>,
 }
@@ -177,6 +179,8 @@ impl Axon {
             limits: limits.clone(),
         }));
         let drain = Duration::from_millis(limits.drain_ms_max);
+        let inner = Arc::clone(&state.0);
+        let inventory = InventorySource::new(move || inventory::make(&inner));
         let router = router(state);
         let server = Server {
             listener,
@@ -187,12 +191,17 @@ impl Axon {
             connections: connections.clone(),
         };
         let accepting = tokio::spawn(server.run());
-        Ok(Self { address, stop, cut, hang_up, connections, admission, drain, accepting })
+        Ok(Self { address, stop, cut, hang_up, connections, admission, inventory, drain, accepting })
     }
 
     /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Makes this axon's inventory, for whoever sends it to validators.
+    pub fn inventory(&self) -> InventorySource {
+        self.inventory.clone()
     }
 
     /// Stops accepting and lets answers in the making finish for as long as configured. What is left then ends with an

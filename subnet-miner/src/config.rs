@@ -14,6 +14,7 @@ use protocol::ticket::ModelId;
 use serde::{Deserialize, Serialize};
 
 use crate::axon::AxonConfig;
+use crate::demand::DemandConfig;
 use crate::models::ModelLocation;
 use crate::permits::PermitPolicy;
 use crate::receipts::StoreConfig;
@@ -60,6 +61,8 @@ pub struct Config {
     pub serve: ServeConfig,
     /// Who may call.
     pub permits: PermitPolicy,
+    /// How validators' demand is followed.
+    pub demand: DemandConfig,
     /// How the chain is followed.
     pub chain: ChainConfig,
     /// Limits of the receipt store.
@@ -128,6 +131,7 @@ impl Default for Config {
             axon: AxonConfig::default(),
             serve: ServeConfig::default(),
             permits: PermitPolicy::default(),
+            demand: DemandConfig::default(),
             chain: ChainConfig::default(),
             receipts: StoreConfig::default(),
         }

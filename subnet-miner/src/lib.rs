@@ -12,6 +12,7 @@ pub mod cli;
 mod clock;
 pub mod command;
 pub mod config;
+pub mod demand;
 pub mod device;
 pub mod logging;
 pub mod miner;

@@ -20,6 +20,7 @@ use crate::axon::{Axon, AxonParts};
 use crate::axon_publisher::Publisher;
 use crate::chain_watch;
 use crate::config::{Config, RuntimeLimits, ServeConfig};
+use crate::demand::{Demand, DemandFeed, DemandParts, Sources};
 use crate::device::Device;
 use crate::models::Models;
 use crate::receipts::ReceiptStore;
@@ -32,6 +33,9 @@ pub struct Miner {
     axon: Option<Axon>,
     axon_addr: SocketAddr,
     receipts: Option<ReceiptStore>,
+    demand: DemandFeed,
+    sources: watch::Sender<Sources>,
+    inventory_changes: watch::Sender<u64>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -47,7 +51,8 @@ impl Miner {
         let receipts_path = config.receipts_path(&hotkey);
         let site = config.site();
         let command = site.register_command();
-        let Config { netuid, models, runtime, axon, serve, permits: policy, chain, receipts, .. } = config;
+        let Config { netuid, models, runtime, axon, serve, permits: policy, demand, chain, receipts, .. } =
+            config;
 
         Models::check(&models).map_err(StartError::Model)?;
         check_external(&serve, axon.bind)?;
@@ -81,6 +86,16 @@ impl Miner {
         let axon_addr = axon.address();
         tracing::info!(%hotkey, netuid, axon = %axon_addr, "serving");
 
+        let (sources, asked) = watch::channel(demand.validators.clone());
+        let (inventory_changes, changes) = watch::channel(0);
+        let parts = DemandParts {
+            hotkey: keypair.clone(),
+            sources: asked,
+            inventory: axon.inventory(),
+            inventory_changes: changes,
+        };
+        let demand = DemandFeed::start(demand, parts).map_err(StartError::Demand)?;
+
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(validators::follow(policy, seen.clone(), permits));
         if let Some(desired) = external(&serve, axon_addr) {
@@ -92,7 +107,8 @@ impl Miner {
         let pause = Duration::from_millis(chain.metagraph_ms_min);
         tasks.spawn(chain_watch::follow(client, netuid, pause, sightings, stop.clone()));
         tasks.close();
-        Ok(Self { hotkey, axon: Some(axon), axon_addr, receipts: Some(receipts), tasks, stop })
+        let (axon, receipts) = (Some(axon), Some(receipts));
+        Ok(Self { hotkey, axon, axon_addr, receipts, demand, sources, inventory_changes, tasks, stop })
     }
 
     /// The address the axon listens on.
@@ -105,9 +121,25 @@ impl Miner {
         self.hotkey
     }
 
+    /// What validators' users ask for.
+    pub fn demand(&self) -> watch::Receiver<Demand> {
+        self.demand.watch()
+    }
+
+    /// Whose demand is followed, and where; replaces what the configuration said.
+    pub fn follow_demand(&self, sources: Sources) {
+        self.sources.send_replace(sources);
+    }
+
+    /// Says that the inventory changed, so that validators hear of it at once.
+    pub fn announce_inventory(&self) {
+        self.inventory_changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
     /// Stops taking requests, lets answers in the making finish, writes what must be written, and ends.
     pub async fn shutdown(mut self) {
         self.stop.cancel();
+        self.demand.shutdown().await;
         if let Some(axon) = self.axon.take() {
             axon.shutdown().await;
         }

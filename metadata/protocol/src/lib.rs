@@ -33,9 +33,11 @@
 
 pub mod account;
 mod bounded;
+pub mod bounty;
 pub mod btauth;
 pub mod catalogue;
 pub mod catalogue_document;
+pub mod demand;
 pub mod digest;
 pub mod dispute;
 #[cfg(test)]

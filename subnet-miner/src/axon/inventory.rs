@@ -4,11 +4,15 @@ use axum::Json;
 use axum::extract::State;
 use protocol::inventory::{HotModel, Inventory, MODELS_MAX, SignedInventory};
 
-use super::AxonState;
+use super::{AxonState, Inner};
 use crate::clock;
 
 pub(super) async fn show(State(state): State<AxonState>) -> Json<SignedInventory> {
-    let inner = &state.0;
+    Json(make(&state.0))
+}
+
+/// The inventory as of now.
+pub(super) fn make(inner: &Inner) -> SignedInventory {
     let models = inner.models.all().into_iter().take(MODELS_MAX).map(|(id, model)| HotModel {
         id,
         weights_digest: model.weights_digest(),
@@ -24,5 +28,5 @@ pub(super) async fn show(State(state): State<AxonState>) -> Json<SignedInventory
         memory_bytes: inner.device.memory_bytes,
         models: models.collect(),
     };
-    Json(inventory.sign(&inner.hotkey))
+    inventory.sign(&inner.hotkey)
 }

@@ -9,6 +9,7 @@ use chain_client::{ConnectError, QueryError};
 use protocol::account::AccountId;
 
 use crate::axon::AxonBindError;
+use crate::demand::FollowError;
 use crate::models::ModelError;
 use crate::receipts::OpenError;
 
@@ -65,6 +66,9 @@ pub enum StartError {
     /// The axon cannot listen.
     #[error(transparent)]
     Axon(AxonBindError),
+    /// Validators' demand cannot be followed.
+    #[error("cannot follow validators' demand")]
+    Demand(#[source] FollowError),
 }
 
 impl StartError {
@@ -103,6 +107,7 @@ impl StartError {
             }
             Self::Runtime(_) => "free memory or processes, then start again".to_owned(),
             Self::Axon(AxonBindError::Listen { .. }) => "free the port, or pass another with --bind".to_owned(),
+            Self::Demand(_) => "check the system's certificates, then start again".to_owned(),
             Self::Axon(_) => "correct the limits in the configuration file".to_owned(),
         }
     }
