@@ -9,6 +9,7 @@ mod chat;
 mod error;
 mod inventory;
 mod limits;
+mod order;
 mod rate_limit;
 mod replay;
 mod request_id;

@@ -7,7 +7,7 @@
 
 pub mod axon;
 pub mod breaker;
-pub mod chat;
+pub mod call;
 pub mod picker;
 pub mod refresh;
 pub mod relay;

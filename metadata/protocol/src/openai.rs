@@ -7,6 +7,7 @@
 //! with floating-point numbers: two sampling parameters, which are compared and passed on and never computed
 //! with.
 
+mod endpoint;
 mod error;
 mod model;
 mod request;
@@ -14,6 +15,7 @@ mod response;
 mod stream;
 mod validate;
 
+pub use endpoint::Endpoint;
 pub use error::{ErrorBody, ErrorDetail, RequestError};
 pub use model::{ModelList, ModelObject};
 pub use request::{ChatMessage, ChatRequest, Content, Part, ResponseFormat, Stop, StreamOptions};

@@ -16,7 +16,7 @@ use crate::digest::Digest;
 use crate::header::{self, HeaderError};
 use crate::merkle;
 use crate::signing::{self, BadSignature, Domain, Keypair, Signature};
-use crate::ticket::{SignedTicket, Ticket, ValidTicket};
+use crate::ticket::{Kind, SignedTicket, Ticket, ValidTicket};
 
 /// The HTTP header that carries a receipt back with a whole answer.
 pub const HEADER: &str = "x-subnet-receipt";
@@ -286,9 +286,11 @@ impl Countersigned {
         merkle::leaf_hash(&self.encode())
     }
 
-    /// Whether this call earns anything: the whole answer arrived, is what the miner signed, and ended well.
+    /// Whether this call earns anything: a model computed, the whole answer arrived, is what the miner signed, and ended
+    /// well.
     pub fn counts(&self) -> bool {
-        self.observation.outcome == Outcome::Delivered
+        self.ticket().kind != Kind::Tokenize
+            && self.observation.outcome == Outcome::Delivered
             && self.observation.output_sha256 == self.receipt().output_sha256
             && matches!(self.receipt().finish_reason, FinishReason::Stop | FinishReason::Length)
     }

@@ -48,6 +48,9 @@ pub enum Kind {
     /// The proof that a cold model was brought up first. Counts as a bounty and as nothing else.
     #[codec(index = 4)]
     BountyClaim,
+    /// Text to tokens or back. Costs next to nothing and earns nothing.
+    #[codec(index = 5)]
+    Tokenize,
 }
 
 /// What the validator signs.

@@ -111,7 +111,11 @@ fn built() -> BTreeMap<&'static str, Vec<u8>> {
             let call = RecordBytes::of(&countersigned);
             Contradiction::Calls(call.clone(), call).encode()
         }),
-        ("kinds", [Kind::Chat, Kind::Completion, Kind::Embedding, Kind::Probe, Kind::BountyClaim].encode()),
+        (
+            "kinds",
+            [Kind::Chat, Kind::Completion, Kind::Embedding, Kind::Probe, Kind::BountyClaim, Kind::Tokenize]
+                .encode(),
+        ),
         ("finish_reasons", {
             use receipts::FinishReason::{Cancelled, Error, Length, Stop};
             [Stop, Length, Cancelled, Error].encode()

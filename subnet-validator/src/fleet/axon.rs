@@ -21,6 +21,7 @@ use protocol::account::AccountId;
 use protocol::btauth;
 use protocol::digest::Digest;
 use protocol::inventory::{Inventory, SignedInventory};
+use protocol::openai::Endpoint;
 use protocol::receipt::{self, SignedReceipt};
 use protocol::signing::Keypair;
 use protocol::ticket::{self, SignedTicket};
@@ -29,8 +30,6 @@ use self::error::{AttemptError, InventoryError, refusal};
 use crate::clock::Clock;
 use crate::config::FleetConfig;
 
-/// Where chat completions are asked for.
-const CHAT_TARGET: &str = "/v1/chat/completions";
 /// Carries the user's request id to the miner.
 const REQUEST_ID: &str = "x-request-id";
 
@@ -53,7 +52,9 @@ pub struct Axon {
 
 /// What to ask.
 #[derive(Debug)]
-pub struct ChatOrder<'call> {
+pub struct Order<'call> {
+    /// What is asked for.
+    pub endpoint: Endpoint,
     /// The request body, as the user sent it.
     pub body: Bytes,
     /// Its SHA-256, the one in the ticket.
@@ -81,12 +82,12 @@ impl AxonClient {
     }
 
     /// Sends an order and returns the answer's head. Anything but success is an error, with the miner's words if it gave any.
-    pub async fn chat(&self, axon: Axon, order: ChatOrder<'_>) -> Result<Response<Incoming>, AttemptError> {
-        let parts =
-            btauth::RequestParts { method: "POST", target: CHAT_TARGET, body_sha256: order.body_sha256 };
+    pub async fn order(&self, axon: Axon, order: Order<'_>) -> Result<Response<Incoming>, AttemptError> {
+        let target = order.endpoint.path();
+        let parts = btauth::RequestParts { method: "POST", target, body_sha256: order.body_sha256 };
         let mut request = Request::new(Full::new(order.body));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = uri(axon.address, CHAT_TARGET);
+        *request.uri_mut() = uri(axon.address, target);
         let headers = request.headers_mut();
         for (name, value) in btauth::sign(&self.hotkey, &parts, &axon.hotkey, self.clock.nonce_ns()) {
             headers.insert(name, header_value(&value)?);

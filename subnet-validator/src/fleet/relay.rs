@@ -98,21 +98,63 @@ struct ChunkView {
     error: Option<serde::de::IgnoredAny>,
 }
 
+/// A choice of a chat (`delta`) or a text completion (`text`).
 #[derive(Deserialize)]
 struct ChoiceView {
     #[serde(default)]
     delta: DeltaView,
+    #[serde(default)]
+    text: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
 struct DeltaView {
     #[serde(default)]
     content: Option<String>,
+    #[serde(default)]
+    reasoning_content: Option<String>,
+    #[serde(default)]
+    tool_calls: Vec<ToolCallView>,
+}
+
+#[derive(Deserialize)]
+struct ToolCallView {
+    #[serde(default)]
+    function: FunctionView,
+}
+
+#[derive(Default, Deserialize)]
+struct FunctionView {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    arguments: String,
 }
 
 #[derive(Deserialize)]
 pub(super) struct UsageView {
+    #[serde(default)]
     pub(super) completion_tokens: u64,
+}
+
+/// Bytes of a tool call that pass for a token: calls arrive whole and not token by token.
+const CALL_BYTES_PER_TOKEN: usize = 4;
+
+impl ChoiceView {
+    /// Tokens that were delivered with it: one for any text, and a call's by its length.
+    fn tokens(&self) -> u32 {
+        let ChoiceView { delta, text } = self;
+        let texts = [&delta.content, &delta.reasoning_content, text];
+        let texts = texts.into_iter().flatten().filter(|text| !text.is_empty()).count();
+        let call_bytes = delta.tool_calls.iter().map(|call| {
+            call.function
+                .name
+                .len()
+                .saturating_add(call.function.arguments.len())
+                .div_ceil(CALL_BYTES_PER_TOKEN)
+        });
+        u32::try_from(texts.saturating_add(call_bytes.sum())).unwrap_or(u32::MAX)
+    }
 }
 
 /// How a relay ended.
@@ -234,10 +276,8 @@ impl Output {
         }
         self.hasher.update(chunk);
         self.hasher.update(b"\n");
-        let has_text =
-            |choice: &ChoiceView| choice.delta.content.as_ref().is_some_and(|content| !content.is_empty());
-        if view.choices.iter().any(has_text) {
-            self.tokens_delivered = self.tokens_delivered.saturating_add(1);
+        for choice in &view.choices {
+            self.tokens_delivered = self.tokens_delivered.saturating_add(choice.tokens());
         }
         self.tokens_stated = view.usage.map(|usage| usage.completion_tokens).or(self.tokens_stated);
         Ok(())

@@ -10,14 +10,14 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use protocol::openai::ChatRequest;
+use protocol::openai::{ChatRequest, Endpoint};
 
 use super::State;
 use super::access::Caller;
 use super::error::GatewayError;
 use super::request_id::RequestId;
 use super::sse;
-use crate::fleet::chat::{Answer, ChatCall};
+use crate::fleet::call::{Answer, Call};
 use crate::metrics::Count;
 
 pub(super) async fn completions(
@@ -28,7 +28,7 @@ pub(super) async fn completions(
 ) -> Result<Response, GatewayError> {
     let result = serve(&state, &caller, request_id, body).await;
     if let Err(error) = &result {
-        let failed = matches!(error, GatewayError::Chat(_));
+        let failed = matches!(error, GatewayError::Call(_));
         state.metrics.count(if failed { Count::CallFailed } else { Count::CallRefused });
     }
     result
@@ -44,7 +44,10 @@ async fn serve(
     let body = read(state, body).await?;
     let request: ChatRequest = serde_json::from_slice(&body).map_err(GatewayError::Json)?;
     let request = request.validate().map_err(GatewayError::Field)?;
-    let call = ChatCall {
+    let call = Call {
+        endpoint: Endpoint::Chat,
+        prompts: 1,
+        answers: 1,
         model: request.model,
         body,
         stream: request.stream,
@@ -53,7 +56,7 @@ async fn serve(
         request_id,
     };
     let started_at_ms = state.clock.now_ms();
-    let answer = state.fleet.chat(&call).await;
+    let answer = state.fleet.call(&call).await;
     tracing::info!(
         request_id = call.request_id,
         key = caller.key_id,

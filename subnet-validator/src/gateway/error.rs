@@ -9,7 +9,7 @@ use http::{HeaderName, StatusCode};
 use protocol::openai::{ErrorBody, RequestError};
 
 use crate::fleet::axon::error::AttemptError;
-use crate::fleet::chat::ChatError;
+use crate::fleet::call::CallError;
 
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
@@ -66,7 +66,7 @@ pub enum GatewayError {
     Full,
     /// The fleet did not serve it.
     #[error(transparent)]
-    Chat(#[from] ChatError),
+    Call(#[from] CallError),
 }
 
 /// The parts of an answer.
@@ -114,31 +114,31 @@ impl GatewayError {
             Self::Full => {
                 Answer::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "too_many_calls").retry(1_000)
             }
-            Self::Chat(error) => chat_answer(error),
+            Self::Call(error) => call_answer(error),
         }
     }
 }
 
-fn chat_answer(error: &ChatError) -> Answer {
+fn call_answer(error: &CallError) -> Answer {
     const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
     match error {
-        ChatError::UnknownModel { .. } => unknown_model(),
-        ChatError::NoMiner { retry_after_ms, .. } => {
+        CallError::UnknownModel { .. } => unknown_model(),
+        CallError::NoMiner { retry_after_ms, .. } => {
             Answer::new(UNAVAILABLE, "server_error", "no_miner").retry(*retry_after_ms)
         }
-        ChatError::Busy { retry_after_ms } => {
+        CallError::Busy { retry_after_ms } => {
             Answer::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "miners_busy")
                 .retry(*retry_after_ms)
         }
-        ChatError::Request(refusal) => {
+        CallError::Request(refusal) => {
             let status =
                 if refusal.too_large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
             Answer { code: refusal.code.clone(), ..Answer::invalid(status, "") }.param(refusal.param.clone())
         }
-        ChatError::AllFailed(_) => {
+        CallError::AllFailed(_) => {
             Answer::new(StatusCode::BAD_GATEWAY, "server_error", "miners_failed").retry(1_000)
         }
-        ChatError::Ledger(_) => Answer::new(UNAVAILABLE, "server_error", "ledger_unavailable").retry(5_000),
+        CallError::Ledger(_) => Answer::new(UNAVAILABLE, "server_error", "ledger_unavailable").retry(5_000),
     }
 }
 

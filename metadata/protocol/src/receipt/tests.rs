@@ -155,6 +155,13 @@ fn bytes_that_are_not_exactly_one_record_are_refused() {
 }
 
 #[test]
+fn tokenizing_earns_nothing() {
+    let mut call = Call::to("Bob", 7);
+    call.ticket.kind = Kind::Tokenize;
+    assert!(!call.countersigned().counts());
+}
+
+#[test]
 fn only_a_whole_answer_as_signed_counts() {
     assert!(countersigned().counts());
     for outcome in [Outcome::ClientGone, Outcome::MinerFailed, Outcome::OutputMismatch] {

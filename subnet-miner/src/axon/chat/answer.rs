@@ -6,25 +6,14 @@ use protocol::digest::{Digest, Hasher};
 use protocol::openai::{StreamHead, Usage, ValidChatRequest};
 use protocol::receipt::FinishReason;
 use protocol::ticket::ValidTicket;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::axon::error::AxonError;
+use crate::axon::order::Limits;
 use crate::axon::request_id::random_hex;
 use crate::axon::slots::Slot;
 use crate::clock;
 use crate::models::Model;
 use crate::receipts::Draft;
-
-/// When an answer must end, whatever the model does.
-pub(super) struct Limits {
-    /// When the request arrived; receipts count from here.
-    pub arrived: Instant,
-    /// When the answer is of no use any more.
-    pub deadline: Instant,
-    /// Cancelled when the miner stops.
-    pub cut: CancellationToken,
-}
 
 /// An answer in the making. Dropping it cancels the generation and frees its slot.
 pub(super) struct Answer {

@@ -41,8 +41,8 @@ pub enum AttemptError {
     /// An event of its stream is too long.
     #[error("the miner's stream is malformed")]
     Event(#[source] EventTooLong),
-    /// Its answer is no chat completion.
-    #[error("the miner's answer is not a chat completion")]
+    /// Its answer is not what was asked for.
+    #[error("the miner's answer is not of the form that was asked for")]
     Malformed,
     /// It ended without a receipt.
     #[error("the miner gave no receipt")]

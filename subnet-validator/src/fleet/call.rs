@@ -1,4 +1,4 @@
-//! One chat call: pick, order, answer; and again with another miner while nothing has reached the user.
+//! One call: pick, order, answer; and again with another miner while nothing has reached the user.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +7,14 @@ use bytes::Bytes;
 use protocol::account::AccountId;
 use protocol::catalogue::Model;
 use protocol::digest::{Digest, Hasher};
-use protocol::ticket::{Kind, ModelId, SignedTicket, Ticket, ValidTicket};
+use protocol::openai::Endpoint;
+use protocol::ticket::{ModelId, SignedTicket, Ticket, ValidTicket};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
 use super::axon::error::{AttemptError, Next, RequestRefusal};
-use super::axon::{Axon, ChatOrder};
+use super::axon::{Axon, Order};
 use super::load::InFlight;
 use super::picker::{Candidate, pick};
 use super::relay::{Opening, Relay, RelayStream, UsageView, elapsed_ms};
@@ -23,14 +25,20 @@ use crate::metrics::Count;
 
 /// A user's checked request.
 #[derive(Debug, Clone)]
-pub struct ChatCall {
+pub struct Call {
+    /// What is asked for.
+    pub endpoint: Endpoint,
     /// The model asked for.
     pub model: ModelId,
     /// The request body as it came; it goes to the miner unchanged.
     pub body: Bytes,
     /// Whether the answer is to stream.
     pub stream: bool,
-    /// The user's own token limit.
+    /// Prompts in it, each of which may fill the model's context.
+    pub prompts: u32,
+    /// Answers to them all together; zero where none are generated.
+    pub answers: u32,
+    /// The user's own token limit, for each answer.
     pub completion_tokens_max: Option<u32>,
     /// Who pays; only its salted hash leaves this process.
     pub payer: String,
@@ -49,7 +57,7 @@ pub enum Answer {
 
 /// Nothing reached the user.
 #[derive(Debug, thiserror::Error)]
-pub enum ChatError {
+pub enum CallError {
     /// The catalogue has no such model.
     #[error("the model `{model}` does not exist")]
     UnknownModel {
@@ -96,10 +104,10 @@ enum NobodyLeft {
 
 impl Fleet {
     /// Serves one call. Dropping the future before the answer starts drops the miner's connection with it.
-    pub async fn chat(&self, call: &ChatCall) -> Result<Answer, ChatError> {
+    pub async fn call(&self, call: &Call) -> Result<Answer, CallError> {
         let shared = &self.shared;
         let model = shared.catalogue.get(&call.model);
-        let model = model.ok_or_else(|| ChatError::UnknownModel { model: call.model.clone() })?;
+        let model = model.ok_or_else(|| CallError::UnknownModel { model: call.model.clone() })?;
         let body_sha256 = Digest::of(&call.body);
         let mut tried: Vec<AccountId> = Vec::new();
         let mut last_failure = None;
@@ -123,10 +131,10 @@ impl Fleet {
                     shared.metrics.count(Count::AttemptFailed);
                     match (error.next(), error) {
                         (Next::GiveUp, AttemptError::Request(refusal)) => {
-                            return Err(ChatError::Request(refusal));
+                            return Err(CallError::Request(refusal));
                         }
-                        (Next::GiveUp, AttemptError::Ledger(error)) => return Err(ChatError::Ledger(error)),
-                        (Next::GiveUp, error) => return Err(ChatError::AllFailed(error)),
+                        (Next::GiveUp, AttemptError::Ledger(error)) => return Err(CallError::Ledger(error)),
+                        (Next::GiveUp, error) => return Err(CallError::AllFailed(error)),
                         (Next::AskAnother, error) => last_failure = Some(error),
                         (Next::BlameAndAskAnother, error) => {
                             shared.loads.fail(miner, shared.clock.now_ms());
@@ -174,20 +182,15 @@ impl Shared {
     }
 
     /// What to tell the user when there is nobody (else) to ask: the last failure if there was one.
-    fn nobody_left(
-        &self,
-        call: &ChatCall,
-        nobody: NobodyLeft,
-        last_failure: Option<AttemptError>,
-    ) -> ChatError {
+    fn nobody_left(&self, call: &Call, nobody: NobodyLeft, last_failure: Option<AttemptError>) -> CallError {
         match (last_failure, nobody) {
-            (Some(AttemptError::Busy), _) => ChatError::Busy { retry_after_ms: 1_000 },
-            (Some(error), _) => ChatError::AllFailed(error),
-            (None, NobodyLeft::Broken { until_ms }) => ChatError::NoMiner {
+            (Some(AttemptError::Busy), _) => CallError::Busy { retry_after_ms: 1_000 },
+            (Some(error), _) => CallError::AllFailed(error),
+            (None, NobodyLeft::Broken { until_ms }) => CallError::NoMiner {
                 model: call.model.clone(),
                 retry_after_ms: until_ms.saturating_sub(self.clock.now_ms()),
             },
-            (None, NobodyLeft::None) => ChatError::NoMiner {
+            (None, NobodyLeft::None) => CallError::NoMiner {
                 model: call.model.clone(),
                 retry_after_ms: self.limits.inventory_poll_ms,
             },
@@ -196,22 +199,27 @@ impl Shared {
 
     async fn attempt(
         self: &Arc<Self>,
-        call: &ChatCall,
+        call: &Call,
         model: &Model,
         body_sha256: Digest,
         chosen: Chosen,
     ) -> Result<Answer, AttemptError> {
         let Chosen { axon, context_tokens, in_flight } = chosen;
         let signed = self.ticket(call, model, body_sha256, &axon, context_tokens).await?;
-        let order =
-            ChatOrder { body: call.body.clone(), body_sha256, ticket: &signed, request_id: &call.request_id };
+        let order = Order {
+            endpoint: call.endpoint,
+            body: call.body.clone(),
+            body_sha256,
+            ticket: &signed,
+            request_id: &call.request_id,
+        };
         let sent_at = Instant::now();
         let deadline = sent_at + Duration::from_millis(self.limits.request_timeout_ms);
 
         if call.stream {
             let first_byte_ms = self.limits.first_byte_timeout_ms;
             let open = async {
-                let body = self.client.chat(axon, order).await?.into_body();
+                let body = self.client.order(axon, order).await?.into_body();
                 let ticket = own_ticket(signed.clone());
                 let shared = Arc::clone(self);
                 Relay::open(Opening { shared, ticket, body, sent_at, deadline, in_flight }).await
@@ -224,7 +232,7 @@ impl Shared {
 
         // A whole answer's head carries the receipt, so it comes only when everything has been generated.
         let whole = async {
-            let answer = self.client.chat(axon, order).await?;
+            let answer = self.client.order(axon, order).await?;
             let first_byte_ms = elapsed_ms(sent_at);
             let (body, receipt) = self.client.whole(answer).await?;
             Ok((body, receipt, first_byte_ms))
@@ -232,7 +240,7 @@ impl Shared {
         let silent = |_| AttemptError::Silent { waited_ms: self.limits.request_timeout_ms };
         let (body, receipt, first_byte_ms) =
             tokio::time::timeout_at(deadline, whole).await.map_err(silent)??;
-        let tokens_stated = stated_tokens(&body)?;
+        let tokens_stated = stated_tokens(call.endpoint, &body)?;
         let delivery = Delivery {
             first_byte_ms,
             last_byte_ms: elapsed_ms(sent_at),
@@ -251,7 +259,7 @@ impl Shared {
     /// A fresh order for one miner: its own sequence number and time.
     async fn ticket(
         &self,
-        call: &ChatCall,
+        call: &Call,
         model: &Model,
         request_sha256: Digest,
         axon: &Axon,
@@ -270,10 +278,10 @@ impl Shared {
             sequence,
             issued_at_ms,
             deadline_ms: issued_at_ms.saturating_add(self.limits.request_timeout_ms),
-            prompt_tokens_max: context_tokens,
-            completion_tokens_max: completion_tokens_max.min(context_tokens),
+            prompt_tokens_max: context_tokens.saturating_mul(call.prompts),
+            completion_tokens_max: completion_tokens_max.min(context_tokens).saturating_mul(call.answers),
             payer: self.payer(&call.payer),
-            kind: Kind::Chat,
+            kind: call.endpoint.kind(),
         };
         Ok(ticket.sign(&self.hotkey))
     }
@@ -293,13 +301,48 @@ fn output_hash(body: &[u8]) -> Digest {
 }
 
 /// Completion tokens by the answer's own usage; also the check that it is an answer at all.
-fn stated_tokens(body: &[u8]) -> Result<u64, AttemptError> {
+fn stated_tokens(endpoint: Endpoint, body: &[u8]) -> Result<u64, AttemptError> {
     #[derive(Deserialize)]
-    struct CompletionView {
-        #[serde(rename = "choices")]
-        _choices: Vec<serde::de::IgnoredAny>,
-        usage: UsageView,
+    struct AnswerView {
+        choices: Option<Vec<IgnoredAny>>,
+        data: Option<Vec<IgnoredAny>>,
+        tokens: Option<Vec<IgnoredAny>>,
+        prompt: Option<IgnoredAny>,
+        usage: Option<UsageView>,
     }
-    let view: CompletionView = serde_json::from_slice(body).map_err(|_| AttemptError::Malformed)?;
-    Ok(view.usage.completion_tokens)
+    let view: AnswerView = serde_json::from_slice(body).map_err(|_| AttemptError::Malformed)?;
+    let AnswerView { choices, data, tokens, prompt, usage } = view;
+    let stated = match endpoint {
+        Endpoint::Chat | Endpoint::Completion => choices.and(usage).map(|usage| usage.completion_tokens),
+        Endpoint::Embedding => data.and(usage).map(|_| 0),
+        Endpoint::Tokenize => tokens.map(|_| 0),
+        Endpoint::Detokenize => prompt.map(|_| 0),
+    };
+    stated.ok_or(AttemptError::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stated_tokens;
+    use protocol::openai::Endpoint;
+
+    #[test]
+    fn an_answer_is_one_of_its_own_endpoint_and_states_its_tokens() {
+        let chat = br#"{"choices":[{}],"usage":{"prompt_tokens":1,"completion_tokens":7,"total_tokens":8}}"#;
+        let embedding = br#"{"data":[{}],"usage":{"prompt_tokens":1,"total_tokens":1}}"#;
+        assert_eq!(stated_tokens(Endpoint::Chat, chat).ok(), Some(7));
+        assert_eq!(stated_tokens(Endpoint::Completion, chat).ok(), Some(7));
+        assert_eq!(stated_tokens(Endpoint::Embedding, embedding).ok(), Some(0));
+        assert_eq!(stated_tokens(Endpoint::Tokenize, br#"{"tokens":[1]}"#).ok(), Some(0));
+        assert_eq!(stated_tokens(Endpoint::Detokenize, br#"{"prompt":"a"}"#).ok(), Some(0));
+        for (endpoint, other) in [
+            (Endpoint::Chat, &embedding[..]),
+            (Endpoint::Embedding, chat),
+            (Endpoint::Tokenize, chat),
+            (Endpoint::Chat, br#"{"choices":[]}"#),
+            (Endpoint::Embedding, b"[]"),
+        ] {
+            assert!(stated_tokens(endpoint, other).is_err(), "{endpoint:?}");
+        }
+    }
 }

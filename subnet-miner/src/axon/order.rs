@@ -1,0 +1,94 @@
+//! What every endpoint does first: from a request of unknown origin to an order with a model and a slot to compute in.
+
+use axum::extract::Request;
+use protocol::account::AccountId;
+use protocol::digest::Digest;
+use protocol::openai::Endpoint;
+use protocol::ticket::{ModelId, ValidTicket};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::AxonState;
+use super::body::HeldBody;
+use super::error::AxonError;
+use super::server::Peer;
+use super::slots::Slot;
+use crate::clock;
+use crate::models::Model;
+
+/// An admitted request. Its ticket's sequence number is not used up yet, so that a malformed body costs none.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub ticket: ValidTicket,
+    pub body: HeldBody,
+    pub limits: Limits,
+    /// Drops the connection.
+    pub hang_up: CancellationToken,
+    caller: AccountId,
+}
+
+/// When an answer must end, whatever the model does.
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    /// When the request arrived; receipts count from here.
+    pub arrived: Instant,
+    /// When the answer is of no use any more.
+    pub deadline: Instant,
+    /// Cancelled when the miner stops.
+    pub cut: CancellationToken,
+}
+
+impl Order {
+    /// Reads and admits a request.
+    pub async fn admit(state: &AxonState, endpoint: Endpoint, request: Request) -> Result<Self, AxonError> {
+        let arrived = clock::monotonic();
+        let inner = &state.0;
+        let (parts, body) = request.into_parts();
+        let raw = inner.admission.headers(&parts.headers)?;
+        let body = inner.bodies.read(&parts.headers, body).await?;
+        let body_sha256 = Digest::of(&body.bytes);
+        let caller = inner.admission.admit(&raw, &parts, body_sha256).await?;
+        let ticket = inner.admission.ticket(&parts.headers, &caller, body_sha256)?;
+        if !endpoint.is_ordered_by(ticket.kind) {
+            return Err(AxonError::TicketKind);
+        }
+        let limits = Limits {
+            arrived,
+            deadline: clock::at_unix_ms(ticket.deadline_ms).min(arrived + inner.limits.answer_time_max()),
+            cut: inner.cut.clone(),
+        };
+        let hang_up =
+            parts.extensions.get::<Peer>().map_or_else(CancellationToken::new, |peer| peer.hang_up.clone());
+        Ok(Self { ticket, body, limits, hang_up, caller: caller.hotkey() })
+    }
+
+    /// The body as JSON of the endpoint's form.
+    pub fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, AxonError> {
+        serde_json::from_slice(&self.body.bytes).map_err(AxonError::NotJson)
+    }
+
+    /// Finds the model, takes a slot, and uses the ticket up.
+    pub fn begin(&self, state: &AxonState, asked: &ModelId) -> Result<(Model, Slot), AxonError> {
+        let model = self.model(state, asked)?;
+        let slot = state.0.slots.take(self.caller).map_err(|_| AxonError::Busy)?;
+        state.0.admission.use_up(&self.ticket)?;
+        let ticket = &self.ticket;
+        tracing::info!(validator = %ticket.validator, model = %asked, kind = ?ticket.kind, sequence = ticket.sequence, "answering");
+        Ok((model, slot))
+    }
+
+    fn model(&self, state: &AxonState, asked: &ModelId) -> Result<Model, AxonError> {
+        let ticket = &self.ticket;
+        let model = ticket.model.as_str().to_owned();
+        if ticket.model != *asked {
+            return Err(AxonError::TicketModel { ticket: model, request: asked.as_str().to_owned() });
+        }
+        let Some(found) = state.0.models.get(&ticket.model) else {
+            return Err(AxonError::UnknownModel { model });
+        };
+        if found.weights_digest() != ticket.weights_digest {
+            return Err(AxonError::OtherWeights { model });
+        }
+        Ok(found)
+    }
+}
