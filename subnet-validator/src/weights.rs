@@ -3,7 +3,9 @@
 //! `protocol::scoring` makes the vector; [`WeightSetter`] decides the moment, keeps the journal and talks to the chain. The
 //! driver here turns receipts into scores whenever one of the two wants them. When a vector is decided, the tempo's head is
 //! cut first ([`crate::heads`]) and its digest committed on chain; the vector is made from the scores that the head names.
+//! While the chain does not hold that digest, no vector is decided: nobody is paid by data that nobody can be held to.
 
+mod commitment;
 pub mod window;
 
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::commitment::Commitment;
 use crate::audit::publish::Publisher;
 use crate::chain_view::{ChainSnapshot, ChainView};
 use crate::config::WeightsConfig;
@@ -78,11 +81,9 @@ struct Scoring {
     rules: Arc<Rules>,
     ledger: Ledger,
     hotkey: Keypair,
-    client: ChainClient,
+    commitment: Commitment,
     state: watch::Sender<WeightsState>,
     again_at: Option<Instant>,
-    /// The digest of the newest head that is known to be on chain.
-    committed: Option<Digest>,
 }
 
 /// The driver's state between blocks.
@@ -98,8 +99,8 @@ pub async fn run(parts: WeightsParts, state: watch::Sender<WeightsState>, stop: 
     let WeightsParts { config, publisher, rules, ledger, hotkey, mut chain, client, setter, metrics } = parts;
     chain.mark_changed();
     state.send_modify(|state| state.last = setter.last().cloned());
-    let scoring =
-        Scoring { config, publisher, rules, ledger, hotkey, client, state, again_at: None, committed: None };
+    let commitment = Commitment::new(client, hotkey.clone());
+    let scoring = Scoring { config, publisher, rules, ledger, hotkey, commitment, state, again_at: None };
     let mut driver = Driver { scoring, setter, metrics, waiting: None };
     loop {
         let changed = tokio::select! {
@@ -174,8 +175,8 @@ impl Driver {
 }
 
 impl Scoring {
-    /// The scores of the tempo's head, which is cut and committed on chain first. None while nothing counts: such a tempo
-    /// has no head.
+    /// The scores of the tempo's head, which is cut and committed on chain first. None while nothing counts (such a tempo
+    /// has no head) and while the chain does not hold the head's digest.
     async fn scores_of_head(&mut self, snapshot: &ChainSnapshot) -> Scores {
         let nothing = Scores { values: Vec::new(), label: Digest::ZERO };
         self.again_at = None;
@@ -196,8 +197,10 @@ impl Scoring {
                 return nothing;
             }
         };
-        self.commit_newest_head(snapshot).await;
         self.publisher.publish(record.head.head.epoch_index);
+        if !self.commitment.ensure(record.head.head.digest(), snapshot).await {
+            return nothing;
+        }
         let uid_of = registered(snapshot).into_iter().map(|(miner, uid)| (miner.hotkey, uid)).collect();
         let weights = protocol::scoring::weights(&record.table, &uid_of);
         let values = weights.iter().map(|(uid, weight)| (*uid, f64::from(*weight))).collect();
@@ -207,35 +210,15 @@ impl Scoring {
         Scores { values, label }
     }
 
-    /// Sees to it that the newest head's digest is on chain. Tried again at the next block if that fails.
+    /// Sees to it that the newest head's digest is on chain, also that of a tempo whose weights were not set.
     async fn commit_newest_head(&mut self, snapshot: &ChainSnapshot) {
-        let digest = match self.ledger.read(|reader| reader.latest_head()).await {
-            Ok(Some(record)) => record.head.head.digest(),
-            Ok(None) => return,
-            Err(error) => {
-                return tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "cannot read the newest head"
-                );
+        match self.ledger.read(|reader| reader.latest_head()).await {
+            Ok(Some(record)) => {
+                self.commitment.ensure(record.head.head.digest(), snapshot).await;
             }
-        };
-        if self.committed == Some(digest) {
-            return;
-        }
-        let netuid = snapshot.metagraph.netuid;
-        let known = self.client.commitment(netuid, &self.hotkey.public(), snapshot.block).await;
-        if known.is_ok_and(|known| known.is_some_and(|known| known.sha256() == Some(&digest.0))) {
-            self.committed = Some(digest);
-            return;
-        }
-        match self.client.set_commitment(&self.hotkey, netuid, &digest.0).await {
-            Ok(block) => {
-                tracing::info!(%digest, block = block.number, "the tempo's head is committed");
-                self.committed = Some(digest);
-            }
+            Ok(None) => {}
             Err(error) => {
-                let hint = error.hint();
-                tracing::warn!(hint, error = &error as &dyn std::error::Error, "the head was not committed");
+                tracing::error!(error = &error as &dyn std::error::Error, "cannot read the newest head");
             }
         }
     }

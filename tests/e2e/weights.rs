@@ -98,3 +98,45 @@ async fn no_weights_are_set_while_no_receipt_counts() {
     .await;
     assert!(subnet.weights_on_chain().await.values().all(Vec::is_empty));
 }
+
+/// Bytes that a hotkey may commit to in one tempo. The storage key is Twox128 of `Commitments` and of `MaxSpace`.
+async fn limit_commitments(subnet: &Subnet, bytes_max: u32) {
+    let key = "0xca407206ec1ab726b2636c4b145ac28719a2fe4f4d3aa739a653edff34e7f3ae";
+    let value = bytes_max.to_le_bytes().map(|byte| format!("{byte:02x}")).concat();
+    let items = json!([[[key, format!("0x{value}")]]]);
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "dev_setStorage", "params": items});
+    let answer = reqwest::Client::new().post(subnet.chain().http_url()).json(&call).send().await.unwrap();
+    let answer: serde_json::Value = answer.json().await.unwrap();
+    assert!(answer.get("error").is_none(), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_weights_follow_from_a_head_that_the_chain_does_not_hold() {
+    let subnet = Subnet::start(1, 1).await;
+    let validator = &subnet.validators[0];
+    limit_commitments(&subnet, 0).await;
+    assert_eq!(validator.chat(ECHO_MODEL, "a request").await.status, 200);
+    let newest = async || validator.validator().ledger().read(|reader| reader.latest_head()).await.unwrap();
+    // The chain refuses the commitment in the first head's tempo and in the next one's.
+    let first = wait::until("the first head is cut", || async {
+        subnet.produce_blocks(1).await;
+        newest().await
+    })
+    .await;
+    wait::until("the head after the next is cut", || async {
+        subnet.produce_blocks(1).await;
+        let head = newest().await?.head.head;
+        (head.epoch_index >= first.head.head.epoch_index + 2).then_some(())
+    })
+    .await;
+    assert!(subnet.weights_on_chain().await.values().all(Vec::is_empty), "paid by what nobody is held to");
+
+    limit_commitments(&subnet, 3_100).await;
+    let uid = subnet.uid(&validator.hotkey()).await;
+    let weights = wait::until("the weights follow once the head is committed", || async {
+        subnet.produce_blocks(1).await;
+        subnet.weights_on_chain().await.remove(&uid).filter(|row| !row.is_empty())
+    })
+    .await;
+    assert_eq!(weights, [(subnet.uid(&subnet.miners[0].hotkey()).await, u16::MAX)]);
+}

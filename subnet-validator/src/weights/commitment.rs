@@ -1,0 +1,67 @@
+//! Getting a head's digest on chain: no weight leaves before it stands there.
+
+use chain_client::ChainClient;
+use protocol::digest::Digest;
+use protocol::signing::Keypair;
+
+use crate::chain_view::ChainSnapshot;
+
+/// Blocks to wait after a failure, the first time; twice as long each further time.
+const FAILED_BLOCKS_FIRST: u32 = 2;
+const FAILED_BLOCKS_MAX: u32 = 16;
+
+/// Commits the digests of one validator's heads.
+pub(super) struct Commitment {
+    client: ChainClient,
+    hotkey: Keypair,
+    /// The digest that is known to be on chain.
+    known: Option<Digest>,
+    failures: u32,
+    again_at_block: u32,
+}
+
+impl Commitment {
+    pub(super) fn new(client: ChainClient, hotkey: Keypair) -> Self {
+        Self { client, hotkey, known: None, failures: 0, again_at_block: 0 }
+    }
+
+    /// Sees to it that this digest is on chain; `false` if it is not there yet. Tried again at a later block if that fails.
+    pub(super) async fn ensure(&mut self, digest: Digest, snapshot: &ChainSnapshot) -> bool {
+        if self.known == Some(digest) {
+            return true;
+        }
+        if snapshot.block.number < self.again_at_block {
+            return false;
+        }
+        let netuid = snapshot.metagraph.netuid;
+        let there = self.client.commitment(netuid, &self.hotkey.public(), snapshot.block).await;
+        if there.is_ok_and(|there| there.is_some_and(|there| there.sha256() == Some(&digest.0))) {
+            self.succeed(digest);
+            return true;
+        }
+        match self.client.set_commitment(&self.hotkey, netuid, &digest.0).await {
+            Ok(block) => {
+                tracing::info!(%digest, block = block.number, "the tempo's head is committed");
+                self.succeed(digest);
+                true
+            }
+            Err(error) => {
+                let pause = FAILED_BLOCKS_FIRST.checked_shl(self.failures).unwrap_or(FAILED_BLOCKS_MAX);
+                self.failures = self.failures.saturating_add(1);
+                self.again_at_block = snapshot.block.number.saturating_add(pause.min(FAILED_BLOCKS_MAX));
+                let hint = error.hint();
+                tracing::warn!(
+                    hint,
+                    again_at_block = self.again_at_block,
+                    error = &error as &dyn std::error::Error,
+                    "the head was not committed: its weights wait for that"
+                );
+                false
+            }
+        }
+    }
+
+    fn succeed(&mut self, digest: Digest) {
+        (self.known, self.failures, self.again_at_block) = (Some(digest), 0, 0);
+    }
+}
