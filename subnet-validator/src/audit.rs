@@ -14,18 +14,21 @@
 //! | `leaves-00000.parquet`, ... | the leaves in order |
 //!
 //! A running validator writes each tempo's bundle itself ([`publish`]), and its gateway serves them under `/audit/v1`, from where
-//! [`fetch`] gets them.
+//! [`fetch`] gets them. It checks the others' as they are committed ([`peers`]) and makes its weights from all that it
+//! found true ([`merged`]).
 //!
-//! Not here yet: bundles in object storage, a bundle that begins where the last reviewed one ended (each brings its whole
-//! window), re-challenging miners, and merging several validators'
-//! tables into an auditor's own weights (`protocol::scoring::merge` computes it).
+//! Not here yet: a bundle that begins where the last reviewed one ended (each brings its whole window), and asking miners again
+//! what a receipt says they answered.
 
 pub mod chain;
 pub mod export;
 pub mod fetch;
 pub mod leaves;
+pub mod merged;
+pub mod peers;
 pub mod publish;
 pub mod review;
+pub mod verdict;
 
 /// Leaves in one Parquet row group: what a reader holds in memory.
 const GROUP_LEAVES_MAX: usize = 16_384;
@@ -35,6 +38,8 @@ const FILE_LEAVES_MAX: u64 = 1 << 20;
 
 /// The file that lists the others.
 pub const MANIFEST: &str = "manifest.json";
+/// The file beside the bundles that lists their tempos.
+pub const INDEX: &str = "index.json";
 const HEADS: &str = "heads.scale";
 const POLICY: &str = "policy.scale";
 const MINERS: &str = "miners.scale";

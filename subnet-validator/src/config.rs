@@ -132,8 +132,13 @@ pub struct LedgerLimits {
 pub struct WeightsConfig {
     /// Whether weights are set at all. Scores are computed either way.
     pub enabled: bool,
-    /// Share of the tempo that passes before this tempo's vector is decided, in percent.
+    /// Share of the tempo that passes before this tempo's head is cut, committed and published, in percent.
+    pub head_after_percent: u8,
+    /// Share of the tempo that passes before this tempo's vector is decided, in percent. The time since the head is for other
+    /// validators to check it, and for this one to check theirs.
     pub submit_after_percent: u8,
+    /// Make weights from this validator's own log alone, instead of from all committed logs that it could verify.
+    pub own_log_only: bool,
     /// When finality is further behind than this many blocks, no vector is decided: it could reach another tempo.
     pub finality_lag_blocks_max: u32,
     /// Least time between two computations of the scores, in milliseconds.
@@ -141,13 +146,20 @@ pub struct WeightsConfig {
 }
 
 /// Settings of the bundles that auditors fetch from the gateway under `/audit/v1`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuditConfig {
     /// Bundles kept; older ones are removed. 0 publishes none.
     pub bundles_max: usize,
     /// Leaves in the largest bundle that is written by itself; a larger one waits for `audit export`.
     pub bundle_leaves_max: u64,
+    /// Where other validators' bundles are fetched from: gateways, or static hosts with the same folders. Validators with an
+    /// address on chain are asked there too.
+    pub peers: Vec<String>,
+    /// Largest bundle fetched of another validator, in bytes.
+    pub peer_bundle_bytes_max: u64,
+    /// Longest time for fetching one bundle, in milliseconds.
+    pub peer_fetch_timeout_ms: u64,
 }
 
 /// Settings of the JSON-RPC server.
@@ -244,7 +256,9 @@ impl Default for WeightsConfig {
     fn default() -> Self {
         Self {
             enabled: true,
-            submit_after_percent: 50,
+            head_after_percent: 40,
+            submit_after_percent: 60,
+            own_log_only: false,
             finality_lag_blocks_max: 24,
             score_interval_ms: 1_000,
         }
@@ -253,7 +267,13 @@ impl Default for WeightsConfig {
 
 impl Default for AuditConfig {
     fn default() -> Self {
-        Self { bundles_max: 3, bundle_leaves_max: 2_000_000 }
+        Self {
+            bundles_max: 3,
+            bundle_leaves_max: 2_000_000,
+            peers: Vec::new(),
+            peer_bundle_bytes_max: 16 << 30,
+            peer_fetch_timeout_ms: 900_000,
+        }
     }
 }
 
@@ -326,6 +346,12 @@ impl Config {
         ];
         if let Some((field, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError::Value { field, problem: "must be at least 1" });
+        }
+        if self.weights.head_after_percent > self.weights.submit_after_percent {
+            return Err(ConfigError::Value {
+                field: "weights.head_after_percent",
+                problem: "must be at most weights.submit_after_percent: weights follow from heads",
+            });
         }
         if self.weights.submit_after_percent > 95 {
             return Err(ConfigError::Value {

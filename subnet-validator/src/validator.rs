@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::peers::{self, Peers, PeersParts};
 use crate::audit::publish::Publisher;
 use crate::chain_view::{self, ChainSnapshot, ChainView, Follow};
 use crate::clock::Clock;
@@ -40,6 +41,10 @@ pub const KEYS_FILE: &str = "api-keys.json";
 pub const JOURNAL_DIR: &str = "weights";
 /// The folder of published bundles inside the state folder.
 pub const AUDIT_DIR: &str = "audit";
+/// The folder of other validators' bundles, with the verdicts, inside the state folder.
+pub const PEERS_DIR: &str = "peers";
+/// The folder of what each tempo's weights were made from, inside the state folder.
+pub const MERGES_DIR: &str = "merges";
 /// The salt of payers' hashes inside the state folder.
 pub const SALT_FILE: &str = "payer-salt";
 
@@ -66,6 +71,7 @@ pub struct Validator {
     ledger: Ledger,
     chain: ChainView,
     weights: watch::Receiver<WeightsState>,
+    peers: Peers,
     tasks: JoinSet<&'static str>,
     stop: CancellationToken,
     drain_timeout: Duration,
@@ -229,8 +235,24 @@ impl Validator {
             "watching the fleet",
             fleet::refresh::run(fleet.clone(), chain.clone(), stop.clone()),
         );
+        let peers = Peers::default();
+        if !weights.own_log_only {
+            let checking = PeersParts {
+                config: audit.clone(),
+                folder: state_dir.join(PEERS_DIR),
+                hotkey: account,
+                policy: rules.document().hash(),
+                chain: chain.clone(),
+                client: client.clone(),
+                peers: peers.clone(),
+            };
+            spawn(&mut tasks, "checking other validators", peers::run(checking, stop.clone()));
+        }
         let setting = WeightsParts {
             config: weights,
+            peers: peers.clone(),
+            merges: state_dir.join(MERGES_DIR),
+            payers: Arc::new(Vec::new),
             publisher: Publisher::new(ledger.clone(), signer.clone(), state_dir.join(AUDIT_DIR), audit),
             rules,
             ledger: ledger.clone(),
@@ -245,7 +267,19 @@ impl Validator {
         let (gateway_address, rpc_address) = (gateway.address(), rpc.address());
         tracing::info!(hotkey = %account, netuid, gateway = %gateway_address, rpc = %rpc_address, "validator is up");
         let weights = weights_state;
-        Ok(Self { hotkey: account, gateway, rpc, fleet, ledger, chain, weights, tasks, stop, drain_timeout })
+        Ok(Self {
+            hotkey: account,
+            gateway,
+            rpc,
+            fleet,
+            ledger,
+            chain,
+            weights,
+            peers,
+            tasks,
+            stop,
+            drain_timeout,
+        })
     }
 
     /// The validator's hotkey.
@@ -288,6 +322,12 @@ impl Validator {
     #[must_use]
     pub fn weights(&self) -> watch::Receiver<WeightsState> {
         self.weights.clone()
+    }
+
+    /// What it knows of the other validators' logs.
+    #[must_use]
+    pub fn peers(&self) -> &Peers {
+        &self.peers
     }
 
     /// Waits until a part ends by itself, which none should; names it. Safe to cancel and call again.

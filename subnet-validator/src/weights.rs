@@ -1,18 +1,25 @@
 //! From the ledger to the chain: scores of the window, one weight vector per tempo.
 //!
 //! `protocol::scoring` makes the vector; [`WeightSetter`] decides the moment, keeps the journal and talks to the chain. The
-//! driver here turns receipts into scores whenever one of the two wants them. When a vector is decided, the tempo's head is
-//! cut first ([`crate::heads`]) and its digest committed on chain; the vector is made from the scores that the head names.
-//! While the chain does not hold that digest, no vector is decided: nobody is paid by data that nobody can be held to.
+//! driver here does two things in each tempo. First, after `head_after_percent` of it, it cuts the tempo's head
+//! ([`crate::heads`]), commits its digest on chain and publishes its bundle. Later, after `submit_after_percent`, the vector is
+//! made from all heads of the tempo that are on chain and could be verified ([`crate::audit::merged`]), its own among them.
+//! While the chain does not hold the own head's digest, no vector is decided: nobody is paid by data that nobody can be held
+//! to. A validator without receipts of its own has no head and pays by the others' logs.
 
 mod commitment;
 pub mod window;
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chain_client::ChainClient;
+use chain_client::{BlockRef, ChainClient, QueryError};
 use chain_client::weights::{Entry, Scores, SetWeightsError, Step, WeightSetter};
+use protocol::account::AccountId;
 use protocol::digest::Digest;
 use protocol::policy_document::PolicyDocument;
 use protocol::replay::Rules;
@@ -23,11 +30,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::commitment::Commitment;
+use crate::audit::chain::committed;
+use crate::audit::merged::{Closing, Merged, merge_committed, related_payers};
+use crate::audit::peers::Peers;
 use crate::audit::publish::Publisher;
 use crate::chain_view::{ChainSnapshot, ChainView};
 use crate::config::WeightsConfig;
 use crate::heads::{self, TempoFacts};
-use crate::ledger::Ledger;
+use crate::ledger::{HeadRecord, Ledger};
 use crate::metrics::{Count, Metrics};
 
 /// What the driver is built from.
@@ -36,6 +46,12 @@ pub struct WeightsParts {
     pub config: WeightsConfig,
     /// Writes bundles for auditors.
     pub publisher: Publisher,
+    /// What is known of the other validators' logs.
+    pub peers: Peers,
+    /// Where each tempo's merge is written down.
+    pub merges: PathBuf,
+    /// The accounts that sign their requests, with the hash that tickets name them by.
+    pub payers: SigningPayers,
     /// How the terms are weighed, and what tokens are worth.
     pub rules: Arc<Rules>,
     /// Where receipts are.
@@ -52,6 +68,9 @@ pub struct WeightsParts {
     pub metrics: Arc<Metrics>,
 }
 
+/// Tells the accounts that sign their requests, with the hash that tickets name them by.
+pub type SigningPayers = Arc<dyn Fn() -> Vec<(AccountId, Digest)> + Send + Sync>;
+
 /// What the driver last computed and decided, for whoever shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WeightsState {
@@ -61,6 +80,8 @@ pub struct WeightsState {
     pub last: Option<Entry>,
     /// Why no vector is set right now, in words.
     pub waiting: Option<String>,
+    /// The logs that the last vector was made from.
+    pub merged: Option<Arc<Merged>>,
 }
 
 /// A score table and its weights.
@@ -78,12 +99,18 @@ pub struct Scored {
 struct Scoring {
     config: WeightsConfig,
     publisher: Publisher,
+    peers: Peers,
+    merges: PathBuf,
+    payers: SigningPayers,
     rules: Arc<Rules>,
     ledger: Ledger,
     hotkey: Keypair,
+    client: ChainClient,
     commitment: Commitment,
     state: watch::Sender<WeightsState>,
     again_at: Option<Instant>,
+    /// The tempo whose head this process has seen on disk.
+    head_of: Option<u64>,
 }
 
 /// The driver's state between blocks.
@@ -96,11 +123,26 @@ struct Driver {
 
 /// Runs until stopped. `state` is kept up to date.
 pub async fn run(parts: WeightsParts, state: watch::Sender<WeightsState>, stop: CancellationToken) {
-    let WeightsParts { config, publisher, rules, ledger, hotkey, mut chain, client, setter, metrics } = parts;
+    let WeightsParts { config, publisher, peers, merges, payers, rules, ledger, hotkey, .. } = parts;
+    let WeightsParts { mut chain, client, setter, metrics, .. } = parts;
     chain.mark_changed();
     state.send_modify(|state| state.last = setter.last().cloned());
-    let commitment = Commitment::new(client, hotkey.clone());
-    let scoring = Scoring { config, publisher, rules, ledger, hotkey, commitment, state, again_at: None };
+    let commitment = Commitment::new(client.clone(), hotkey.clone());
+    let scoring = Scoring {
+        config,
+        publisher,
+        peers,
+        merges,
+        payers,
+        rules,
+        ledger,
+        hotkey,
+        client,
+        commitment,
+        state,
+        again_at: None,
+        head_of: None,
+    };
     let mut driver = Driver { scoring, setter, metrics, waiting: None };
     loop {
         let changed = tokio::select! {
@@ -126,9 +168,9 @@ impl Driver {
         if !scoring.config.enabled {
             return;
         }
+        scoring.keep_head(snapshot).await;
         scoring.commit_newest_head(snapshot).await;
-        // The decision stands on the newest receipts, not on the last page shown.
-        let step = setter.set_weights_from(async || scoring.scores_of_head(snapshot).await).await;
+        let step = setter.set_weights_from(async || scoring.scores_of_tempo(snapshot).await).await;
         self.report(step);
         let last = self.setter.last().cloned();
         self.scoring.state.send_if_modified(|state| {
@@ -175,39 +217,131 @@ impl Driver {
 }
 
 impl Scoring {
-    /// The scores of the tempo's head, which is cut and committed on chain first. None while nothing counts (such a tempo
-    /// has no head) and while the chain does not hold the head's digest.
-    async fn scores_of_head(&mut self, snapshot: &ChainSnapshot) -> Scores {
-        let nothing = Scores { values: Vec::new(), label: Digest::ZERO };
+    /// Cuts and publishes the tempo's head once it is due. Such a tempo in which nothing counts has no head.
+    async fn keep_head(&mut self, snapshot: &ChainSnapshot) {
+        let epoch_index = snapshot.epoch.epoch_index;
+        if self.head_of == Some(epoch_index) || !is_due(snapshot, self.config.head_after_percent) {
+            return;
+        }
+        // The head stands on the newest receipts, not on the last page shown.
         self.again_at = None;
         self.score(snapshot).await;
         if self.state.borrow().scored.as_ref().is_none_or(|scored| scored.weights.is_empty()) {
-            return nothing;
+            return;
         }
         let facts = TempoFacts {
-            epoch_index: snapshot.epoch.epoch_index,
+            epoch_index,
             block: snapshot.block,
             timestamp_ms: snapshot.timestamp_ms,
-            miners: registered(snapshot).into_iter().map(|(miner, _)| miner).collect(),
+            miners: self.registered(snapshot).into_iter().map(|(miner, _)| miner).collect(),
         };
-        let record = match heads::cut(&self.ledger, &self.rules, &self.hotkey, facts).await {
-            Ok(record) => record,
+        match heads::cut(&self.ledger, &self.rules, &self.hotkey, facts).await {
+            Ok(_) => {
+                self.head_of = Some(epoch_index);
+                self.publisher.publish(epoch_index);
+            }
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the tempo's head cannot be cut");
+            }
+        }
+    }
+
+    /// What the tempo's logs give together. None while nothing counts, and while the chain does not hold the own head.
+    async fn scores_of_tempo(&mut self, snapshot: &ChainSnapshot) -> Scores {
+        let nothing = Scores { values: Vec::new(), label: Digest::ZERO };
+        self.keep_head(snapshot).await;
+        let epoch_index = snapshot.epoch.epoch_index;
+        let own = match self.ledger.read(move |reader| reader.head(epoch_index)).await {
+            Ok(own) => own,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "cannot read the tempo's head");
                 return nothing;
             }
         };
-        self.publisher.publish(record.head.head.epoch_index);
-        if !self.commitment.ensure(record.head.head.digest(), snapshot).await {
+        if let Some(own) = &own
+            && !self.commitment.ensure(own.head.head.digest(), snapshot).await
+        {
             return nothing;
         }
-        let uid_of = registered(snapshot).into_iter().map(|(miner, uid)| (miner.hotkey, uid)).collect();
-        let weights = protocol::scoring::weights(&record.table, &uid_of);
-        let values = weights.iter().map(|(uid, weight)| (*uid, f64::from(*weight))).collect();
-        let scored = Scored { block: snapshot.block.number, table: record.table, weights };
-        let label = window::digest(&scored.table);
-        self.state.send_modify(|state| state.scored = Some(Arc::new(scored)));
+        let merged = match self.merge(own.as_ref(), snapshot).await {
+            Ok(merged) => Arc::new(merged),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot read the tempo's heads");
+                return nothing;
+            }
+        };
+        if let Err(error) = self.write_down(&merged) {
+            tracing::error!(%error, "cannot write the tempo's merge down: its weights wait for that");
+            return nothing;
+        }
+        if !merged.left_out.is_empty() {
+            tracing::info!(left_out = ?merged.left_out, "weights are made without these validators' logs");
+        }
+        let values = merged.weights.iter().map(|(uid, weight)| (*uid, f64::from(*weight))).collect();
+        let label = merged.digest();
+        self.state.send_modify(|state| {
+            if let Some(own) = own {
+                let (block, weights) = (snapshot.block.number, merged.weights.clone());
+                state.scored = Some(Arc::new(Scored { block, table: own.table, weights }));
+            }
+            state.merged = Some(merged);
+        });
         Scores { values, label }
+    }
+
+    /// Merges at the closing block; at this one if the own head came on chain after that.
+    async fn merge(&self, own: Option<&HeadRecord>, snapshot: &ChainSnapshot) -> Result<Merged, QueryError> {
+        let own = own.map(|record| (record.head.head.digest(), Arc::new(record.table.clone())));
+        let validator = self.hotkey.public();
+        let is_there = |committed: &BTreeMap<AccountId, Digest>| {
+            own.as_ref().is_none_or(|(digest, _)| committed.get(&validator) == Some(digest))
+        };
+        let netuid = snapshot.metagraph.netuid;
+        let mut at = self.closing_block(snapshot).await?;
+        let mut on_chain = committed(&self.client, netuid, at).await?;
+        if !is_there(&on_chain) {
+            at = self.client.finalized().await?;
+            on_chain = committed(&self.client, netuid, at).await?;
+        }
+        let metagraph = self.client.metagraph(netuid, at).await?;
+        let epoch_index = snapshot.epoch.epoch_index;
+        let closing = Closing { epoch_index, metagraph: &metagraph, committed: &on_chain };
+        Ok(merge_committed(closing, |hotkey, digest| match &own {
+            Some((head, table)) if *hotkey == validator => (head == digest).then(|| Arc::clone(table)),
+            _ if *hotkey == validator || self.config.own_log_only => None,
+            _ => self.peers.table(hotkey, digest, epoch_index),
+        }))
+    }
+
+    /// The block at which the tempo's vectors are due, or this one if that is not reached.
+    async fn closing_block(&self, snapshot: &ChainSnapshot) -> Result<BlockRef, QueryError> {
+        let due = due_at(snapshot, self.config.submit_after_percent);
+        match u32::try_from(due) {
+            Ok(due) if due < snapshot.block.number => self.client.block_at(due).await,
+            _ => Ok(snapshot.block),
+        }
+    }
+
+    /// Keeps what a tempo's weights are made from, so that they can be computed again.
+    fn write_down(&self, merged: &Merged) -> io::Result<()> {
+        fs::create_dir_all(&self.merges)?;
+        let text = serde_json::to_vec_pretty(merged).map_err(io::Error::other)?;
+        let name = format!("{}.json", merged.epoch_index);
+        let beside = self.merges.join(format!("{name}.part"));
+        fs::write(&beside, text)?;
+        fs::rename(beside, self.merges.join(name))
+    }
+
+    /// The subnet's neurons with their uids, and the payers that belong to them.
+    fn registered(&self, snapshot: &ChainSnapshot) -> Vec<(Miner, u16)> {
+        let mut related = related_payers(&snapshot.metagraph, &(self.payers)());
+        let neurons = snapshot.metagraph.neurons.iter();
+        let miner = |neuron: &chain_client::Neuron| Miner {
+            related_payers: related.remove(&neuron.hotkey).unwrap_or_default(),
+            ..Miner::new(neuron.hotkey, neuron.coldkey)
+        };
+        let uids = snapshot.metagraph.neurons.iter().map(|neuron| neuron.uid);
+        neurons.map(miner).zip(uids).collect()
     }
 
     /// Sees to it that the newest head's digest is on chain, also that of a tempo whose weights were not set.
@@ -231,8 +365,8 @@ impl Scoring {
         }
         let started = Instant::now();
         let PolicyDocument { policy, .. } = *self.rules.document();
-        let window =
-            window::Window { policy, end_ms: snapshot.timestamp_ms, registered: registered(snapshot) };
+        let registered = self.registered(snapshot);
+        let window = window::Window { policy, end_ms: snapshot.timestamp_ms, registered };
         match window.score(&self.ledger, Arc::clone(&self.rules)).await {
             Ok((table, weights)) => {
                 let scored = Scored { block: snapshot.block.number, table, weights };
@@ -245,8 +379,13 @@ impl Scoring {
     }
 }
 
-/// The subnet's neurons with their uids.
-fn registered(snapshot: &ChainSnapshot) -> Vec<(Miner, u16)> {
-    let neurons = snapshot.metagraph.neurons.iter();
-    neurons.map(|neuron| (Miner::new(neuron.hotkey, neuron.coldkey), neuron.uid)).collect()
+/// The block of this tempo after which so much of it has passed.
+fn due_at(snapshot: &ChainSnapshot, percent: u8) -> u64 {
+    let epoch = &snapshot.epoch;
+    let length = epoch.next_epoch_block.unwrap_or(u64::MAX).saturating_sub(epoch.last_epoch_block);
+    epoch.last_epoch_block.saturating_add(length.saturating_mul(percent.into()) / 100)
+}
+
+fn is_due(snapshot: &ChainSnapshot, percent: u8) -> bool {
+    u64::from(snapshot.block.number) >= due_at(snapshot, percent)
 }

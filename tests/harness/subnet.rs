@@ -180,6 +180,8 @@ impl Subnet {
         settings.gateway.bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         settings.staker_rpc.bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         settings.fleet.inventory_poll_ms = 50;
+        // Tempos are short here, and blocks come faster than a validator can follow.
+        (settings.weights.head_after_percent, settings.weights.submit_after_percent) = (25, 50);
         self.validators.push(ValidatorNode {
             settings,
             catalogue: self.catalogue().await,

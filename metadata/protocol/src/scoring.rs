@@ -220,9 +220,17 @@ pub fn score<'a>(
 /// The weight vector for the chain: the best miner gets 65,535 and the others in proportion, rounded to
 /// nearest. Miners without a uid or without points are left out. Ascending by uid.
 pub fn weights(table: &ScoreTable, uid_of: &BTreeMap<AccountId, u16>) -> Vec<(u16, u16)> {
-    let scored = table.rows.iter().filter(|row| row.basis_points > 0);
+    weights_of_points(table.rows.iter().map(|row| (row.hotkey, row.basis_points)), uid_of)
+}
+
+/// The same from points, such as those that [`merge`] gives.
+pub fn weights_of_points(
+    points: impl IntoIterator<Item = (AccountId, u32)>,
+    uid_of: &BTreeMap<AccountId, u16>,
+) -> Vec<(u16, u16)> {
+    let scored = points.into_iter().filter(|(_, points)| *points > 0);
     let points: BTreeMap<u16, u32> =
-        scored.filter_map(|row| Some((*uid_of.get(&row.hotkey)?, row.basis_points))).collect();
+        scored.filter_map(|(hotkey, points)| Some((*uid_of.get(&hotkey)?, points))).collect();
     let best = points.values().copied().max().map_or(1, u64::from);
     let scale = |points: u32| {
         let numerator = u64::from(points).saturating_mul(u16::MAX.into()).saturating_add(best >> 1);

@@ -1,8 +1,18 @@
-//! Getting a bundle from a validator's gateway: resumed where it broke off, never more bytes than the signed manifest lists.
+//! Getting a bundle from a validator's gateway, or from any host that serves a copy of the folder it publishes into: resumed
+//! where it broke off, never more bytes than the signed manifest lists.
+//!
+//! | at a gateway | at a static host | what |
+//! |---|---|---|
+//! | `/audit/v1/epochs` | `/index.json` | the tempos that have a bundle |
+//! | `/audit/v1/epochs/<tempo>/<file>` | `/<tempo>/<file>` | a bundle's files |
+//!
+//! The static layout is that of the validator's `audit` folder as it lies on disk, so that `rclone copy` of the folder to an
+//! object store is all there is to do. Deliberately absent: TLS. Nothing fetched is believed before the signed manifest and
+//! the chain agree with it, and a host that speaks TLS alone can be copied from with its own client.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,19 +23,23 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use protocol::manifest::{FileEntry, ManifestError, SignedManifest};
+use protocol::account::AccountId;
+use protocol::digest::Digest;
+use protocol::manifest::{FileEntry, Manifest, ManifestError, SignedManifest};
 use serde::{Deserialize, Serialize};
 
-use super::MANIFEST;
 use super::export::digest_of;
+use super::{INDEX, MANIFEST};
 
 /// Longest wait for a connection, for an answer's head and between two pieces of a body.
 const WAIT_MS_MAX: u64 = 30_000;
 /// How long the list of tempos and the manifest may be.
 const LIST_BYTES_MAX: usize = 1 << 20;
 const MANIFEST_BYTES_MAX: usize = 16 << 20;
+/// How many of a host's newest tempos are looked through for a certain head.
+const EPOCHS_LOOKED_AT: usize = 3;
 
-/// The answer of `/audit/v1/epochs`.
+/// The answer of `/audit/v1/epochs`, and the content of `index.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Epochs {
     /// Tempos with a bundle, oldest first.
@@ -84,6 +98,14 @@ pub enum FetchError {
     /// There is nothing to fetch.
     #[error("the validator has published no bundle yet: it does so when it sets weights")]
     Nothing,
+    /// The bundle is larger than it may be.
+    #[error("the bundle has {bytes} bytes, at most {max} are fetched")]
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        max: u64,
+    },
     /// The manifest is not good.
     #[error("checking the manifest")]
     Manifest(#[source] ManifestError),
@@ -98,52 +120,121 @@ pub enum FetchError {
     Write(#[from] io::Error),
 }
 
-struct Gateway {
+/// A host that has bundles.
+struct Host {
     http: Client<HttpConnector, Empty<Bytes>>,
     base: String,
+}
+
+/// A manifest whose signature was checked, with its bytes.
+struct Listed {
+    manifest: Manifest,
+    bytes: Vec<u8>,
 }
 
 /// Fetches the bundle of a tempo, or the newest, into a folder. `progress` is told bytes done and in all.
 ///
 /// # Errors
-/// When the gateway has none, sends something else than its manifest lists, or breaks off; what has arrived is kept.
+/// When the host has none, sends something else than its manifest lists, or breaks off; what has arrived is kept.
 pub async fn fetch(
     url: &str,
     epoch_index: Option<u64>,
     folder: &Path,
-    mut progress: impl FnMut(u64, u64),
+    progress: impl FnMut(u64, u64),
 ) -> Result<Fetched, FetchError> {
-    if !url.starts_with("http://") {
-        return Err(FetchError::Address(url.to_owned()));
-    }
-    let mut connector = HttpConnector::new();
-    connector.set_connect_timeout(Some(Duration::from_millis(WAIT_MS_MAX)));
-    let http = Client::builder(TokioExecutor::new()).build(connector);
-    let gateway = Gateway { http, base: format!("{}/audit/v1/epochs", url.trim_end_matches('/')) };
+    let (host, epochs) = Host::find(url).await?;
     let epoch_index = match epoch_index {
         Some(epoch_index) => epoch_index,
-        None => {
-            let Epochs { epochs } = parse("", &gateway.whole("", LIST_BYTES_MAX).await?)?;
-            epochs.last().copied().ok_or(FetchError::Nothing)?
-        }
+        None => epochs.last().copied().ok_or(FetchError::Nothing)?,
     };
-    let path = format!("/{epoch_index}/{MANIFEST}");
-    let manifest_bytes = gateway.whole(&path, MANIFEST_BYTES_MAX).await?;
-    let manifest: SignedManifest = parse(&path, &manifest_bytes)?;
-    let manifest = manifest.verify().map_err(FetchError::Manifest)?;
-    fs::create_dir_all(folder)?;
-    let total = manifest.files.iter().map(|file| file.bytes).fold(0, u64::saturating_add);
-    let mut done = 0;
-    for file in &manifest.files {
-        gateway.file(epoch_index, file, folder, |bytes| progress(done + bytes, total)).await?;
-        done = done.saturating_add(file.bytes);
-    }
-    // Last, so that a folder with a manifest is whole.
-    fs::write(folder.join(MANIFEST), manifest_bytes)?;
-    Ok(Fetched { epoch_index, bytes: total })
+    let listed = host.manifest(epoch_index).await?;
+    host.files(epoch_index, &listed, folder, progress).await
 }
 
-impl Gateway {
+/// Fetches the bundle of this head into the folder that `folder` names for its tempo. `None` if the host's newest bundles are of
+/// another validator or another head.
+///
+/// # Errors
+/// As [`fetch`], and when the bundle is larger than `bytes_max`.
+pub async fn fetch_head(
+    url: &str,
+    (validator, head): (&AccountId, &Digest),
+    folder: impl Fn(u64) -> PathBuf,
+    bytes_max: u64,
+) -> Result<Option<Fetched>, FetchError> {
+    let (host, epochs) = Host::find(url).await?;
+    for epoch_index in epochs.into_iter().rev().take(EPOCHS_LOOKED_AT) {
+        let listed = host.manifest(epoch_index).await?;
+        if listed.manifest.validator != *validator {
+            return Ok(None);
+        }
+        if listed.manifest.head == *head {
+            let bytes = listed.bytes_in_all();
+            if bytes > bytes_max {
+                return Err(FetchError::TooLarge { bytes, max: bytes_max });
+            }
+            return host.files(epoch_index, &listed, &folder(epoch_index), |_, _| ()).await.map(Some);
+        }
+    }
+    Ok(None)
+}
+
+impl Listed {
+    fn bytes_in_all(&self) -> u64 {
+        self.manifest.files.iter().map(|file| file.bytes).fold(0, u64::saturating_add)
+    }
+}
+
+impl Host {
+    /// Finds out whether the host is a gateway or has the folders only, and which tempos it has, oldest first.
+    async fn find(url: &str) -> Result<(Self, Vec<u64>), FetchError> {
+        if !url.starts_with("http://") {
+            return Err(FetchError::Address(url.to_owned()));
+        }
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(Duration::from_millis(WAIT_MS_MAX)));
+        let http = Client::builder(TokioExecutor::new()).build(connector);
+        let url = url.trim_end_matches('/');
+        let mut host = Self { http, base: format!("{url}/audit/v1/epochs") };
+        let (path, list) = match host.whole("", LIST_BYTES_MAX).await {
+            Err(FetchError::Status { status, .. }) if status.is_client_error() => {
+                host.base = url.to_owned();
+                let path = format!("/{INDEX}");
+                let list = host.whole(&path, LIST_BYTES_MAX).await?;
+                (path, list)
+            }
+            other => (String::new(), other?),
+        };
+        let Epochs { mut epochs } = parse(&path, &list)?;
+        epochs.sort_unstable();
+        Ok((host, epochs))
+    }
+
+    async fn manifest(&self, epoch_index: u64) -> Result<Listed, FetchError> {
+        let path = format!("/{epoch_index}/{MANIFEST}");
+        let bytes = self.whole(&path, MANIFEST_BYTES_MAX).await?;
+        let manifest: SignedManifest = parse(&path, &bytes)?;
+        Ok(Listed { manifest: manifest.verify().map_err(FetchError::Manifest)?, bytes })
+    }
+
+    async fn files(
+        &self,
+        epoch_index: u64,
+        listed: &Listed,
+        folder: &Path,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Result<Fetched, FetchError> {
+        fs::create_dir_all(folder)?;
+        let (total, mut done) = (listed.bytes_in_all(), 0_u64);
+        for file in &listed.manifest.files {
+            self.file(epoch_index, file, folder, |bytes| progress(done.saturating_add(bytes), total)).await?;
+            done = done.saturating_add(file.bytes);
+        }
+        // Last, so that a folder with a manifest is whole.
+        fs::write(folder.join(MANIFEST), &listed.bytes)?;
+        Ok(Fetched { epoch_index, bytes: total })
+    }
+
     async fn open(&self, path: &str, from: u64) -> Result<Response<Incoming>, FetchError> {
         let uri = format!("{}{path}", self.base);
         let mut request = Request::get(&uri);

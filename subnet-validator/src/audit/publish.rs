@@ -1,4 +1,5 @@
-//! Writing each tempo's bundle where the gateway serves it.
+//! Writing each tempo's bundle where the gateway serves it. The folder is also what a static host needs: see
+//! [`super::fetch`].
 
 use std::fs;
 use std::io;
@@ -8,7 +9,9 @@ use std::sync::Arc;
 use protocol::signing::Keypair;
 use tokio::sync::Mutex;
 
+use super::INDEX;
 use super::export::{ExportError, Exported, export};
+use super::fetch::Epochs;
 use crate::config::AuditConfig;
 use crate::ledger::{Ledger, Reader};
 
@@ -43,7 +46,7 @@ impl Publisher {
             };
             let Publisher { ledger, hotkey, folder, config, .. } = publisher;
             let written =
-                ledger.read(move |reader| Ok(write(reader, &hotkey, epoch_index, &folder, config))).await;
+                ledger.read(move |reader| Ok(write(reader, &hotkey, epoch_index, &folder, &config))).await;
             match written {
                 Ok(Ok(Some(exported))) => {
                     let Exported { leaves, bytes, .. } = exported;
@@ -100,7 +103,7 @@ fn write(
     hotkey: &Keypair,
     epoch_index: u64,
     folder: &Path,
-    config: AuditConfig,
+    config: &AuditConfig,
 ) -> Result<Option<Exported>, ExportError> {
     let place = bundle(folder, epoch_index);
     let record = reader.head(epoch_index)?.ok_or(ExportError::NoHead { epoch_index })?;
@@ -123,10 +126,15 @@ fn write(
     }
     let exported = export(reader, hotkey, Some(epoch_index), &beside, |_, _| ())?;
     fs::rename(&beside, &place)?;
-    let epochs = epochs(folder)?;
-    let surplus = epochs.len().saturating_sub(config.bundles_max);
-    for epoch_index in &epochs[..surplus] {
-        fs::remove_dir_all(bundle(folder, *epoch_index))?;
+    let mut epochs = epochs(folder)?;
+    let surplus: Vec<u64> = epochs.drain(..epochs.len().saturating_sub(config.bundles_max)).collect();
+    // The list first: it never names what is gone.
+    let index = serde_json::to_vec(&Epochs { epochs }).map_err(io::Error::other)?;
+    let beside = folder.join(format!("{INDEX}.part"));
+    fs::write(&beside, index)?;
+    fs::rename(&beside, folder.join(INDEX))?;
+    for epoch_index in surplus {
+        fs::remove_dir_all(bundle(folder, epoch_index))?;
     }
     Ok(Some(exported))
 }

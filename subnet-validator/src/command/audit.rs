@@ -12,6 +12,7 @@ use crate::audit::chain::{ChainFacts, compare};
 use crate::audit::export::{Exported, export};
 use crate::audit::fetch::{Fetched, fetch};
 use crate::audit::review::{ReviewError, Reviewed, review};
+use crate::audit::verdict::Verdict;
 use crate::cli::Audit;
 use crate::ledger::{Owner, Reader};
 use crate::validator;
@@ -55,16 +56,14 @@ pub(super) async fn run(
                 Ok(reviewed) => reviewed,
                 Err(error) => {
                     if output.json {
-                        let verdict =
-                            json!({ "agreed": false, "leaf": error.leaf(), "reason": reason(&error) });
-                        print_json(out, &verdict)?;
+                        print_json(out, &json!(Verdict::of_error(&error)))?;
                     }
                     return Err(CommandError::Review(Box::new(error)));
                 }
             };
             let findings = if offline { Vec::new() } else { compare_with_chain(place, &reviewed).await? };
             if output.json {
-                print_json(out, &verdict(&reviewed, !offline, &findings))?;
+                print_json(out, &json!(Verdict::of_reviewed(&reviewed, (!offline).then_some(&findings))))?;
             } else {
                 print_lines(out, &lines(&reviewed, offline))?;
             }
@@ -97,27 +96,6 @@ async fn compare_with_chain(place: &Place, reviewed: &Reviewed) -> Result<Vec<St
     Ok(compare(reviewed, &facts).iter().map(ToString::to_string).collect())
 }
 
-fn verdict(reviewed: &Reviewed, with_chain: bool, findings: &[String]) -> serde_json::Value {
-    let Reviewed { head, replayed, .. } = reviewed;
-    let scores: Vec<_> = replayed
-        .table
-        .rows
-        .iter()
-        .map(|row| json!({ "hotkey": row.hotkey, "basisPoints": row.basis_points }))
-        .collect();
-    json!({
-        "agreed": findings.is_empty(),
-        "validator": head.validator,
-        "epochIndex": head.epoch_index,
-        "head": replayed.head,
-        "leaves": replayed.leaves,
-        "comparedWithChain": with_chain,
-        "findings": findings,
-        "scores": scores,
-        "unlogged": replayed.unlogged,
-    })
-}
-
 fn lines(reviewed: &Reviewed, offline: bool) -> Vec<String> {
     let Reviewed { head, replayed, .. } = reviewed;
     let mut lines = vec![format!(
@@ -136,17 +114,6 @@ fn lines(reviewed: &Reviewed, offline: bool) -> Vec<String> {
         lines.push("not compared with the chain: run without --offline for that".to_owned());
     }
     lines
-}
-
-/// The error with its causes on one line.
-fn reason(error: &ReviewError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// A line on standard error that is written over, where somebody watches.

@@ -262,6 +262,10 @@ async fn the_chain_is_compared_with_what_was_reviewed() {
         weights: weights(&reviewed.replayed.table, &uid_of),
         committed: Some(reviewed.head.digest()),
         registered,
+        block_timestamp_ms: reviewed.head.window_end_ms,
+        block_epoch_index: reviewed.head.epoch_index,
+        stakes: [(reviewed.head.validator, 1_000)].into(),
+        permitted: [(reviewed.head.validator, reviewed.head.digest())].into(),
     };
     assert_eq!(compare(&reviewed, &honest), []);
     assert_eq!(

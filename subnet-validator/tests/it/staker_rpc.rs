@@ -110,7 +110,7 @@ async fn rpc(receipts: u64) -> Rpc {
         vector: vec![(1, 65_535)],
         progress: Progress::Confirmed { in_block: 1_200, manner: None },
     };
-    let state = WeightsState { scored, last: Some(last), waiting: Some("it is early".into()) };
+    let state = WeightsState { scored, last: Some(last), waiting: Some("it is early".into()), merged: None };
     let (_, weights) = watch::channel(state);
     let mut config = Config::default().staker_rpc;
     config.bind.set_port(0);
