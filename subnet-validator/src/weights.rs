@@ -17,8 +17,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chain_client::{BlockRef, ChainClient, QueryError};
 use chain_client::weights::{Entry, Scores, SetWeightsError, Step, WeightSetter};
+use chain_client::{BlockRef, ChainClient, QueryError};
 use protocol::account::AccountId;
 use protocol::digest::Digest;
 use protocol::policy_document::PolicyDocument;

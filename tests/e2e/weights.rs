@@ -105,8 +105,9 @@ async fn limit_commitments(subnet: &Subnet, bytes_max: u32) {
     let value = bytes_max.to_le_bytes().map(|byte| format!("{byte:02x}")).concat();
     let items = json!([[[key, format!("0x{value}")]]]);
     let call = json!({"jsonrpc": "2.0", "id": 1, "method": "dev_setStorage", "params": items});
-    let answer = reqwest::Client::new().post(subnet.chain().http_url()).json(&call).send().await.unwrap();
-    let answer: serde_json::Value = answer.json().await.unwrap();
+    let answer =
+        reqwest::Client::new().post(subnet.chain().http_url()).json(&call).send().await.expect("a chain");
+    let answer: serde_json::Value = answer.json().await.expect("JSON");
     assert!(answer.get("error").is_none(), "{answer}");
 }
 

@@ -106,9 +106,7 @@ pub fn merge_committed<T: AsRef<ScoreTable>>(
 }
 
 /// Tables with the stakes behind them as one. Where nobody has stake, all weigh the same.
-pub fn merge_by_stake<'t>(
-    tables: impl IntoIterator<Item = (u64, &'t ScoreTable)>,
-) -> Vec<(AccountId, u32)> {
+pub fn merge_by_stake<'t>(tables: impl IntoIterator<Item = (u64, &'t ScoreTable)>) -> Vec<(AccountId, u32)> {
     let mut tables: Vec<_> =
         tables.into_iter().map(|(stake, table)| ValidatorTable { stake, table }).collect();
     if tables.iter().all(|table| table.stake == 0) {

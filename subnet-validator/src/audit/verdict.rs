@@ -49,10 +49,8 @@ impl Verdict {
     #[must_use]
     pub fn of_reviewed(reviewed: &Reviewed, findings: Option<&[String]>) -> Self {
         let Reviewed { head, replayed, .. } = reviewed;
-        let score = |row: &protocol::scoring::ScoreRow| Points {
-            hotkey: row.hotkey,
-            basis_points: row.basis_points,
-        };
+        let score =
+            |row: &protocol::scoring::ScoreRow| Points { hotkey: row.hotkey, basis_points: row.basis_points };
         Self {
             agreed: findings.is_none_or(<[String]>::is_empty),
             validator: Some(head.validator),
