@@ -40,6 +40,7 @@ pub mod catalogue_document;
 pub mod demand;
 pub mod digest;
 pub mod dispute;
+pub mod fingerprint;
 #[cfg(test)]
 mod fixtures;
 pub mod head;
