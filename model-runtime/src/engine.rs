@@ -93,6 +93,7 @@ impl<M: Model> Engine<M> {
             priority: request.priority,
             account: request.account,
             draft_tokens_max: request.draft_tokens_max as usize,
+            dictated: request.dictated.clone(),
         };
         let active = Active { request, started: None, first_token: None, last_token: None };
         match self.scheduler.arrive(arrival) {
@@ -215,6 +216,12 @@ impl Active {
         let request = &mut self.request;
         let forbidden = request.answer.forbidden();
         let mut draw = || {
+            if !request.dictated.is_empty() {
+                let token = request.dictated.get(request.answer.tokens() as usize);
+                let token =
+                    token.ok_or_else(|| "the answer goes on after its last dictated token".to_owned())?;
+                return Ok(request.sampler.take(logits, *token));
+            }
             let Some(constraint) = &mut request.constraint else {
                 return request.sampler.draw(logits, forbidden).map_err(|error| error.to_string());
             };

@@ -176,6 +176,13 @@ impl Sampler {
         self.draw_allowed(logits, forbidden, None)
     }
 
+    /// Takes a token as if it had been drawn, whatever the settings.
+    pub(crate) fn take(&mut self, logits: &[f32], token: u32) -> Drawn {
+        *self.seen.entry(token).or_insert(0) += 1;
+        let logprobs = self.sampling.logprobs.map(|top| Logprobs::of(logits, token, top as usize));
+        Drawn { token, logprobs }
+    }
+
     /// The next token, none of `forbidden` and one that `mask` allows.
     pub(crate) fn draw_allowed(
         &mut self,
@@ -196,9 +203,7 @@ impl Sampler {
         } else {
             self.choose(logits)?
         };
-        *self.seen.entry(token).or_insert(0) += 1;
-        let logprobs = self.sampling.logprobs.map(|top| Logprobs::of(logits, token, top as usize));
-        Ok(Drawn { token, logprobs })
+        Ok(self.take(logits, token))
     }
 
     fn change(&self, logits: &[f32], forbidden: &[u32], changed: &mut Vec<f32>) {

@@ -45,6 +45,8 @@ pub struct Arrival {
     pub account: u64,
     /// Tokens to guess ahead at most.
     pub draft_tokens_max: usize,
+    /// The answer's tokens where they are known before: they take the place of guesses, a pass's worth at a time.
+    pub dictated: Vec<u32>,
 }
 
 /// What one sequence does in a pass.
@@ -201,6 +203,7 @@ impl Scheduler {
         self.counts.drafts_right += right as u64;
         sequence.computed = planned.start + planned.tokens.len() - planned.drafts + right;
         sequence.arrival.tokens.extend_from_slice(drawn);
+        sequence.arrival.dictated.drain(..drawn.len().min(sequence.arrival.dictated.len()));
         sequence.register(&mut self.pages);
     }
 
@@ -252,7 +255,7 @@ impl Scheduler {
         for id in ids {
             while let Some(index) = self.running.iter().position(|sequence| sequence.arrival.id == id) {
                 let sequence = &mut self.running[index];
-                let mut drafts = look_up(&sequence.arrival.tokens, sequence.arrival.draft_tokens_max);
+                let mut drafts = sequence.drafts(self.config.step_tokens_max.get());
                 if !drafts.is_empty()
                     && !sequence.reach(sequence.arrival.tokens.len() + drafts.len(), &mut self.pages)
                 {
@@ -304,6 +307,15 @@ impl Sequence {
     /// Known tokens that are not computed.
     fn left(&self) -> usize {
         self.arrival.tokens.len() - self.computed
+    }
+
+    /// What comes next, probably or certainly. The last dictated token is drawn and never read.
+    fn drafts(&self, step_tokens_max: usize) -> Vec<u32> {
+        let Arrival { tokens, draft_tokens_max, dictated, .. } = &self.arrival;
+        match dictated.split_last() {
+            Some((_, before)) => before[..before.len().min(step_tokens_max - 1)].to_vec(),
+            None => look_up(tokens, *draft_tokens_max),
+        }
     }
 
     fn planned(&self, count: usize, drafts: Vec<u32>) -> Planned {

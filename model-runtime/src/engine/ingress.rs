@@ -70,6 +70,7 @@ pub(crate) struct Request {
     pub(crate) priority: i8,
     pub(crate) account: u64,
     pub(crate) draft_tokens_max: u32,
+    pub(crate) dictated: Vec<u32>,
     pub(crate) hidden: Option<HiddenSink>,
     pub(crate) constraint: Option<Constraint>,
     /// One of the bounded number of requests that may be queued or active; given back when the request is dropped.

@@ -76,6 +76,7 @@ impl Desk {
             priority: 0,
             account: 0,
             draft_tokens_max,
+            dictated: Vec::new(),
             hidden: None,
             constraint: None,
             _place: self.places.clone().try_acquire_owned().unwrap(),

@@ -93,6 +93,12 @@ impl ModelHandle {
         if draft_tokens_max > DRAFT_TOKENS_MAX {
             return Err(GenerateError::Drafts(draft_tokens_max));
         }
+        let dictated = request.dictated;
+        let vocabulary_tokens = self.shared.facts.vocabulary_tokens;
+        if let Some(token) = dictated.iter().copied().find(|token| *token >= vocabulary_tokens) {
+            return Err(GenerateError::UnknownToken { token, vocabulary_tokens });
+        }
+        let tokens_max = if dictated.is_empty() { tokens_max } else { tokens_max.min(dictated.len() as u32) };
         if tokens_max == 0 {
             return Err(GenerateError::NoTokens);
         }
@@ -126,6 +132,7 @@ impl ModelHandle {
             priority,
             account,
             draft_tokens_max,
+            dictated,
             hidden: request.hidden,
             constraint,
             _place: place,

@@ -51,6 +51,10 @@ pub struct GenerateRequest {
     pub account: u64,
     /// Tokens to guess ahead from what the prompt and the answer had before; the answer is the same, and faster where it repeats them.
     pub draft_tokens_max: u32,
+    /// The answer's tokens, where the answer is known and only what the model makes of it is asked for (hidden states, log-probabilities):
+    /// instead of one token a pass, a pass's worth is read at once. The answer ends with the last of them, or before it by the rules that
+    /// end any answer. Empty for an answer that is drawn.
+    pub dictated: Vec<u32>,
     /// Where the last hidden state of every position goes that a token was drawn from.
     pub hidden: Option<HiddenSink>,
     /// The form the answer must have.
@@ -109,6 +113,7 @@ impl GenerateRequest {
             priority: 0,
             account: 0,
             draft_tokens_max: 0,
+            dictated: Vec::new(),
             hidden: None,
             grammar: None,
         }

@@ -6,7 +6,8 @@ fn scheduler(slots: usize, step_tokens_max: usize, pages: usize) -> Scheduler {
 }
 
 fn arrival(id: u64, tokens: impl IntoIterator<Item = u32>) -> Arrival {
-    Arrival { id, tokens: tokens.into_iter().collect(), priority: 0, account: id, draft_tokens_max: 0 }
+    let tokens = tokens.into_iter().collect();
+    Arrival { id, tokens, priority: 0, account: id, draft_tokens_max: 0, dictated: Vec::new() }
 }
 
 /// (id, start, tokens, whether complete).
@@ -150,6 +151,7 @@ fn random_traffic_starves_nobody_and_loses_no_page() {
                     priority: next(3) as i8,
                     account: next(4),
                     draft_tokens_max: next(2) as usize * 3,
+                    dictated: Vec::new(),
                     ..arrival(id, first..first + length)
                 };
                 scheduler.arrive(arrival).unwrap();
@@ -175,4 +177,22 @@ fn random_traffic_starves_nobody_and_loses_no_page() {
     for seed in 1..=20 {
         assert_eq!(history(seed), history(seed));
     }
+}
+
+#[test]
+fn a_dictated_answer_is_read_a_pass_at_a_time_and_its_last_token_never() {
+    let mut scheduler = scheduler(4, 16, 20);
+    let dictated: Vec<u32> = (500..540).collect();
+    scheduler.arrive(Arrival { dictated: dictated.clone(), ..arrival(1, 0..5) }).unwrap();
+    let (mut said, mut lengths) = (0, Vec::new());
+    while said < dictated.len() {
+        let plan = scheduler.plan();
+        let planned = &plan[0];
+        lengths.push(planned.tokens.len());
+        let drawn = &dictated[said..=said + planned.drafts];
+        assert_eq!(planned.tokens[planned.tokens.len() - planned.drafts..], drawn[..planned.drafts]);
+        scheduler.advance(planned, drawn);
+        said += drawn.len();
+    }
+    assert_eq!(lengths, [5, 16, 16, 7], "one token is drawn from the prompt, and 39 of the 40 are read");
 }

@@ -339,3 +339,36 @@ async fn an_answer_has_the_form_it_was_asked_to_have() {
     assert!(matches!(error, GenerateError::Grammar(_)), "{error}");
     assert_eq!(model.load().in_flight, 0);
 }
+
+/// Positions and states.
+type States = Arc<Mutex<Vec<(usize, Vec<f32>)>>>;
+
+fn listen() -> (States, HiddenSink) {
+    let states = States::default();
+    let seen = Arc::clone(&states);
+    (states, HiddenSink::new(move |position, state| seen.lock().unwrap().push((position, state.to_vec()))))
+}
+
+#[tokio::test]
+async fn a_dictated_answer_gives_the_states_and_the_text_that_drawing_it_gave() {
+    let model = model().await;
+    let request = drawn("hello world, hello", 11);
+    let (states, sink) = listen();
+    let said = answer(&model, GenerateRequest { hidden: Some(sink), ..request.clone() }).await;
+    let (states_again, sink) = listen();
+    let again = GenerateRequest {
+        dictated: said.ids.clone(),
+        hidden: Some(sink),
+        sampling: Sampling { logprobs: Some(1), ..request.sampling.clone() },
+        ..request.clone()
+    };
+    let passes = model.metrics().passes;
+    assert_eq!(answer(&model, again).await, said);
+    assert_eq!(*states.lock().unwrap(), *states_again.lock().unwrap());
+    assert_eq!(said.ids.len(), states.lock().unwrap().len());
+    assert!(model.metrics().passes - passes <= 3, "the prompt, and the answer at once");
+
+    let unknown = GenerateRequest { dictated: vec![VOCABULARY as u32], ..request };
+    let refused = model.generate(unknown).await.unwrap_err();
+    assert!(matches!(refused, GenerateError::UnknownToken { .. }), "{refused}");
+}
