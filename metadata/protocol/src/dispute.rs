@@ -86,7 +86,8 @@ impl RecordBytes {
         Self(call.encode())
     }
 
-    fn verify(&self) -> Result<Countersigned, DisputeError> {
+    /// Checks all three signatures.
+    pub fn verify(&self) -> Result<Countersigned, DisputeError> {
         let unchecked = UncheckedCountersigned::from_bytes(&self.0).map_err(DisputeError::Call)?;
         unchecked.verify().map_err(DisputeError::Call)
     }

@@ -97,7 +97,8 @@ impl Proof {
         let coefficients: Vec<u16> = numbers.collect();
         let whole = rest.is_empty() && (1..=TOP_VALUES).contains(&coefficients.len());
         let reduced = coefficients.iter().all(|value| u32::from(*value) < polynomial::PRIME);
-        (whole && reduced && u32::from(modulus) <= polynomial::PRIME).then_some(Self { modulus, coefficients })
+        (whole && reduced && u32::from(modulus) <= polynomial::PRIME)
+            .then_some(Self { modulus, coefficients })
     }
 }
 

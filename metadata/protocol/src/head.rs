@@ -15,6 +15,7 @@ use crate::account::AccountId;
 use crate::digest::Digest;
 use crate::scoring::{Miner, ScoreTable};
 use crate::signing::{self, BadSignature, Domain, Keypair, Signature};
+use crate::standing::Conviction;
 
 /// More than any signed head has.
 pub const SIGNED_BYTES_MAX: usize = 512;
@@ -100,6 +101,14 @@ pub fn miners_hash(miners: &[Miner]) -> Digest {
     let mut miners = miners.to_vec();
     miners.sort_unstable();
     Digest::of_prefixed(b"SN_MINERS_V1\0", &miners.encode())
+}
+
+/// Names a list of miners together with those of them that are convicted. Where nobody is, this is [`miners_hash`].
+pub fn registry_hash(miners: &[Miner], convictions: &[Conviction]) -> Digest {
+    if convictions.is_empty() {
+        return miners_hash(miners);
+    }
+    Digest::of_prefixed(b"SN_REGISTRY_V1\0", &(miners_hash(miners), convictions).encode())
 }
 
 /// Names a score table.

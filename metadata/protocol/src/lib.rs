@@ -16,6 +16,7 @@
 //! SignedPolicyDocument -> PolicyDocument            (policy_document)
 //! SignedCatalogue -> CatalogueDocument              (catalogue_document)
 //! SignedManifest -> Manifest                        (manifest)
+//! SignedEvidence -> ValidEvidence                   (evidence)
 //! leaves + heads -> Replayed                        (replay)
 //! ChatRequest -> ValidChatRequest                   (openai)
 //! ```
@@ -37,9 +38,11 @@ pub mod bounty;
 pub mod btauth;
 pub mod catalogue;
 pub mod catalogue_document;
+pub mod countersigned;
 pub mod demand;
 pub mod digest;
 pub mod dispute;
+pub mod evidence;
 pub mod fingerprint;
 #[cfg(test)]
 mod fixtures;
@@ -54,6 +57,7 @@ pub mod receipt;
 pub mod replay;
 pub mod scoring;
 pub mod signing;
+pub mod standing;
 mod text;
 pub mod ticket;
 #[cfg(test)]

@@ -315,6 +315,11 @@ impl UncheckedCountersigned {
         Self::decode_all(&mut &*bytes).map_err(ReceiptError::Decode)
     }
 
+    /// The bytes that were read.
+    pub fn encode(&self) -> Vec<u8> {
+        self.0.encode()
+    }
+
     /// Checks everything that [`SignedTicket::verify`], [`MinerSigned::check`] and
     /// [`MinerSigned::countersign`] check.
     pub fn verify(self) -> Result<Countersigned, ReceiptError> {

@@ -23,11 +23,13 @@ use std::collections::{BTreeMap, HashSet};
 use crate::account::AccountId;
 use crate::catalogue::Catalogue;
 use crate::digest::Digest;
-use crate::head::{HeadError, ValidHead, miners_hash, scores_hash};
+use crate::evidence::ValidEvidence;
+use crate::head::{HeadError, ValidHead, registry_hash, scores_hash};
 use crate::merkle::{self, Frontier};
 use crate::policy_document::PolicyDocument;
 use crate::receipt::{Countersigned, ReceiptError, UncheckedCountersigned};
 use crate::scoring::{Miner, ScoreTable, Scorer};
+use crate::standing::{Conviction, convictions};
 
 mod ranges;
 
@@ -68,6 +70,7 @@ pub struct Replay<'r> {
     unnamed: HashSet<Digest>,
     unseen: BTreeMap<Digest, AccountId>,
     scorer: Scorer<'r>,
+    convictions: Vec<Conviction>,
 }
 
 /// A window that is as its head says.
@@ -260,6 +263,7 @@ impl<'r> Replay<'r> {
             unnamed: HashSet::new(),
             unseen: BTreeMap::new(),
             scorer,
+            convictions: Vec::new(),
         };
         replay.check_heads()?;
         Ok(replay)
@@ -295,17 +299,23 @@ impl<'r> Replay<'r> {
         (self.frontier.size(), self.last.tree_size)
     }
 
+    /// Takes the evidence that the last head's convictions follow from. Whoever is convicted by it earns nothing here.
+    pub fn convict<'e>(&mut self, evidence: impl IntoIterator<Item = &'e ValidEvidence>) -> &[Conviction] {
+        self.convictions = convictions(evidence, self.last.window_start_ms..self.last.window_end_ms);
+        &self.convictions
+    }
+
     /// Compares what the leaves give with the last head. `miners` are those registered at the head's block.
     pub fn finish(self, miners: &[Miner]) -> Result<Replayed, ReplayError> {
         let (found, expected) = (self.frontier.size(), self.last.tree_size);
         if found != expected {
             return Err(ReplayError::Truncated { expected, found });
         }
-        let (found, expected) = (miners_hash(miners), self.last.miners);
+        let (found, expected) = (registry_hash(miners, &self.convictions), self.last.miners);
         if found != expected {
             return Err(ReplayError::Miners { expected, found });
         }
-        let table = self.scorer.finish(miners);
+        let table = self.scorer.finish_without(miners, &self.convictions);
         if scores_hash(&table) != self.last.scores {
             return Err(ReplayError::Scores { computed: Box::new(table) });
         }

@@ -70,8 +70,7 @@ impl Measure {
     /// Whether it exceeds a threshold.
     pub fn is_beyond(&self, thresholds: &Thresholds) -> bool {
         let mismatches = u64::from(self.exponent_mismatches).saturating_mul(1_000);
-        let allowed =
-            u64::from(thresholds.exponent_mismatches_milli_max).saturating_mul(self.values.into());
+        let allowed = u64::from(thresholds.exponent_mismatches_milli_max).saturating_mul(self.values.into());
         mismatches > allowed
             || self.mantissa_error_mean_milli > thresholds.mantissa_error_mean_milli_max
             || self.mantissa_error_median_milli > thresholds.mantissa_error_median_milli_max

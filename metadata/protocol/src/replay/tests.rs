@@ -4,7 +4,7 @@ use parity_scale_codec::Encode;
 
 use super::*;
 use crate::fixtures::{Call, account, catalogue, key};
-use crate::head::TreeHead;
+use crate::head::{TreeHead, miners_hash};
 use crate::scoring::{HOUR_MS, Policy};
 
 const END_MS: u64 = 1_752_076_800_000 + HOUR_MS / 2;

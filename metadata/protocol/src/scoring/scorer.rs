@@ -11,6 +11,7 @@ use crate::account::AccountId;
 use crate::catalogue::Catalogue;
 use crate::digest::Digest;
 use crate::receipt::Countersigned;
+use crate::standing::Conviction;
 use crate::ticket::{Kind, ModelId};
 
 /// The streaming form of [`super::score`]. Receipts need not be kept: memory grows by some 200 bytes for each
@@ -161,7 +162,14 @@ impl<'a> Scorer<'a> {
     }
 
     /// The table for the miners registered now. Doubled miners get one row.
-    pub fn finish(mut self, miners: &[Miner]) -> ScoreTable {
+    pub fn finish(self, miners: &[Miner]) -> ScoreTable {
+        self.finish_without(miners, &[])
+    }
+
+    /// The same where some of the miners are convicted ([`crate::standing`]): none of their receipts counts, nor takes from others. They
+    /// are not among those set aside; the conviction says why they are missing.
+    pub fn finish_without(mut self, miners: &[Miner], convictions: &[Conviction]) -> ScoreTable {
+        let convicted: BTreeSet<AccountId> = convictions.iter().map(|conviction| conviction.miner).collect();
         let miners: BTreeMap<AccountId, &Miner> = miners.iter().map(|miner| (miner.hotkey, miner)).collect();
         let mut hours = self.hours;
         add_all(&mut hours, self.hours_once);
@@ -172,6 +180,9 @@ impl<'a> Scorer<'a> {
                 add(&mut self.set_aside.unregistered, tally.receipts());
                 continue;
             };
+            if convicted.contains(hotkey) {
+                continue;
+            }
             let sums = of_miner.entry(*hotkey).or_default();
             let served = of_coldkey.entry(miner.coldkey).or_default();
             for (payer, of_payer) in &tally.payers {

@@ -37,6 +37,8 @@ pub enum Domain {
     Manifest,
     /// The rules a validator scores by.
     PolicyDocument,
+    /// A validator's evidence against a miner.
+    Evidence,
     /// The models a validator pays for, and where their weights are.
     Catalogue,
 }
@@ -54,6 +56,7 @@ impl Domain {
             Self::TreeHead => b"SN_TREE_HEAD_V1\0",
             Self::Manifest => b"SN_MANIFEST_V1\0",
             Self::PolicyDocument => b"SN_POLICY_DOCUMENT_V1\0",
+            Self::Evidence => b"SN_EVIDENCE_V1\0",
             Self::Catalogue => b"SN_CATALOGUE_V1\0",
         }
     }

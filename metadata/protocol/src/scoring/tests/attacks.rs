@@ -171,3 +171,18 @@ fn a_receipt_at_the_hours_edge_counts_in_one_hour_only() {
         assert_eq!((row(&twice, "Bob").invocations, twice.set_aside.repeated), (1, 1));
     }
 }
+
+#[test]
+fn a_convicted_miner_earns_nothing_and_takes_nothing_from_others() {
+    let calls = [calls_of("Bob", 50, 20), calls_of("Charlie", 10, 20)].concat();
+    let models = catalogue();
+    let mut scorer = Scorer::new(&Policy::default(), &models, END_MS);
+    calls.iter().for_each(|call| scorer.add(call));
+    let miners = [miner("Bob"), miner("Charlie")];
+    let convictions =
+        [crate::standing::Conviction { miner: account("Bob"), evidence: vec![Digest([1; 32])] }];
+    let table = scorer.clone().finish_without(&miners, &convictions);
+    assert_eq!((points(&table, "Bob"), points(&table, "Charlie")), (0, 10_000));
+    assert_eq!(row(&table, "Bob").compute_units, 0);
+    assert!(points(&scorer.finish(&miners), "Bob") > 5_000);
+}
