@@ -10,6 +10,7 @@ mod error;
 mod inventory;
 mod limits;
 mod order;
+mod proofs;
 mod rate_limit;
 mod replay;
 mod request_id;
@@ -247,6 +248,8 @@ fn check(limits: &Limits) -> Result<(), AxonBindError> {
 fn router(state: AxonState) -> Router {
     Router::new()
         .route("/v1/chat/completions", post(chat::complete))
+        .route("/fingerprints/{digest}", get(proofs::fingerprint))
+        .route("/countersigned", post(proofs::countersigned))
         .route("/inventory", get(inventory::show))
         .route("/health", get(health))
         .fallback(async || AxonError::NoRoute)

@@ -18,7 +18,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use protocol::account::AccountId;
-use protocol::receipt::SignedReceipt;
+use protocol::digest::Digest;
+use protocol::receipt::{Countersigned, SignedReceipt};
 use protocol::signing::Keypair;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
@@ -38,12 +39,18 @@ pub struct StoreConfig {
     pub queue_messages_max: NonZeroUsize,
     /// Messages that share one synced write. Default 64.
     pub batch_messages_max: NonZeroUsize,
+    /// Bytes of output fingerprints kept for validators that ask; the oldest are forgotten past it. Default 1 GiB.
+    pub fingerprints_bytes_max: u64,
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
         let number = |value| NonZeroUsize::new(value).expect("a literal above zero");
-        Self { queue_messages_max: number(1024), batch_messages_max: number(64) }
+        Self {
+            queue_messages_max: number(1024),
+            batch_messages_max: number(64),
+            fingerprints_bytes_max: 1 << 30,
+        }
     }
 }
 
@@ -76,14 +83,14 @@ pub enum StoreError {
     #[error("the receipt store is closed")]
     Closed,
     /// RocksDB refused; the disk may be full or failing.
-    #[error("the receipt could not be written to disk")]
+    #[error("the receipt store's disk failed")]
     Write(#[source] Arc<DatabaseError>),
 }
 
 impl ReceiptStore {
     /// Opens or creates the store in the folder `path` and starts its writer, which signs with `hotkey`.
     pub fn open(path: &Path, config: &StoreConfig, hotkey: Keypair) -> Result<Self, OpenError> {
-        let database = database::Database::open(path)
+        let database = database::Database::open(path, config.fingerprints_bytes_max)
             .map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
         let engine = engine::Engine::new(database, hotkey, config.batch_messages_max);
         let (sender, inbox) = mpsc::channel(config.queue_messages_max.get());
@@ -102,6 +109,16 @@ impl ReceiptStore {
     /// Remembers that nonces up to the given ones, in nanoseconds, count as used after a restart.
     pub async fn set_nonce_marks(&self, marks_ns: Vec<(AccountId, u64)>) -> Result<(), StoreError> {
         self.ask(|reply| Message::SetNonceMarks { marks_ns, reply }).await?
+    }
+
+    /// Keeps what a validator countersigned: the proof that the call belongs into its log.
+    pub async fn keep_countersigned(&self, calls: Vec<Countersigned>) -> Result<(), StoreError> {
+        self.ask(|reply| Message::KeepCountersigned { calls, reply }).await?
+    }
+
+    /// The SCALE bytes of a fingerprint that a receipt of this miner names, while it is kept.
+    pub async fn fingerprint(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        self.ask(|reply| Message::Fingerprint { digest, reply }).await?
     }
 
     /// What is remembered about callers.

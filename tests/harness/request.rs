@@ -45,7 +45,7 @@ impl ValidatorNode {
 
     /// `GET` of the gateway.
     pub async fn get(&self, path: &str) -> Answer {
-        answer(reqwest::Client::new().get(self.gateway(path)).bearer_auth(self.api_key())).await
+        answer(client().get(self.gateway(path)).bearer_auth(self.api_key())).await
     }
 
     /// A chat request's whole answer.
@@ -58,7 +58,7 @@ impl ValidatorNode {
 
     /// `POST` of any body to the gateway.
     pub async fn post(&self, path: &str, body: String) -> Answer {
-        let request = reqwest::Client::new().post(self.gateway(path)).bearer_auth(self.api_key());
+        let request = client().post(self.gateway(path)).bearer_auth(self.api_key());
         answer(request.header("content-type", "application/json").body(body)).await
     }
 
@@ -72,8 +72,7 @@ impl ValidatorNode {
             "stream_options": {"include_usage": true}, "messages": [{"role": "user", "content": content}],
         });
         let url = self.gateway("/v1/chat/completions");
-        let response =
-            reqwest::Client::new().post(url).bearer_auth(self.api_key()).json(&body).send().await.unwrap();
+        let response = client().post(url).bearer_auth(self.api_key()).json(&body).send().await.unwrap();
         let status = response.status();
         let kind = response.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
         let text = response.text().await.unwrap();
@@ -101,10 +100,16 @@ impl ValidatorNode {
     pub async fn rpc(&self, method: &str, params: Value) -> Value {
         let url = format!("http://{}", self.validator().rpc_addr());
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        let reply = answer(reqwest::Client::new().post(url).json(&body)).await;
+        let reply = answer(client().post(url).json(&body)).await;
         assert!(reply.body["error"].is_null(), "{method}: {}", reply.body["error"]);
         reply.body["result"].clone()
     }
+}
+
+/// A client that speaks plain HTTP; it wants a provider of cryptography all the same.
+fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
 }
 
 async fn answer(request: reqwest::RequestBuilder) -> Answer {

@@ -4,6 +4,7 @@
 //! status. The receipt is on disk before it leaves. A client that goes away ends the generation and gets no receipt.
 
 mod answer;
+mod states;
 mod stream;
 mod whole;
 

@@ -69,6 +69,10 @@ pub(super) enum AxonError {
     Generation,
     #[error("this miner cannot store a receipt at the moment")]
     Storage,
+    #[error("this miner does not keep that fingerprint")]
+    NoFingerprint,
+    #[error("the countersigned receipts are refused: {0}")]
+    Copies(protocol::countersigned::CopyError),
     #[error("there is nothing at this path; see /v1/chat/completions, /inventory and /health")]
     NoRoute,
     #[error("this path does not take that method")]
@@ -82,7 +86,9 @@ impl AxonError {
             Self::Forbidden(Refusal::Denied | Refusal::NotPermitted) | Self::Ticket(TicketError::Sender) => {
                 StatusCode::FORBIDDEN
             }
-            Self::UnknownModel { .. } | Self::OtherWeights { .. } | Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::UnknownModel { .. } | Self::OtherWeights { .. } | Self::NoRoute | Self::NoFingerprint => {
+                StatusCode::NOT_FOUND
+            }
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -104,6 +110,7 @@ impl AxonError {
             | Self::NotJson(_)
             | Self::Request(_)
             | Self::PromptTooLong { .. }
+            | Self::Copies(_)
             | Self::Prompt { .. } => StatusCode::BAD_REQUEST,
         }
     }
@@ -141,6 +148,8 @@ impl AxonError {
             Self::Deadline => "deadline_exceeded",
             Self::Generation => "generation_failed",
             Self::Storage => "receipt_store_unavailable",
+            Self::NoFingerprint => "fingerprint_not_found",
+            Self::Copies(_) => "countersigned_invalid",
             Self::NoRoute => "not_found",
             Self::Method => "method_not_allowed",
         }

@@ -4,11 +4,17 @@ use std::path::Path;
 
 use parity_scale_codec::{Decode, Encode};
 use protocol::account::AccountId;
-use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, Options, WriteBatch, WriteOptions};
+use protocol::digest::Digest;
+use protocol::fingerprint::Fingerprint;
+use protocol::receipt::{Countersigned, UncheckedCountersigned};
+use rocksdb::{
+    ColumnFamily, DB, DBCompactionStyle, Direction, FifoCompactOptions, IteratorMode, Options, WriteBatch,
+    WriteOptions,
+};
 
 use super::keys::{
-    FAMILIES, FORMAT, FORMAT_KEY, NONCE_MARKS, RECEIPTS, Record, VALIDATORS, ValidatorHead, receipt_key,
-    split_receipt_key,
+    COUNTERSIGNED, FAMILIES, FINGERPRINTS, FORMAT, FORMAT_KEY, NONCE_MARKS, RAISED_FORMATS, RECEIPTS, Record,
+    VALIDATORS, ValidatorHead, receipt_key, split_receipt_key,
 };
 
 /// What went wrong with the files of the store.
@@ -44,22 +50,23 @@ pub(super) struct Batch<'a> {
 }
 
 impl Database {
-    pub fn open(path: &Path) -> Result<Self, DatabaseError> {
+    pub fn open(path: &Path, fingerprints_bytes_max: u64) -> Result<Self, DatabaseError> {
         let mut options = Options::default();
         options.create_if_missing(true);
         options.create_missing_column_families(true);
         options.set_keep_log_file_num(4);
         options.set_max_total_wal_size(64 << 20);
-        let families = FAMILIES.map(|name| (name, Options::default()));
+        let families = FAMILIES.map(|name| match name {
+            FINGERPRINTS => (name, oldest_dropped_past(fingerprints_bytes_max)),
+            name => (name, Options::default()),
+        });
         let database = Self { db: DB::open_cf_with_opts(&options, path, families)? };
         match database.format()? {
             Some(FORMAT) => {}
+            // Opening has made the new families; only the number is left to write.
+            Some(older) if RAISED_FORMATS.contains(&older) => database.write_format()?,
             Some(found) => return Err(DatabaseError::Format { found }),
-            None => {
-                let mut batch = WriteBatch::default();
-                batch.put(FORMAT_KEY, FORMAT.to_le_bytes());
-                database.write(batch)?;
-            }
+            None => database.write_format()?,
         }
         Ok(database)
     }
@@ -109,6 +116,28 @@ impl Database {
         )
     }
 
+    /// The bytes of a fingerprint that is still kept.
+    pub fn fingerprint(&self, digest: &Digest) -> Result<Option<Vec<u8>>, DatabaseError> {
+        Ok(self.db.get_cf(self.family(FINGERPRINTS), digest.0)?)
+    }
+
+    /// The countersigned record of a call, if its validator sent it back. It was checked before it was stored.
+    pub fn countersigned(
+        &self,
+        validator: &AccountId,
+        sequence: u64,
+    ) -> Result<Option<UncheckedCountersigned>, DatabaseError> {
+        let bytes = self.db.get_cf(self.family(COUNTERSIGNED), receipt_key(validator, sequence))?;
+        let damaged = |_| DatabaseError::Damaged { family: COUNTERSIGNED };
+        bytes.map(|bytes| UncheckedCountersigned::from_bytes(&bytes).map_err(damaged)).transpose()
+    }
+
+    fn write_format(&self) -> Result<(), DatabaseError> {
+        let mut batch = WriteBatch::default();
+        batch.put(FORMAT_KEY, FORMAT.to_le_bytes());
+        self.write(batch)
+    }
+
     fn by_account<T: Decode>(&self, family: &'static str) -> Result<Vec<(AccountId, T)>, DatabaseError> {
         let entries = self.db.iterator_cf(self.family(family), IteratorMode::Start);
         entries
@@ -144,6 +173,16 @@ impl Batch<'_> {
         self.batch.put_cf(self.database.family(VALIDATORS), validator.0, head.encode());
     }
 
+    pub fn fingerprint(&mut self, fingerprint: &Fingerprint) {
+        let family = self.database.family(FINGERPRINTS);
+        self.batch.put_cf(family, fingerprint.digest().0, fingerprint.encode());
+    }
+
+    pub fn countersigned(&mut self, call: &Countersigned) {
+        let key = receipt_key(&call.ticket().validator, call.ticket().sequence);
+        self.batch.put_cf(self.database.family(COUNTERSIGNED), key, call.encode());
+    }
+
     pub fn nonce_mark_ns(&mut self, caller: &AccountId, mark_ns: u64) {
         self.batch.put_cf(self.database.family(NONCE_MARKS), caller.0, mark_ns.encode());
     }
@@ -155,6 +194,15 @@ impl Batch<'_> {
         }
         self.database.write(self.batch)
     }
+}
+
+/// A family that forgets: whole files, oldest first, once all together are larger than this.
+fn oldest_dropped_past(bytes_max: u64) -> Options {
+    let (mut options, mut fifo) = (Options::default(), FifoCompactOptions::default());
+    fifo.set_max_table_files_size(bytes_max);
+    options.set_compaction_style(DBCompactionStyle::Fifo);
+    options.set_fifo_compaction_options(&fifo);
+    options
 }
 
 fn decode<T: Decode>(family: &'static str, mut bytes: &[u8]) -> Result<T, DatabaseError> {

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use protocol::account::AccountId;
+use protocol::fingerprint::Fingerprint;
 use protocol::receipt::{Receipt, SignedReceipt};
 use protocol::signing::Keypair;
 use tokio::sync::mpsc;
@@ -45,13 +46,16 @@ impl Engine {
     fn commit(&mut self, messages: Vec<Message>) -> bool {
         let mut open = true;
         let mut pending = Vec::with_capacity(messages.len());
-        let mut recoveries = Vec::new();
+        let (mut recoveries, mut wanted) = (Vec::new(), Vec::new());
         // Heads change here first and count only once they are on disk.
         let mut staged = BTreeMap::new();
         let mut batch = self.database.batch();
         for message in messages {
             match message {
                 Message::Append { draft, reply } => {
+                    if let Some(fingerprint) = &draft.fingerprint {
+                        batch.fingerprint(fingerprint);
+                    }
                     match sign_next(&self.database, &self.heads, &mut staged, &self.hotkey, *draft) {
                         Ok((validator, position, record)) => {
                             batch.receipt(&validator, position, &record);
@@ -64,8 +68,13 @@ impl Engine {
                 }
                 Message::SetNonceMarks { marks_ns, reply } => {
                     marks_ns.iter().for_each(|(caller, mark_ns)| batch.nonce_mark_ns(caller, *mark_ns));
-                    pending.push(Pending::NonceMarks { reply });
+                    pending.push(Pending::Written { reply });
                 }
+                Message::KeepCountersigned { calls, reply } => {
+                    calls.iter().for_each(|call| batch.countersigned(call));
+                    pending.push(Pending::Written { reply });
+                }
+                Message::Fingerprint { digest, reply } => wanted.push((digest, reply)),
                 Message::Recover { reply } => recoveries.push(reply),
                 Message::Close => open = false,
             }
@@ -81,6 +90,10 @@ impl Engine {
             }
         }
         pending.into_iter().for_each(|promise| promise.settle(written.clone()));
+        for (digest, reply) in wanted {
+            let found = self.database.fingerprint(&digest);
+            let _ = reply.send(found.map_err(|error| StoreError::Write(Arc::new(error))));
+        }
         for reply in recoveries {
             let _ = reply.send(self.recover().map_err(|error| StoreError::Write(Arc::new(error))));
         }
@@ -117,7 +130,7 @@ fn sign_next(
         first_token_ms: draft.first_token_ms,
         total_ms: draft.total_ms,
         finish_reason: draft.finish_reason,
-        fingerprint: None,
+        fingerprint: draft.fingerprint.as_ref().map(Fingerprint::digest),
         previous: head.previous,
     }
     .sign(hotkey);

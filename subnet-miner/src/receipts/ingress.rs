@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use protocol::account::AccountId;
 use protocol::digest::Digest;
-use protocol::receipt::{FinishReason, SignedReceipt};
+use protocol::fingerprint::Fingerprint;
+use protocol::receipt::{Countersigned, FinishReason, SignedReceipt};
 use protocol::ticket::ValidTicket;
 use tokio::sync::oneshot;
 
@@ -27,12 +28,16 @@ pub struct Draft {
     pub total_ms: u32,
     /// Why the answer ended.
     pub finish_reason: FinishReason,
+    /// What the model's states were, where it has any.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 #[derive(Debug)]
 pub(super) enum Message {
     Append { draft: Box<Draft>, reply: oneshot::Sender<Result<SignedReceipt, StoreError>> },
     SetNonceMarks { marks_ns: Vec<(AccountId, u64)>, reply: oneshot::Sender<Result<(), StoreError>> },
+    KeepCountersigned { calls: Vec<Countersigned>, reply: oneshot::Sender<Result<(), StoreError>> },
+    Fingerprint { digest: Digest, reply: oneshot::Sender<Result<Option<Vec<u8>>, StoreError>> },
     Recover { reply: oneshot::Sender<Result<Recovered, StoreError>> },
     Close,
 }
@@ -40,7 +45,7 @@ pub(super) enum Message {
 /// A promise that can only be kept once the batch is on disk.
 pub(super) enum Pending {
     Receipt { receipt: Box<SignedReceipt>, reply: oneshot::Sender<Result<SignedReceipt, StoreError>> },
-    NonceMarks { reply: oneshot::Sender<Result<(), StoreError>> },
+    Written { reply: oneshot::Sender<Result<(), StoreError>> },
 }
 
 impl Pending {
@@ -50,7 +55,7 @@ impl Pending {
             Self::Receipt { receipt, reply } => {
                 let _ = reply.send(written.map(|()| *receipt).map_err(StoreError::Write));
             }
-            Self::NonceMarks { reply } => {
+            Self::Written { reply } => {
                 let _ = reply.send(written.map_err(StoreError::Write));
             }
         }

@@ -1,5 +1,9 @@
 //! What the database's bytes mean: column families, keys, values, and the format's history.
 //!
+//! Format 2: as format 1, and `fingerprints` holds SCALE [`protocol::fingerprint::Fingerprint`]s under their digests, the oldest files
+//! dropped past a size; `countersigned` holds SCALE `Countersigned` records under validator (32 bytes) ‖ sequence (u64, big endian). A
+//! store of format 1 is raised when it is opened for writing: it gets the two empty families.
+//!
 //! Format 1: column family `receipts` holds a SCALE [`Record`] under validator (32 bytes) ‖ position (u64, big endian), the
 //! position counting that validator's receipts from zero; `validators` holds a SCALE [`ValidatorHead`] under the validator;
 //! `nonce_marks` holds a u64, little endian, in nanoseconds, under the caller; the default family holds the format under
@@ -13,12 +17,16 @@ use protocol::ticket::SignedTicket;
 
 use super::sequence::SequenceWindow;
 
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
+/// Older formats that opening raises to [`FORMAT`].
+pub(super) const RAISED_FORMATS: [u32; 1] = [1];
 pub(super) const FORMAT_KEY: &[u8] = b"format";
 pub(super) const RECEIPTS: &str = "receipts";
 pub(super) const VALIDATORS: &str = "validators";
 pub(super) const NONCE_MARKS: &str = "nonce_marks";
-pub(super) const FAMILIES: [&str; 3] = [RECEIPTS, VALIDATORS, NONCE_MARKS];
+pub(super) const FINGERPRINTS: &str = "fingerprints";
+pub(super) const COUNTERSIGNED: &str = "countersigned";
+pub(super) const FAMILIES: [&str; 5] = [RECEIPTS, VALIDATORS, NONCE_MARKS, FINGERPRINTS, COUNTERSIGNED];
 
 /// One call as the miner can prove it: what the validator asked for and what was answered.
 #[derive(Clone, Debug, Encode, Decode)]
@@ -40,6 +48,7 @@ pub(super) struct ValidatorHead {
     pub sequences: SequenceWindow,
 }
 
+/// Key in `receipts`, with a position, and in `countersigned`, with a sequence number.
 pub(super) fn receipt_key(validator: &AccountId, position: u64) -> [u8; 40] {
     let mut key = [0; 40];
     key[..32].copy_from_slice(&validator.0);

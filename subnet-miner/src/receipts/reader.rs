@@ -50,6 +50,8 @@ pub struct StoredReceipt {
     pub signed_ticket: String,
     /// The signed receipt, hex of its SCALE bytes.
     pub signed_receipt: String,
+    /// The record that the validator countersigned and sent back, hex of its SCALE bytes: it belongs into the validator's log.
+    pub countersigned: Option<String>,
 }
 
 impl ReceiptReader {
@@ -77,7 +79,9 @@ impl ReceiptReader {
                 if owner != validator {
                     break;
                 }
-                found.push(describe(validator, position, record));
+                let copy = self.database.countersigned(&validator, record.ticket.ticket.sequence)?;
+                let copy = copy.map(|copy| format!("0x{}", hex::encode(copy.encode())));
+                found.push(StoredReceipt { countersigned: copy, ..describe(validator, position, record) });
             }
         }
         found.sort_by_key(|receipt| receipt.issued_at_ms);
@@ -105,5 +109,6 @@ fn describe(validator: AccountId, position: u64, record: Record) -> StoredReceip
         previous: receipt.previous,
         signed_ticket: record.ticket.to_header(),
         signed_receipt: record.receipt.to_header(),
+        countersigned: None,
     }
 }

@@ -34,6 +34,7 @@ fn draft(ticket: ValidTicket) -> Draft {
         first_token_ms: 3,
         total_ms: 4,
         finish_reason: FinishReason::Stop,
+        fingerprint: None,
     }
 }
 

@@ -44,6 +44,8 @@ impl Fixture {
     }
 
     pub async fn with(limits: Limits) -> Self {
+        // The first test of the process wins; all install the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let miner = Keypair::from_dev_uri("//Bob").unwrap();
         let validator = Keypair::from_dev_uri("//Alice").unwrap();
         let (permits, _) =

@@ -5,5 +5,6 @@ mod answers;
 mod cancellation;
 mod fixture;
 mod limits;
+mod proofs;
 mod refusals;
 mod replay;

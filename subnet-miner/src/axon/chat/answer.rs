@@ -7,6 +7,7 @@ use protocol::openai::{StreamHead, Usage, ValidChatRequest};
 use protocol::receipt::FinishReason;
 use protocol::ticket::ValidTicket;
 
+use super::states::States;
 use crate::axon::error::AxonError;
 use crate::axon::order::Limits;
 use crate::axon::request_id::random_hex;
@@ -25,6 +26,7 @@ pub(super) struct Answer {
     completion_tokens: u32,
     first_token_ms: Option<u32>,
     output: Hasher,
+    states: States,
     _slot: Slot,
 }
 
@@ -56,7 +58,9 @@ impl Answer {
             created: clock::unix_ms() / 1_000,
             model: request.model.as_str().to_owned(),
         };
-        let generate = model.handle().generate(to_runtime(request, tokens_max));
+        let states = States::default();
+        let request = GenerateRequest { hidden: Some(states.sink()), ..to_runtime(request, tokens_max) };
+        let generate = model.handle().generate(request);
         let generation = tokio::time::timeout_at(limits.deadline, generate)
             .await
             .map_err(|_| AxonError::Deadline)?
@@ -77,6 +81,7 @@ impl Answer {
             completion_tokens: 0,
             first_token_ms: None,
             output: Hasher::new(),
+            states,
             _slot: slot,
         })
     }
@@ -91,7 +96,8 @@ impl Answer {
             event = self.generation.next() => event,
         };
         match event {
-            Some(Event::Token { text, .. }) => {
+            Some(Event::Token { text, id, .. }) => {
+                self.states.token(id);
                 self.completion_tokens = self.completion_tokens.saturating_add(1);
                 self.first_token_ms.get_or_insert_with(|| clock::elapsed_ms(self.limits.arrived));
                 Step::Text(text)
@@ -141,6 +147,7 @@ impl Answer {
             first_token_ms: self.first_token_ms.unwrap_or(total_ms),
             total_ms,
             finish_reason,
+            fingerprint: self.states.finish(),
         }
     }
 }
