@@ -19,4 +19,5 @@ pub mod miner;
 pub mod models;
 pub mod permits;
 pub mod receipts;
+pub mod store;
 pub mod validators;

@@ -54,7 +54,7 @@ pub enum Modality {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WeightFile {
-    /// Its name in the model's folder: letters, digits, dots, dashes and underscores.
+    /// Its path in the model's folder: parts of letters, digits, dots, dashes and underscores, with slashes between them.
     pub name: String,
     /// Its length.
     pub bytes: u64,
@@ -246,8 +246,9 @@ impl Offer {
 }
 
 fn is_plain(name: &str) -> bool {
-    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
-    plain && !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.starts_with('.')
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let part = |part: &str| !part.is_empty() && !part.starts_with('.') && part.bytes().all(plain);
+    name.len() <= NAME_BYTES_MAX && name.split('/').all(part)
 }
 
 impl Decode for WeightFile {

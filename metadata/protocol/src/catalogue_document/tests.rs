@@ -72,7 +72,9 @@ fn a_document_of_another_subnet_validator_or_time_is_refused() {
 #[test]
 fn an_offer_whose_files_could_not_be_stored_or_trusted_is_refused() {
     type Change = fn(&mut Offer);
-    let changes: [(Change, &str); 7] = [
+    let changes: [(Change, &str); 9] = [
+        (|offer| offer.files[0].name = "/etc/passwd".to_owned(), "name"),
+        (|offer| offer.files[0].name = "a/../b".to_owned(), "name"),
         (|offer| offer.files[0].name = "../model".to_owned(), "name"),
         (|offer| offer.files[0].name = ".hidden".to_owned(), "name"),
         (|offer| offer.files[0].bytes = 0, "empty"),
