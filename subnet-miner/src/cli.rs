@@ -61,6 +61,8 @@ pub enum Command {
     /// Read the receipts this miner has signed.
     #[command(subcommand)]
     Receipts(Receipts),
+    /// Compare what the strategist would have earned on a trace of demand with the best that was possible.
+    Simulate(Simulate),
     /// Show the configuration.
     Config(ShowConfig),
 }
@@ -98,6 +100,20 @@ pub struct Run {
     /// Start although an unencrypted coldkey can be read beside the hotkey. For development.
     #[arg(long)]
     pub allow_coldkey_present: bool,
+}
+
+/// Flags of `simulate`.
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// The trace: a JSON file such as those in subnet-miner/traces.
+    #[arg(long, value_name = "FILE")]
+    pub trace: PathBuf,
+    /// Draw what was earned over time, as SVG.
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
+    /// How to print.
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// Commands about receipts.

@@ -4,6 +4,7 @@ mod error;
 mod receipts;
 mod run;
 mod show_config;
+mod simulate;
 mod status;
 
 use std::io::Write;
@@ -36,6 +37,7 @@ pub async fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<(), CommandE
         Command::Status(output) => status::run(&site, output, out).await,
         Command::Chain(command) => Ok(shared::chain(&site, &command, out).await?),
         Command::Wallet(command) => Ok(shared::wallet(&site, &command, out)?),
+        Command::Simulate(flags) => simulate::run(&config.strategist.policy, &flags, out),
         Command::Receipts(command) => receipts::run(&config, &command, out),
         Command::Config(flags) => show_config::run(&config, &flags, out),
     }

@@ -18,6 +18,8 @@ use crate::demand::DemandConfig;
 use crate::models::ModelLocation;
 use crate::permits::PermitPolicy;
 use crate::receipts::StoreConfig;
+use crate::store::ContentConfig;
+use crate::strategist::StrategistConfig;
 
 /// The file that `config --print-default` prints.
 pub const DEFAULT_FILE: &str = include_str!("../miner.default.toml");
@@ -63,6 +65,10 @@ pub struct Config {
     pub permits: PermitPolicy,
     /// How validators' demand is followed.
     pub demand: DemandConfig,
+    /// Whether and how models are chosen.
+    pub strategist: StrategistConfig,
+    /// Where weights are kept and how they are got.
+    pub weights: ContentConfig,
     /// How the chain is followed.
     pub chain: ChainConfig,
     /// Limits of the receipt store.
@@ -84,6 +90,8 @@ pub struct RuntimeLimits {
     pub context_tokens_max: NonZeroU32,
     /// Tokens of a prompt computed before other requests get their turn. Default 256.
     pub prefill_tokens_max: NonZeroUsize,
+    /// Bytes of keys and values, per model; a model whose context does not fit gets a shorter one. Default 1 GiB.
+    pub cache_bytes_max: u64,
 }
 
 /// What the chain is told about the axon.
@@ -132,6 +140,8 @@ impl Default for Config {
             serve: ServeConfig::default(),
             permits: PermitPolicy::default(),
             demand: DemandConfig::default(),
+            strategist: StrategistConfig::default(),
+            weights: ContentConfig::default(),
             chain: ChainConfig::default(),
             receipts: StoreConfig::default(),
         }
@@ -147,6 +157,7 @@ impl Default for RuntimeLimits {
             queue_requests_max: size(64),
             context_tokens_max: NonZeroU32::new(8_192).expect("a literal above zero"),
             prefill_tokens_max: size(256),
+            cache_bytes_max: 1 << 30,
         }
     }
 }
@@ -205,6 +216,13 @@ impl Config {
     pub fn at_home(mut self, home: Option<&Path>) -> Self {
         self.wallet_path = expand_home(self.wallet_path, home);
         self.state_path = expand_home(self.state_path, home);
+        self.weights.path = if self.weights.path.as_os_str().is_empty() {
+            self.state_path.join("weights")
+        } else {
+            expand_home(self.weights.path, home)
+        };
+        let local_paths = std::mem::take(&mut self.weights.local_paths);
+        self.weights.local_paths = local_paths.into_iter().map(|path| expand_home(path, home)).collect();
         self.models = self.models.into_iter().map(|(id, location)| (id, location.at_home(home))).collect();
         self
     }

@@ -7,6 +7,7 @@
 
 pub mod axon;
 pub mod axon_publisher;
+pub mod catalogues;
 pub mod chain_watch;
 pub mod cli;
 mod clock;
@@ -19,5 +20,8 @@ pub mod miner;
 pub mod models;
 pub mod permits;
 pub mod receipts;
+pub mod residency;
+pub mod simulate;
 pub mod store;
+pub mod strategist;
 pub mod validators;

@@ -24,6 +24,9 @@ use crate::demand::{Demand, DemandFeed, DemandParts, Sources};
 use crate::device::Device;
 use crate::models::Models;
 use crate::receipts::ReceiptStore;
+use crate::residency::{self, ResidencyParts, ResidencyStatus};
+use crate::store::ContentStore;
+use crate::strategist::{Knapsack, Mode, StrategistConfig};
 use crate::validators;
 
 /// A running miner. Stops when dropped; [`shutdown`](Self::shutdown) lets answers in the making finish.
@@ -36,6 +39,7 @@ pub struct Miner {
     demand: DemandFeed,
     sources: watch::Sender<Sources>,
     inventory_changes: watch::Sender<u64>,
+    told: watch::Receiver<ResidencyStatus>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -53,8 +57,13 @@ impl Miner {
         let command = site.register_command();
         let Config { netuid, models, runtime, axon, serve, permits: policy, demand, chain, receipts, .. } =
             config;
+        let (strategist, weights) = (config.strategist, config.weights);
 
-        Models::check(&models).map_err(StartError::Model)?;
+        // A strategist that knows a validator can do without models of the operator's.
+        let finds_models = strategist.mode == Mode::On && !demand.validators.is_empty();
+        if !(models.is_empty() && finds_models) {
+            Models::check(&models).map_err(StartError::Model)?;
+        }
         check_external(&serve, axon.bind)?;
         let client = connect(&site).await?;
         let sighting = chain_watch::look(&client, netuid).await.map_err(StartError::Chain)?;
@@ -69,7 +78,9 @@ impl Miner {
             .map_err(|source| StartError::State { path: receipts_path.clone(), source })?;
         let receipts =
             ReceiptStore::open(&receipts_path, &receipts, keypair.clone()).map_err(StartError::Receipts)?;
-        let runtime = Runtime::start(to_runtime(&runtime)).map_err(StartError::Runtime)?;
+        let device = Device::detect();
+        let memory_bytes = memory_for_models(&strategist, &device);
+        let runtime = Runtime::start(to_runtime(&runtime, memory_bytes)).map_err(StartError::Runtime)?;
         let models = Models::load(&runtime, &models).await.map_err(StartError::Model)?;
 
         let (permits, permitted) = watch::channel(validators::permits(&policy, &sighting));
@@ -77,15 +88,16 @@ impl Miner {
         let parts = AxonParts {
             netuid,
             hotkey: keypair.clone(),
-            models,
-            device: Device::detect(),
-            permits: permitted,
+            models: models.clone(),
+            device,
+            permits: permitted.clone(),
             receipts: receipts.clone(),
         };
         let axon = Axon::bind(axon, parts).await.map_err(StartError::Axon)?;
         let axon_addr = axon.address();
         tracing::info!(%hotkey, netuid, axon = %axon_addr, "serving");
 
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let (sources, asked) = watch::channel(demand.validators.clone());
         let (inventory_changes, changes) = watch::channel(0);
         let parts = DemandParts {
@@ -95,8 +107,29 @@ impl Miner {
             inventory_changes: changes,
         };
         let demand = DemandFeed::start(demand, parts).map_err(StartError::Demand)?;
+        let told = if strategist.mode == Mode::Off {
+            watch::channel(ResidencyStatus::default()).1
+        } else {
+            let store = ContentStore::open(weights).map_err(StartError::Weights)?;
+            let strategy = Box::new(Knapsack::new(strategist.policy.clone()));
+            let (told, residency) = residency::start(ResidencyParts {
+                config: strategist,
+                memory_bytes,
+                strategy,
+                netuid,
+                runtime,
+                models,
+                store,
+                sources: sources.subscribe(),
+                demand: demand.watch(),
+                permits: permitted,
+                announce: inventory_changes.clone(),
+                stop: stop.clone(),
+            });
+            tasks.spawn(residency);
+            told
+        };
 
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(validators::follow(policy, seen.clone(), permits));
         if let Some(desired) = external(&serve, axon_addr) {
             let retry_blocks = serve.retry_blocks.get();
@@ -108,7 +141,7 @@ impl Miner {
         tasks.spawn(chain_watch::follow(client, netuid, pause, sightings, stop.clone()));
         tasks.close();
         let (axon, receipts) = (Some(axon), Some(receipts));
-        Ok(Self { hotkey, axon, axon_addr, receipts, demand, sources, inventory_changes, tasks, stop })
+        Ok(Self { hotkey, axon, axon_addr, receipts, demand, sources, inventory_changes, told, tasks, stop })
     }
 
     /// The address the axon listens on.
@@ -129,6 +162,11 @@ impl Miner {
     /// Whose demand is followed, and where; replaces what the configuration said.
     pub fn follow_demand(&self, sources: Sources) {
         self.sources.send_replace(sources);
+    }
+
+    /// Which models the strategist holds, and why.
+    pub fn residency(&self) -> watch::Receiver<ResidencyStatus> {
+        self.told.clone()
     }
 
     /// Says that the inventory changed, so that validators hear of it at once.
@@ -172,14 +210,24 @@ async fn connect(site: &Site) -> Result<ChainClient, StartError> {
     ChainClient::connect(config).await.map_err(StartError::Connect)
 }
 
-fn to_runtime(limits: &RuntimeLimits) -> RuntimeConfig {
+/// The strategist's budget; without one, three quarters of the machine's memory, or no limit where that is not known.
+fn memory_for_models(strategist: &StrategistConfig, device: &Device) -> u64 {
+    match (strategist.memory_bytes_max, device.memory_bytes) {
+        (0, 0) => u64::MAX,
+        (0, machine) => machine / 4 * 3,
+        (given, _) => given,
+    }
+}
+
+fn to_runtime(limits: &RuntimeLimits, memory_bytes: u64) -> RuntimeConfig {
     RuntimeConfig {
+        cache_bytes_max: limits.cache_bytes_max,
+        memory_bytes_max: Some(memory_bytes),
         threads: limits.threads,
         slots: limits.slots,
         queue_requests_max: limits.queue_requests_max,
         context_tokens_max: limits.context_tokens_max.get(),
         prefill_tokens_max: limits.prefill_tokens_max,
-        ..RuntimeConfig::default()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Pure: made from a metagraph and a policy, asked with the time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chain_client::Metagraph;
 use protocol::account::AccountId;
@@ -32,7 +32,8 @@ impl Default for PermitPolicy {
 #[derive(Clone, Debug)]
 pub struct Permits {
     policy: PermitPolicy,
-    validators: BTreeSet<AccountId>,
+    /// Each with its stake, in rao.
+    validators: BTreeMap<AccountId, u64>,
     read_at_ms: u64,
 }
 
@@ -57,6 +58,15 @@ impl Permits {
         validators: impl IntoIterator<Item = AccountId>,
         read_at_ms: u64,
     ) -> Self {
+        Self::with_stakes(policy, validators.into_iter().map(|validator| (validator, 0)), read_at_ms)
+    }
+
+    /// The same with each validator's stake, in rao.
+    pub fn with_stakes(
+        policy: PermitPolicy,
+        validators: impl IntoIterator<Item = (AccountId, u64)>,
+        read_at_ms: u64,
+    ) -> Self {
         Self { policy, validators: validators.into_iter().collect(), read_at_ms }
     }
 
@@ -66,7 +76,7 @@ impl Permits {
             .neurons
             .iter()
             .filter(|neuron| neuron.validator_permit && neuron.stake_rao >= policy.stake_min_rao)
-            .map(|neuron| neuron.hotkey)
+            .map(|neuron| (neuron.hotkey, neuron.stake_rao))
             .collect();
         Self { policy, validators, read_at_ms }
     }
@@ -74,6 +84,11 @@ impl Permits {
     /// How many validators hold a permit that counts here.
     pub fn len(&self) -> usize {
         self.validators.len()
+    }
+
+    /// A validator's stake, in rao; nothing for one without a permit.
+    pub fn stake_rao(&self, validator: &AccountId) -> u64 {
+        self.validators.get(validator).copied().unwrap_or(0)
     }
 
     /// Whether no validator holds a permit that counts here.
@@ -92,7 +107,7 @@ impl Permits {
         if now_ms.saturating_sub(self.read_at_ms) > self.policy.age_ms_max {
             return Err(Refusal::Stale);
         }
-        if self.validators.contains(caller) { Ok(()) } else { Err(Refusal::NotPermitted) }
+        if self.validators.contains_key(caller) { Ok(()) } else { Err(Refusal::NotPermitted) }
     }
 }
 

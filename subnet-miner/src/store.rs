@@ -140,11 +140,12 @@ impl ContentStore {
         keep.extend(offer.files.iter().map(|file| file.sha256));
         // Two files of one content are one download.
         let mut seen = BTreeSet::new();
-        let files: Vec<&WeightFile> = offer.files.iter().filter(|file| seen.insert(file.sha256)).collect();
+        let files: Vec<WeightFile> =
+            offer.files.iter().filter(|file| seen.insert(file.sha256)).cloned().collect();
         let wanted = files.iter().filter(|file| !self.inner.objects.has(file)).map(|file| file.bytes).sum();
         self.inner.objects.make_room(wanted, &keep)?;
         stream::iter(files)
-            .map(|file| self.ensure(file))
+            .map(|file| async move { self.ensure(&file).await })
             .buffer_unordered(self.inner.config.downloads_max.get())
             .try_collect::<Vec<()>>()
             .await?;

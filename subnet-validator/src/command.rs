@@ -1,6 +1,7 @@
 //! The commands, one file each. Results go to standard output, everything else to standard error.
 
 mod audit;
+mod catalogue;
 mod error;
 mod keys;
 mod ledger;
@@ -40,6 +41,7 @@ pub async fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<(), CommandE
         Command::Status(output) => status::run(&place, output, out).await,
         Command::Keys(command) => keys::run(&place, &command, out),
         Command::Ledger(command) => ledger::run(&place, &command, out),
+        Command::Catalogue(command) => catalogue::run(&place, command, out).await,
         Command::Audit(command) => audit::run(&place, command, out).await,
         Command::Chain(command) => Ok(shared::chain(&place.site, &command, out).await?),
         Command::Wallet(command) => Ok(shared::wallet(&place.site, &command, out)?),

@@ -7,6 +7,7 @@ pub mod access;
 pub mod error;
 
 mod bundles;
+mod catalogue;
 mod chat;
 mod models;
 mod operations;
@@ -119,6 +120,7 @@ fn router(state: Arc<State>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&state), access::require));
     Router::new()
         .nest("/v1", v1)
+        .route(protocol::catalogue_document::TARGET, get(catalogue::show))
         .route("/audit/v1/epochs", get(bundles::list))
         .route("/audit/v1/epochs/{epoch}/{file}", get(bundles::file))
         .route("/health", get(operations::health))

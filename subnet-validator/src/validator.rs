@@ -9,7 +9,8 @@ use std::time::Duration;
 use chain_client::weights::{SetWeightsError, Timing, WeightSetter, WeightsTarget};
 use chain_client::{ChainClient, ConnectConfig, ConnectError, QueryError};
 use protocol::account::AccountId;
-use protocol::catalogue::{Catalogue, CatalogueError};
+use protocol::catalogue::CatalogueError;
+use protocol::catalogue_document::CatalogueDocument;
 use protocol::policy_document::PolicyDocument;
 use protocol::replay::Rules;
 use protocol::scoring::Policy;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::peers::{self, Peers, PeersParts};
 use crate::audit::publish::Publisher;
+use crate::catalogue::{Listed, build};
 use crate::chain_view::{self, ChainSnapshot, ChainView, Follow};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -54,8 +56,8 @@ pub struct ValidatorConfig {
     pub settings: Config,
     /// Signs requests, tickets, countersignatures and weights.
     pub hotkey: Keypair,
-    /// The models users may ask for.
-    pub catalogue: Catalogue,
+    /// The models users may ask for, and where miners get them.
+    pub listed: Listed,
     /// WebSocket endpoints of the chain.
     pub endpoints: Vec<String>,
     /// Folder of everything that must survive a restart.
@@ -142,12 +144,13 @@ impl StartError {
 impl Validator {
     /// Starts a validator; its servers are bound and its ledger is open when this returns.
     pub async fn bind(config: ValidatorConfig) -> Result<Self, StartError> {
-        let ValidatorConfig { settings, hotkey, catalogue, endpoints, state_dir } = config;
+        let ValidatorConfig { settings, hotkey, listed, endpoints, state_dir } = config;
         let Config { netuid, chain_timeout_ms, gateway, fleet, ledger, weights, audit, staker_rpc, .. } =
             settings;
         let (account, clock, metrics) =
             (hotkey.public(), Arc::new(Clock::new()), Arc::new(Metrics::default()));
         let policy = Policy::default();
+        let Listed { catalogue, offers } = listed;
         let rules =
             Rules::new(PolicyDocument::new(netuid, policy, &catalogue)).map_err(StartError::Catalogue)?;
         let (catalogue, rules, signer) = (Arc::new(catalogue), Arc::new(rules), hotkey.clone());
@@ -162,6 +165,9 @@ impl Validator {
 
         let at_state = |source| StartError::State { path: state_dir.clone(), source };
         state_dir::create(&state_dir).map_err(at_state)?;
+        let published = state_dir.join(AUDIT_DIR).join(build::PUBLISHED_FILE);
+        let document = CatalogueDocument::new(netuid, account, clock.now_ms(), offers);
+        build::publish(&published, document.sign(&hotkey)).map_err(at_state)?;
         let payer_salt = state_dir::secret(&state_dir.join(SALT_FILE)).map_err(at_state)?;
         let target = WeightsTarget {
             netuid,

@@ -7,6 +7,7 @@ use protocol::account::AccountId;
 use protocol::signing::Keypair;
 use subnet_miner::config::Config as MinerConfig;
 use subnet_miner::miner::{Miner, StartError as MinerStartError};
+use subnet_validator::catalogue::Listed;
 use subnet_validator::gateway::access::ApiKeys;
 use subnet_validator::validator::{KEYS_FILE, StartError as ValidatorStartError, Validator, ValidatorConfig};
 use zeroize::Zeroizing;
@@ -72,7 +73,8 @@ impl MinerNode {
 /// A validator of the subnet.
 pub struct ValidatorNode {
     pub(crate) settings: subnet_validator::config::Config,
-    pub(crate) catalogue: protocol::catalogue::Catalogue,
+    /// What it pays for, and where miners get it.
+    pub listed: Listed,
     pub(crate) endpoints: Vec<String>,
     pub(crate) state_dir: PathBuf,
     pub(crate) wallet: TestWallet,
@@ -122,7 +124,7 @@ impl ValidatorNode {
             Validator::bind(ValidatorConfig {
                 settings: self.settings.clone(),
                 hotkey: self.wallet.hotkey.clone(),
-                catalogue: self.catalogue.clone(),
+                listed: self.listed.clone(),
                 endpoints: self.endpoints.clone(),
                 state_dir: self.state_dir.clone(),
             })

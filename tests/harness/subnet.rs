@@ -17,6 +17,7 @@ use serde_json::json;
 use subnet_miner::config::Config as MinerConfig;
 use subnet_miner::miner::StartError as MinerStartError;
 use subnet_miner::models::ModelLocation;
+use subnet_validator::catalogue::Listed;
 use subnet_validator::config::Config as ValidatorSettings;
 use tempfile::TempDir;
 
@@ -184,7 +185,7 @@ impl Subnet {
         (settings.weights.head_after_percent, settings.weights.submit_after_percent) = (25, 50);
         self.validators.push(ValidatorNode {
             settings,
-            catalogue: self.catalogue().await,
+            listed: self.listed().await,
             endpoints: vec![self.chain.ws_url()],
             api_key: ValidatorNode::create_api_key(&state_dir),
             state_dir,
@@ -201,7 +202,7 @@ impl Subnet {
     }
 
     /// The catalogue that prices the plan's model, with the digest the runtime itself reports.
-    async fn catalogue(&self) -> Catalogue {
+    async fn listed(&self) -> Listed {
         match self.plan.model {
             TestModel::SmolLm2 => subnet_validator::catalogue::built_in(),
             TestModel::Echo => {
@@ -216,7 +217,7 @@ impl Subnet {
                     completion_multiplier: 2_000,
                     memory_bytes: 1 << 20,
                 };
-                Catalogue::new([model]).unwrap()
+                Listed::without_files(Catalogue::new([model]).unwrap())
             }
         }
     }

@@ -19,6 +19,9 @@ use crate::ticket::ModelId;
 
 pub use self::merge::{Voice, merge};
 
+/// Where a validator's gateway serves its [`SignedCatalogue`], to everybody.
+pub const TARGET: &str = "/catalogue/v1";
+
 /// How many models one document may offer.
 pub const OFFERS_MAX: usize = 4_096;
 

@@ -1,11 +1,14 @@
 //! How a command fails, with its exit code and the operator's next step.
 
+use std::path::PathBuf;
+
 use chain_client::command::CommandError as SharedError;
 
 use crate::config::ConfigError;
 use crate::logging::BadLevel;
 use crate::miner::StartError;
 use crate::receipts::{DatabaseError, OpenError};
+use crate::simulate::TraceError;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +41,18 @@ pub enum CommandError {
     /// Reading receipts.
     #[error("cannot read the receipts")]
     ReadReceipts(#[source] DatabaseError),
+    /// A trace.
+    #[error(transparent)]
+    Trace(TraceError),
+    /// A picture.
+    #[error("cannot write the picture {}", path.display())]
+    Plot {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// Standard output is gone.
     #[error("cannot write the result")]
     Output(#[source] std::io::Error),
@@ -47,7 +62,7 @@ impl CommandError {
     /// 2 for wrong usage, 3 for a hotkey without a uid, 1 otherwise.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::LogLevel(_) => 2,
+            Self::Config(_) | Self::LogLevel(_) | Self::Trace(_) => 2,
             Self::Start(error) => error.exit_code(),
             Self::Shared(error) => error.exit_code(),
             _ => 1,

@@ -60,6 +60,9 @@ pub enum StartError {
     /// The receipt store cannot be opened.
     #[error(transparent)]
     Receipts(OpenError),
+    /// The store of weights cannot be used.
+    #[error(transparent)]
+    Weights(crate::store::OpenError),
     /// The model runtime cannot start.
     #[error("cannot start the model runtime")]
     Runtime(#[source] model_runtime::StartError),
@@ -104,6 +107,9 @@ impl StartError {
             Self::State { .. } => "make the folder writable, or pass another with --state".to_owned(),
             Self::Receipts(_) => {
                 "check that no other miner runs with this hotkey, that the disk is not full, and the folder's rights; --state takes another".to_owned()
+            }
+            Self::Weights(_) => {
+                "make the folder writable, give each miner of this machine its own weights.path, or set strategist.mode to \"off\"".to_owned()
             }
             Self::Runtime(_) => "free memory or processes, then start again".to_owned(),
             Self::Axon(AxonBindError::Listen { .. }) => "free the port, or pass another with --bind".to_owned(),

