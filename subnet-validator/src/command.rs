@@ -16,26 +16,18 @@ use chain_client::command as shared;
 
 pub use self::error::CommandError;
 use self::place::Place;
-use crate::cli::{Cli, Command, ShowConfig};
+use crate::cli::{Cli, Command, Global, ShowConfig};
 use crate::config::{self, Config};
 use crate::logging;
 
 /// Runs the command to its end.
 pub async fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<(), CommandError> {
     let Cli { global, command } = cli;
-    let mut config = match &global.config {
-        Some(path) => Config::load(path).map_err(CommandError::Config)?,
-        None => Config::default(),
-    };
-    global.apply(&mut config);
-    if let Command::Run(flags) = &command {
-        flags.apply(&mut config);
-    }
-    config.check().map_err(CommandError::Config)?;
+    let config = configured(&global, &command)?;
     logging::start(&config.log_level, config.json_logs).map_err(CommandError::LogLevel)?;
-    let place = Place::new(config, global.chain);
+    let place = Place::new(config, global.chain.clone());
     match command {
-        Command::Run(_) => run::run(place).await,
+        Command::Run(_) => run::run(place, || configured(&global, &command)).await,
         Command::Register(flags) => Ok(shared::register(&place.site, &flags, out).await?),
         Command::Stake(flags) => stake::run(&place, &flags, out).await,
         Command::Status(output) => status::run(&place, output, out).await,
@@ -47,6 +39,20 @@ pub async fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<(), CommandE
         Command::Wallet(command) => Ok(shared::wallet(&place.site, &command, out)?),
         Command::Config(flags) => show_config(&place.config, &flags, out),
     }
+}
+
+/// The file, under environment and flags.
+fn configured(global: &Global, command: &Command) -> Result<Config, CommandError> {
+    let mut config = match &global.config {
+        Some(path) => Config::load(path).map_err(CommandError::Config)?,
+        None => Config::default(),
+    };
+    global.apply(&mut config);
+    if let Command::Run(flags) = command {
+        flags.apply(&mut config);
+    }
+    config.check().map_err(CommandError::Config)?;
+    Ok(config)
 }
 
 fn show_config(config: &Config, flags: &ShowConfig, out: &mut impl Write) -> Result<(), CommandError> {

@@ -3,10 +3,15 @@
 //! `config.default.toml` beside this crate's manifest holds the same values with an explanation of each;
 //! `subnet-validator config --print-default` prints it, and a test keeps the two equal.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::accounts::config::AccountsConfig;
+use crate::gateway::CorsConfig;
+use crate::tls::TlsConfig;
 
 /// The default configuration file, with comments.
 pub const DEFAULT_TOML: &str = include_str!("../config.default.toml");
@@ -74,6 +79,12 @@ pub struct GatewayConfig {
     pub ping_interval_ms: u64,
     /// Longest wait for open calls when the validator stops, in milliseconds.
     pub drain_timeout_ms: u64,
+    /// Limits of accounts that have none of their own, and signed requests.
+    pub accounts: AccountsConfig,
+    /// Web pages that may call from a browser.
+    pub cors: CorsConfig,
+    /// The certificate.
+    pub tls: TlsConfig,
 }
 
 /// Settings of the fleet: how miners are found, asked and judged.
@@ -216,6 +227,9 @@ impl Default for GatewayConfig {
             body_bytes_max: 1 << 20,
             ping_interval_ms: 15_000,
             drain_timeout_ms: 10_000,
+            accounts: AccountsConfig::default(),
+            cors: CorsConfig::default(),
+            tls: TlsConfig::default(),
         }
     }
 }
@@ -290,6 +304,18 @@ impl Default for StakerRpcConfig {
     }
 }
 
+/// Settings, by the beginning of their name, that a running validator takes over on SIGHUP.
+const RELOADED: [&str; 8] = [
+    "gateway.accounts.requests_per_minute",
+    "gateway.accounts.tokens_per_minute",
+    "gateway.accounts.calls_in_flight_max",
+    "gateway.accounts.tokens_per_day",
+    "gateway.accounts.tokens_per_month",
+    "gateway.accounts.units_per_day",
+    "gateway.accounts.units_per_month",
+    "gateway.cors.origins",
+];
+
 /// The configuration file could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -332,6 +358,23 @@ impl Config {
         Ok(config)
     }
 
+    /// The settings that differ in `new` and come into force only by a restart, by name.
+    #[must_use]
+    pub fn restart_needed(&self, new: &Self) -> Vec<String> {
+        let (mut old_values, mut new_values) = (BTreeMap::new(), BTreeMap::new());
+        for (config, values) in [(self, &mut old_values), (new, &mut new_values)] {
+            // A configuration came from TOML or could have: it can be written as such.
+            flatten("", &toml::Value::try_from(config).unwrap_or(toml::Value::Boolean(false)), values);
+        }
+        let names = old_values.keys().chain(new_values.keys()).collect::<BTreeSet<_>>().into_iter();
+        names
+            .filter(|name| {
+                old_values.get(*name) != new_values.get(*name) && !RELOADED.contains(&name.as_str())
+            })
+            .cloned()
+            .collect()
+    }
+
     /// Checks what the types cannot say.
     pub fn check(&self) -> Result<(), ConfigError> {
         let at_least_one: [(&'static str, u64); 8] = [
@@ -353,6 +396,13 @@ impl Config {
                 problem: "must be at most weights.submit_after_percent: weights follow from heads",
             });
         }
+        let accounts = &self.gateway.accounts;
+        if accounts.nonce_retention_ms < accounts.retention_ms_min() {
+            return Err(ConfigError::Value {
+                field: "gateway.accounts.nonce_retention_ms",
+                problem: "must be at least twice signature_age_ms_max and signature_ahead_ms_max together",
+            });
+        }
         if self.weights.submit_after_percent > 95 {
             return Err(ConfigError::Value {
                 field: "weights.submit_after_percent",
@@ -360,6 +410,18 @@ impl Config {
             });
         }
         Ok(())
+    }
+}
+
+fn flatten(prefix: &str, value: &toml::Value, into: &mut BTreeMap<String, toml::Value>) {
+    match value.as_table() {
+        Some(table) => {
+            let dot = if prefix.is_empty() { "" } else { "." };
+            table.iter().for_each(|(name, value)| flatten(&format!("{prefix}{dot}{name}"), value, into));
+        }
+        None => {
+            into.insert(prefix.to_owned(), value.clone());
+        }
     }
 }
 
@@ -391,5 +453,25 @@ mod tests {
         let config: Config = toml::from_str("[fleet]\nattempts_max = 0").unwrap();
         let Err(ConfigError::Value { field, .. }) = config.check() else { panic!("accepted") };
         assert_eq!(field, "fleet.attempts_max");
+    }
+
+    #[test]
+    fn what_needs_a_restart_is_named_and_what_is_reloaded_is_not() {
+        let mut new = Config::default();
+        new.gateway.accounts.tokens_per_day = 5;
+        new.gateway.cors.origins.push("https://example.org".into());
+        assert!(Config::default().restart_needed(&new).is_empty());
+        new.gateway.bind.set_port(1);
+        new.staker_rpc.batch_calls_max = 3;
+        assert_eq!(Config::default().restart_needed(&new), ["gateway.bind", "staker_rpc.batch_calls_max"]);
+    }
+
+    #[test]
+    fn every_setting_that_is_reloaded_exists() {
+        let mut names = std::collections::BTreeMap::new();
+        super::flatten("", &toml::Value::try_from(Config::default()).unwrap(), &mut names);
+        for name in super::RELOADED {
+            assert!(names.contains_key(name), "{name}");
+        }
     }
 }

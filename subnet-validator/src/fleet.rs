@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use protocol::account::AccountId;
 use protocol::catalogue::Catalogue;
-use protocol::digest::{Digest, Hasher};
+use protocol::digest::Digest;
 use protocol::signing::Keypair;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -176,9 +176,6 @@ impl Shared {
     }
 
     fn payer(&self, payer: &str) -> Digest {
-        let mut hasher = Hasher::new();
-        hasher.update(&self.payer_salt);
-        hasher.update(payer.as_bytes());
-        hasher.finish()
+        crate::accounts::payer(&self.payer_salt, payer)
     }
 }

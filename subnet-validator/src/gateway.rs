@@ -14,6 +14,7 @@ mod operations;
 mod request_id;
 mod serve;
 mod sse;
+mod usage;
 
 use std::io;
 use std::net::SocketAddr;
@@ -28,20 +29,23 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use self::access::ApiKeys;
 use self::error::GatewayError;
+pub use self::serve::cors::CorsConfig;
+use self::serve::cors::{self, Cors};
+use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::config::GatewayConfig;
 use crate::fleet::Fleet;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
+use crate::tls::{Tls, TlsError};
 
 /// What the gateway is built from.
 pub struct GatewayParts {
     /// Address, limits and waits.
     pub config: GatewayConfig,
     /// Who may call.
-    pub keys: ApiKeys,
+    pub accounts: Arc<Accounts>,
     /// Folder of the bundles for auditors.
     pub bundles: PathBuf,
     /// Serves the calls.
@@ -57,14 +61,27 @@ pub struct GatewayParts {
 /// A running gateway. Dropping it stops it at once; [`Gateway::shutdown`] lets open calls end first.
 pub struct Gateway {
     address: SocketAddr,
+    cors: Arc<Cors>,
+    tls: Option<Arc<Tls>>,
     stop: CancellationToken,
     task: JoinHandle<()>,
+}
+
+/// The gateway could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The address cannot be listened on.
+    #[error(transparent)]
+    Listen(io::Error),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(TlsError),
 }
 
 /// What handlers see.
 struct State {
     config: GatewayConfig,
-    keys: ApiKeys,
+    accounts: Arc<Accounts>,
     bundles: PathBuf,
     fleet: Fleet,
     ledger: Ledger,
@@ -76,24 +93,33 @@ struct State {
 
 impl Gateway {
     /// Listens and serves; the address is bound when this returns.
-    pub async fn bind(parts: GatewayParts) -> io::Result<Self> {
-        let GatewayParts { config, keys, bundles, fleet, ledger, metrics, clock } = parts;
-        let listener = TcpListener::bind(config.bind).await?;
-        let address = listener.local_addr()?;
+    pub async fn bind(parts: GatewayParts) -> Result<Self, BindError> {
+        let GatewayParts { config, accounts, bundles, fleet, ledger, metrics, clock } = parts;
+        let tls = Tls::load(&config.tls).map_err(BindError::Tls)?;
+        let listener = TcpListener::bind(config.bind).await.map_err(BindError::Listen)?;
+        let address = listener.local_addr().map_err(BindError::Listen)?;
+        let cors = Arc::new(Cors::new(config.cors.clone()));
         let stop = CancellationToken::new();
         let serving = serve::Limits::new(&config);
         let calls = Arc::new(Semaphore::new(config.requests_in_flight_max.min(Semaphore::MAX_PERMITS)));
         let started_at_s = clock.now_ms() / 1_000;
         let state =
-            Arc::new(State { config, keys, bundles, fleet, ledger, metrics, clock, calls, started_at_s });
-        let task = tokio::spawn(serve::serve(listener, router(state), serving, stop.clone()));
-        Ok(Self { address, stop, task })
+            Arc::new(State { config, accounts, bundles, fleet, ledger, metrics, clock, calls, started_at_s });
+        let router = router(state, Arc::clone(&cors));
+        let task = tokio::spawn(serve::serve(listener, router, serving, tls.clone(), stop.clone()));
+        Ok(Self { address, cors, tls, stop, task })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Puts other origins in force and reads the certificate again. On an error the certificate in force stays.
+    pub fn reload(&self, config: &GatewayConfig) -> Result<(), TlsError> {
+        self.cors.set(config.cors.clone());
+        self.tls.as_ref().map_or(Ok(()), |tls| tls.reload())
     }
 
     /// Stops accepting, waits for open calls up to the drain limit, then ends.
@@ -110,11 +136,13 @@ impl Drop for Gateway {
     }
 }
 
-fn router(state: Arc<State>) -> Router {
+fn router(state: Arc<State>, cors: Arc<Cors>) -> Router {
     let v1 = Router::new()
         .route("/models", get(models::list))
         .route("/models/{*id}", get(models::one))
         .route("/chat/completions", post(chat::completions))
+        .route("/usage", get(usage::own))
+        .route("/admin/usage", get(usage::all))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&state), access::require));
@@ -127,7 +155,9 @@ fn router(state: Arc<State>) -> Router {
         .route("/metrics", get(operations::metrics))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn(access::note_target))
         .layer(middleware::from_fn(request_id::assign))
+        .layer(middleware::from_fn_with_state(cors, cors::apply))
         .with_state(state)
 }
 

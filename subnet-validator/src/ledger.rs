@@ -34,7 +34,7 @@ use protocol::scoring::{Miner, ScoreTable};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::error::{AppendError, OpenError, ReadError};
-pub use self::reader::{Page, Proof, Reader, Stored, Verified};
+pub use self::reader::{Metered, Page, Proof, Reader, Stored, Verified};
 pub use self::schema::Owner;
 
 use self::ingress::Message;

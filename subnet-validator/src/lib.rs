@@ -9,6 +9,7 @@
 //! and nothing is acknowledged before the ledger's log is synced to disk.
 #![forbid(unsafe_code)]
 
+pub mod accounts;
 pub mod audit;
 pub mod catalogue;
 pub mod chain_view;
@@ -25,5 +26,6 @@ pub mod metrics;
 pub mod registration;
 pub mod staker_rpc;
 pub mod state_dir;
+pub mod tls;
 pub mod validator;
 pub mod weights;

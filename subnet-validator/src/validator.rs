@@ -19,6 +19,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::keys::ApiKeys;
+use crate::accounts::{Accounts, AccountsParts};
 use crate::audit::peers::{self, Peers, PeersParts};
 use crate::audit::publish::Publisher;
 use crate::catalogue::{Listed, build};
@@ -26,19 +28,21 @@ use crate::chain_view::{self, ChainSnapshot, ChainView, Follow};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::fleet::{self, Fleet, FleetParts};
-use crate::gateway::access::ApiKeys;
-use crate::gateway::{Gateway, GatewayParts};
+use crate::gateway::{BindError, Gateway, GatewayParts};
 use crate::ledger::{Ledger, LedgerConfig, OpenError, Owner};
 use crate::metrics::Metrics;
 use crate::registration::{Standing, standing};
 use crate::staker_rpc::{StakerRpc, StakerRpcParts};
 use crate::state_dir;
+use crate::tls::TlsError;
 use crate::weights::{self, WeightsParts, WeightsState};
 
 /// The ledger's folder inside the state folder.
 pub const LEDGER_DIR: &str = "ledger";
 /// The file of API keys inside the state folder.
 pub const KEYS_FILE: &str = "api-keys.json";
+/// The file of what accounts have used inside the state folder.
+pub const USAGE_FILE: &str = "usage.json";
 /// The folder of the weights journal inside the state folder.
 pub const JOURNAL_DIR: &str = "weights";
 /// The folder of published bundles inside the state folder.
@@ -67,6 +71,8 @@ pub struct ValidatorConfig {
 /// A running validator. Dropping it stops it at once; [`Validator::shutdown`] lets open calls end first.
 pub struct Validator {
     hotkey: AccountId,
+    settings: Config,
+    accounts: Arc<Accounts>,
     gateway: Gateway,
     rpc: StakerRpc,
     fleet: Fleet,
@@ -112,6 +118,9 @@ pub enum StartError {
     /// The journal cannot be opened.
     #[error("cannot open the weights journal")]
     Journal(#[source] SetWeightsError),
+    /// The gateway's certificate cannot be used.
+    #[error("cannot serve TLS")]
+    Tls(#[source] TlsError),
     /// A server cannot listen.
     #[error("the {server} cannot listen on {address}")]
     Bind {
@@ -134,6 +143,9 @@ impl StartError {
             Self::Chain(error) => Some(error.hint()),
             Self::Bind { .. } => Some("another program has the port: stop it, or choose another one"),
             Self::State { .. } => Some("choose a folder this user can write to with --state"),
+            Self::Tls(_) => Some(
+                "see gateway.tls in the configuration; `openssl x509 -in FILE -noout -text` shows a certificate",
+            ),
             Self::NotRegistered { .. } => Some("register the hotkey first"),
             Self::Journal(error) => Some(error.hint()),
             Self::Ledger(_) | Self::Catalogue(_) => None,
@@ -145,6 +157,7 @@ impl Validator {
     /// Starts a validator; its servers are bound and its ledger is open when this returns.
     pub async fn bind(config: ValidatorConfig) -> Result<Self, StartError> {
         let ValidatorConfig { settings, hotkey, listed, endpoints, state_dir } = config;
+        let in_force = settings.clone();
         let Config { netuid, chain_timeout_ms, gateway, fleet, ledger, weights, audit, staker_rpc, .. } =
             settings;
         let (account, clock, metrics) =
@@ -200,12 +213,23 @@ impl Validator {
             clock: Arc::clone(&clock),
             metrics: Arc::clone(&metrics),
         });
+        let accounts = Accounts::open(AccountsParts {
+            config: gateway.accounts.clone(),
+            keys,
+            usage: state_dir.join(USAGE_FILE),
+            hotkey: account,
+            payer_salt,
+            catalogue: Arc::clone(&catalogue),
+            ledger: ledger.clone(),
+            clock: Arc::clone(&clock),
+        })
+        .map_err(at_state)?;
         let (weights_sender, weights_state) = watch::channel(WeightsState::default());
         let (gateway_bind, rpc_bind) = (gateway.bind, staker_rpc.bind);
         let drain_timeout = Duration::from_millis(gateway.drain_timeout_ms);
         let gateway = Gateway::bind(GatewayParts {
             config: gateway,
-            keys,
+            accounts: Arc::clone(&accounts),
             bundles: state_dir.join(AUDIT_DIR),
             fleet: fleet.clone(),
             ledger: ledger.clone(),
@@ -213,7 +237,12 @@ impl Validator {
             clock: Arc::clone(&clock),
         })
         .await
-        .map_err(|source| StartError::Bind { server: "gateway", address: gateway_bind, source })?;
+        .map_err(|error| match error {
+            BindError::Listen(source) => {
+                StartError::Bind { server: "gateway", address: gateway_bind, source }
+            }
+            BindError::Tls(error) => StartError::Tls(error),
+        })?;
         let rpc = StakerRpc::bind(StakerRpcParts {
             config: staker_rpc,
             hotkey: account,
@@ -236,6 +265,7 @@ impl Validator {
         let following =
             Follow { client: client.clone(), netuid, clock, view: chain_sender, stop: stop.clone() };
         spawn(&mut tasks, "following the chain", chain_view::follow(following));
+        spawn(&mut tasks, "counting usage", Arc::clone(&accounts).follow(stop.clone()));
         spawn(
             &mut tasks,
             "watching the fleet",
@@ -275,6 +305,8 @@ impl Validator {
         let weights = weights_state;
         Ok(Self {
             hotkey: account,
+            settings: in_force,
+            accounts,
             gateway,
             rpc,
             fleet,
@@ -336,6 +368,25 @@ impl Validator {
         &self.peers
     }
 
+    /// Takes over what of `new` needs no restart: limits and quotas of accounts, the accounts themselves, origins and the
+    /// certificate. Everything else that changed is named in the log.
+    pub fn reload(&mut self, new: Config) {
+        for setting in self.settings.restart_needed(&new) {
+            tracing::warn!(setting, "this setting has changed and comes into force only by a restart");
+        }
+        match self.accounts.reload(&new.gateway.accounts) {
+            Ok(accounts) => tracing::info!(accounts, "limits and accounts are read again"),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "the accounts cannot be read again; those last read stay");
+            }
+        }
+        if let Err(error) = self.gateway.reload(&new.gateway) {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "the certificate cannot be read again; the one in force stays");
+        }
+    }
+
     /// Waits until a part ends by itself, which none should; names it. Safe to cancel and call again.
     pub async fn join(&mut self) -> &'static str {
         match self.tasks.join_next().await {
@@ -355,8 +406,8 @@ impl Validator {
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
         // Closing waits for the writer and for RocksDB, which no executor thread should.
-        let (fleet, ledger) = (self.fleet, self.ledger);
-        let _ = tokio::task::spawn_blocking(move || drop((fleet, ledger))).await;
+        let parts = (self.fleet, self.ledger, self.accounts, self.gateway);
+        let _ = tokio::task::spawn_blocking(move || drop(parts)).await;
     }
 }
 

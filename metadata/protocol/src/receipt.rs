@@ -320,6 +320,11 @@ impl UncheckedCountersigned {
         self.0.encode()
     }
 
+    /// What the record says, unchecked: for counts over one's own store, never for what another node claims.
+    pub fn claims(&self) -> (&Ticket, &Receipt, &Observation) {
+        (self.0.ticket(), self.0.receipt(), self.0.observation())
+    }
+
     /// Checks everything that [`SignedTicket::verify`], [`MinerSigned::check`] and
     /// [`MinerSigned::countersign`] check.
     pub fn verify(self) -> Result<Countersigned, ReceiptError> {

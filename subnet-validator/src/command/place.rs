@@ -1,12 +1,14 @@
 //! Where things are: wallets, the state folder, the chain. The only reader of the home folder and of the environment besides clap.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chain_client::cli::ChainFlags;
 use chain_client::command::Site;
 use chain_client::wallet::WalletPath;
 use protocol::account::AccountId;
 
+use super::CommandError;
+use crate::catalogue::{self, Listed};
 use crate::config::Config;
 
 /// The configuration with what it stands for on this machine.
@@ -30,6 +32,14 @@ impl Place {
             request_timeout_ms: *chain_timeout_ms,
         };
         Self { config, site }
+    }
+
+    /// The models users may ask for.
+    pub(super) fn listed(&self) -> Result<Listed, CommandError> {
+        match self.config.catalogue.as_str() {
+            "" => Ok(catalogue::built_in()),
+            path => catalogue::load(Path::new(path)).map_err(CommandError::Catalogue),
+        }
     }
 
     /// The state folder of this hotkey on this subnet.

@@ -1,26 +1,26 @@
-//! `run`: serve until interrupted.
-
-use std::path::Path;
+//! `run`: serve until interrupted; SIGHUP reads the configuration again.
 
 use chain_client::command::CommandError as SharedError;
 use chain_client::wallet;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CommandError, Place};
-use crate::catalogue;
+use crate::config::Config;
 use crate::validator::{StartError, Validator, ValidatorConfig};
 
-pub(super) async fn run(place: Place) -> Result<(), CommandError> {
+pub(super) async fn run(
+    place: Place,
+    configured: impl Fn() -> Result<Config, CommandError>,
+) -> Result<(), CommandError> {
     if !place.config.allow_coldkey_present {
         wallet::refuse_open_coldkey(&place.site.wallet).map_err(SharedError::Wallet)?;
     }
     let hotkey = place.site.hotkey()?;
-    let listed = match place.config.catalogue.as_str() {
-        "" => catalogue::built_in(),
-        path => catalogue::load(Path::new(path)).map_err(CommandError::Catalogue)?,
-    };
+    let listed = place.listed()?;
     let mut interrupted = signal(SignalKind::interrupt()).map_err(CommandError::Signal)?;
     let mut terminated = signal(SignalKind::terminate()).map_err(CommandError::Signal)?;
+    // Caught from the start on: an uncaught one would end the process.
+    let mut hung_up = signal(SignalKind::hangup()).map_err(CommandError::Signal)?;
     let account = hotkey.public();
     let config = ValidatorConfig {
         state_dir: place.state(&account),
@@ -36,12 +36,21 @@ pub(super) async fn run(place: Place) -> Result<(), CommandError> {
         }
         error => CommandError::Start(error),
     })?;
-    tokio::select! {
-        _ = interrupted.recv() => {}
-        _ = terminated.recv() => {}
-        part = validator.join() => {
-            validator.shutdown().await;
-            return Err(CommandError::Ended { part });
+    loop {
+        tokio::select! {
+            _ = interrupted.recv() => break,
+            _ = terminated.recv() => break,
+            _ = hung_up.recv() => match configured() {
+                Ok(new) => validator.reload(new),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(error, "the configuration cannot be read again; what is in force stays");
+                }
+            },
+            part = validator.join() => {
+                validator.shutdown().await;
+                return Err(CommandError::Ended { part });
+            }
         }
     }
     tracing::info!("stopping");

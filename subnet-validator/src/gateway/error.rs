@@ -8,10 +8,14 @@ use http::header::{HeaderValue, RETRY_AFTER};
 use http::{HeaderName, StatusCode};
 use protocol::openai::{ErrorBody, RequestError};
 
+use super::access::AccessError;
+use crate::accounts::meter::Exceeded;
+use crate::accounts::signed::SignedError;
 use crate::fleet::axon::error::AttemptError;
 use crate::fleet::call::CallError;
 
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 /// A call that was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +26,12 @@ pub enum GatewayError {
     /// The key is unknown or revoked.
     #[error("the API key is not valid")]
     BadKey,
+    /// The account may not do this, or not now.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The file of accounts cannot be read.
+    #[error("the accounts cannot be read")]
+    Accounts(#[source] std::io::Error),
     /// There is nothing at this path.
     #[error("there is nothing at this path")]
     UnknownPath,
@@ -76,11 +86,23 @@ struct Answer {
     code: Option<String>,
     param: Option<String>,
     retry_after_ms: Option<u64>,
+    /// The wait is known, not guessed: it is told as it is, however long.
+    exact: bool,
+    /// Waiting that long is nothing a client should do by itself.
+    give_up: bool,
 }
 
 impl Answer {
     fn new(status: StatusCode, kind: &'static str, code: &str) -> Self {
-        Self { status, kind, code: Some(code.to_owned()), param: None, retry_after_ms: None }
+        Self {
+            status,
+            kind,
+            code: Some(code.to_owned()),
+            param: None,
+            retry_after_ms: None,
+            exact: false,
+            give_up: false,
+        }
     }
 
     fn invalid(status: StatusCode, code: &str) -> Self {
@@ -100,6 +122,11 @@ impl GatewayError {
     fn answer(&self) -> Answer {
         match self {
             Self::NoKey | Self::BadKey => Answer::invalid(StatusCode::UNAUTHORIZED, "invalid_api_key"),
+            Self::Access(error) => access_answer(error),
+            Self::Accounts(_) => {
+                Answer::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", "accounts_unavailable")
+                    .retry(5_000)
+            }
             Self::UnknownPath => Answer::invalid(StatusCode::NOT_FOUND, "unknown_path"),
             Self::WrongMethod => Answer::invalid(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::BodyTimeout => Answer::invalid(StatusCode::REQUEST_TIMEOUT, "body_timeout"),
@@ -116,6 +143,37 @@ impl GatewayError {
             }
             Self::Call(error) => call_answer(error),
         }
+    }
+}
+
+fn access_answer(error: &AccessError) -> Answer {
+    let limited = |code| Answer::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", code);
+    let exactly = |code, after_ms| Answer { exact: true, ..limited(code).retry(after_ms) };
+    let forbidden = |code| Answer::new(StatusCode::FORBIDDEN, "permission_error", code);
+    match error {
+        AccessError::Signed(SignedError::Auth(error)) => {
+            Answer::new(StatusCode::UNAUTHORIZED, "authentication_error", error.code())
+        }
+        AccessError::Signed(SignedError::TooEarly { retry_after_ms }) => {
+            Answer::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", "replay_store_unavailable")
+                .retry(*retry_after_ms)
+        }
+        AccessError::Signed(SignedError::Full) => {
+            Answer::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", "replay_store_unavailable")
+                .retry(1_000)
+        }
+        AccessError::UnknownHotkey => forbidden("hotkey_unknown"),
+        AccessError::Endpoint { .. } => forbidden("endpoint_forbidden"),
+        AccessError::Model { .. } => forbidden("model_forbidden").param(Some("model".into())),
+        AccessError::Limit(
+            Exceeded::Requests { retry_after_ms, .. } | Exceeded::Tokens { retry_after_ms, .. },
+        ) => exactly("rate_limit_exceeded", *retry_after_ms),
+        AccessError::Limit(Exceeded::InFlight { .. }) => limited("too_many_calls").retry(1_000),
+        AccessError::Limit(Exceeded::Quota { resets_in_s, .. }) => Answer {
+            kind: "insufficient_quota",
+            give_up: true,
+            ..exactly("insufficient_quota", resets_in_s.saturating_mul(1_000))
+        },
     }
 }
 
@@ -148,18 +206,22 @@ fn unknown_model() -> Answer {
 
 impl IntoResponse for GatewayError {
     fn into_response(self) -> Response {
-        let Answer { status, kind, code, param, retry_after_ms } = self.answer();
+        let Answer { status, kind, code, param, retry_after_ms, exact, give_up } = self.answer();
         let mut body = ErrorBody::new(kind, self.to_string());
         body.error.code = code;
         body.error.param = param;
         let mut response = (status, Json(body)).into_response();
+        let headers = response.headers_mut();
         if let Some(after_ms) = retry_after_ms {
-            // Clients ignore waits beyond 120 s, and a wait of 0 means nothing.
-            let seconds = after_ms.div_ceil(1_000).clamp(1, 30);
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            // Of a guess no more than 30 s: clients do not try again by themselves after more than 120 s.
+            let seconds = after_ms.div_ceil(1_000).max(1);
+            headers.insert(RETRY_AFTER, HeaderValue::from(if exact { seconds } else { seconds.min(30) }));
+            if exact {
+                headers.insert(RETRY_AFTER_MS, HeaderValue::from(after_ms));
+            }
         }
-        if status.is_client_error() && retry_after_ms.is_none() {
-            response.headers_mut().insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        if give_up || status.is_client_error() && retry_after_ms.is_none() {
+            headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         response
     }

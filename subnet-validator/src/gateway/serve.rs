@@ -1,5 +1,7 @@
 //! Accepting connections under limits. `axum::serve` has no timeout for a request's head, so hyper is driven here.
 
+pub mod cors;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,12 +9,14 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::GatewayConfig;
+use crate::tls::Tls;
 
 /// Largest request head, in bytes.
 const HEAD_BYTES_MAX: usize = 32 << 10;
@@ -36,7 +40,13 @@ impl Limits {
 }
 
 /// Serves until stopped, then lets open calls end, up to the drain limit.
-pub(super) async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    tls: Option<Arc<Tls>>,
+    stop: CancellationToken,
+) {
     let permits = Arc::new(Semaphore::new(limits.connections_max));
     let mut connections = JoinSet::new();
     loop {
@@ -51,9 +61,9 @@ pub(super) async fn serve(listener: TcpListener, router: Router, limits: Limits,
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, _)) => {
-                let (router, stop) = (router.clone(), stop.clone());
+                let (router, tls, stop) = (router.clone(), tls.clone(), stop.clone());
                 connections.spawn(async move {
-                    connection(stream, router, limits, stop).await;
+                    accepted_connection(stream, router, limits, tls, stop).await;
                     drop(permit);
                 });
             }
@@ -71,10 +81,39 @@ pub(super) async fn serve(listener: TcpListener, router: Router, limits: Limits,
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, limits: Limits, stop: CancellationToken) {
+/// The handshake counts as part of the wait for a request's head.
+async fn accepted_connection(
+    stream: TcpStream,
+    router: Router,
+    limits: Limits,
+    tls: Option<Arc<Tls>>,
+    stop: CancellationToken,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = &error as &dyn std::error::Error, "cannot set TCP_NODELAY");
     }
+    let Some(tls) = tls else { return connection(stream, router, limits, stop).await };
+    let shaken = tokio::select! {
+        shaken = tls.accept(stream, limits.header_read_timeout) => shaken,
+        () = stop.cancelled() => return,
+    };
+    match shaken {
+        Ok(stream) => connection(stream, router, limits, stop).await,
+        Err(error) => {
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "a client did not get through the TLS handshake"
+            );
+        }
+    }
+}
+
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_read_timeout)

@@ -8,8 +8,9 @@ use protocol::account::AccountId;
 use protocol::digest::Digest;
 use protocol::merkle::{self, Frontier};
 use protocol::policy_document::SignedPolicyDocument;
-use protocol::receipt::{Countersigned, UncheckedCountersigned};
+use protocol::receipt::{Countersigned, Outcome, UncheckedCountersigned};
 use protocol::replay::LATE_MS_MAX;
+use protocol::ticket::ModelId;
 use rocksdb::Direction;
 
 use super::HeadRecord;
@@ -30,6 +31,27 @@ pub struct Stored {
     pub index: u64,
     /// The receipt, checked again when it was read.
     pub receipt: Countersigned,
+}
+
+/// What one receipt says of use, read without checking its signatures: they were checked when it was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metered {
+    /// The receipt's place.
+    pub index: u64,
+    /// Salted hash of who pays.
+    pub payer: Digest,
+    /// The model that served.
+    pub model: ModelId,
+    /// When the ticket was issued.
+    pub issued_at_ms: u64,
+    /// Tokens read.
+    pub prompt_tokens: u32,
+    /// Tokens written, by the miner's count.
+    pub completion_tokens: u32,
+    /// Tokens that reached the user, by the validator's count.
+    pub tokens_delivered: u32,
+    /// How it ended.
+    pub outcome: Outcome,
 }
 
 /// A page of receipts, newest first.
@@ -111,6 +133,28 @@ impl Reader {
             ReadError::BadReceipt { index, source }
         })?;
         Ok(indexes.into_iter().zip(receipts).map(|(index, receipt)| Stored { index, receipt }).collect())
+    }
+
+    /// What up to `limit` receipts from `index` on say of use, in log order.
+    pub fn metered_from(&self, index: u64, limit: usize) -> Result<Vec<Metered>, ReadError> {
+        let entries = self.store.scan(schema::RECEIPTS, &schema::index(index), Direction::Forward)?;
+        let metered = entries.take(limit).map(|entry| {
+            let (key, bytes) = entry?;
+            let index = schema::read_u64(&key).ok_or_else(|| ReadError::damaged("bad key in `receipts`"))?;
+            let record = unchecked(index, &bytes)?;
+            let (ticket, receipt, observation) = record.claims();
+            Ok(Metered {
+                index,
+                payer: ticket.payer,
+                model: ticket.model.clone(),
+                issued_at_ms: ticket.issued_at_ms,
+                prompt_tokens: receipt.prompt_tokens,
+                completion_tokens: receipt.completion_tokens,
+                tokens_delivered: observation.tokens_delivered,
+                outcome: observation.outcome,
+            })
+        });
+        metered.collect()
     }
 
     /// Smallest index among the receipts issued at or after this time: where a window's scan starts. Tickets are issued

@@ -1,4 +1,7 @@
 mod access;
+mod accounts;
 mod answers;
+mod browsers;
 mod failures;
 mod refusals;
+mod tls;

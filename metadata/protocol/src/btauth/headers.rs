@@ -63,6 +63,11 @@ impl RawHeaders {
         Self::parse(&Found(found))
     }
 
+    /// Who the request says has sent it.
+    pub fn sender(&self) -> AccountId {
+        self.sender
+    }
+
     fn parse(found: &Found<'_>) -> Result<Self, AuthError> {
         if found.required(VERSION)? != "1" {
             return Err(malformed(VERSION, "not a supported version"));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use subnet_validator::accounts::{Accounts, AccountsParts};
 use subnet_validator::clock::Clock;
 use subnet_validator::config::{Config, FleetConfig, GatewayConfig};
 use subnet_validator::fleet::view::View;
@@ -11,6 +12,7 @@ use subnet_validator::gateway::{Gateway, GatewayParts};
 use subnet_validator::ledger::{Ledger, Stored};
 use subnet_validator::metrics::Metrics;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use super::miner::TestMiner;
 use super::{Ask, NETUID, Reply, catalogue, open_ledger, validator};
@@ -21,6 +23,7 @@ pub struct Stand {
     pub ledger: Ledger,
     pub metrics: Arc<Metrics>,
     pub keys: ApiKeys,
+    pub accounts: Arc<Accounts>,
     pub secret: String,
     pub folder: TempDir,
 }
@@ -55,9 +58,21 @@ impl Stand {
         };
         let view = View::new(miners.iter().zip(1u16..).map(|(miner, uid)| miner.entry(uid)));
         let fleet = Fleet::with_static_view(parts, view);
+        let accounts = Accounts::open(AccountsParts {
+            config: gateway.accounts.clone(),
+            keys: ApiKeys::new(&keys_path),
+            usage: folder.path().join("usage.json"),
+            hotkey: validator().public(),
+            payer_salt: [7; 32],
+            catalogue: Arc::new(catalogue()),
+            ledger: ledger.clone(),
+            clock: Arc::clone(&clock),
+        })
+        .unwrap();
+        tokio::spawn(Arc::clone(&accounts).follow(CancellationToken::new()));
         let parts = GatewayParts {
             config: gateway,
-            keys: ApiKeys::new(&keys_path),
+            accounts: Arc::clone(&accounts),
             bundles: folder.path().join("audit"),
             fleet: fleet.clone(),
             ledger: ledger.clone(),
@@ -65,7 +80,7 @@ impl Stand {
             clock,
         };
         let gateway = Gateway::bind(parts).await.unwrap();
-        Self { gateway, fleet, ledger, metrics, keys, secret, folder }
+        Self { gateway, fleet, ledger, metrics, keys, accounts, secret, folder }
     }
 
     /// A request with a valid key.
