@@ -7,6 +7,7 @@ mod admission;
 mod body;
 mod chat;
 mod error;
+mod fair;
 mod inventory;
 mod limits;
 mod order;
@@ -122,6 +123,7 @@ pub struct Axon {
     cut: CancellationToken,
     hang_up: CancellationToken,
     connections: TaskTracker,
+    inner: Arc<Inner>,
     admission: Arc<Admission>,
     inventory: InventorySource,
     drain: Duration,
@@ -173,7 +175,7 @@ impl Axon {
             receipts,
             admission: Arc::clone(&admission),
             bodies: Bodies::new(&limits),
-            slots: Slots::new(limits.answers_max, limits.answers_per_hotkey_max),
+            slots: Slots::new(&limits),
             addresses: Mutex::new(RateLimiter::new(limits.per_address)),
             streams: connections.clone(),
             cut: cut.clone(),
@@ -182,7 +184,10 @@ impl Axon {
         }));
         let drain = Duration::from_millis(limits.drain_ms_max);
         let inner = Arc::clone(&state.0);
-        let inventory = InventorySource::new(move || inventory::make(&inner));
+        let inventory = {
+            let inner = Arc::clone(&inner);
+            InventorySource::new(move || inventory::make(&inner))
+        };
         let router = router(state);
         let server = Server {
             listener,
@@ -193,7 +198,7 @@ impl Axon {
             connections: connections.clone(),
         };
         let accepting = tokio::spawn(server.run());
-        Ok(Self { address, stop, cut, hang_up, connections, admission, inventory, drain, accepting })
+        Ok(Self { address, stop, cut, hang_up, connections, inner, admission, inventory, drain, accepting })
     }
 
     /// The address it listens on.
@@ -204,6 +209,13 @@ impl Axon {
     /// Makes this axon's inventory, for whoever sends it to validators.
     pub fn inventory(&self) -> InventorySource {
         self.inventory.clone()
+    }
+
+    /// Puts other rates and numbers of answers in force. The other limits need a new axon.
+    pub fn reload(&self, limits: &Limits) {
+        self.inner.slots.set_limits(limits);
+        self.admission.set_rate(limits.per_hotkey);
+        self.inner.addresses.lock().unwrap_or_else(PoisonError::into_inner).set_rate(limits.per_address);
     }
 
     /// Stops accepting and lets answers in the making finish for as long as configured. What is left then ends with an

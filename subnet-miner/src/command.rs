@@ -13,26 +13,21 @@ use chain_client::command as shared;
 use chain_client::command::Site;
 
 pub use self::error::CommandError;
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Global};
 use crate::config::Config;
 use crate::logging;
 
 /// Runs the command to its end.
 pub async fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<(), CommandError> {
     let Cli { global, command } = cli;
-    let mut config = Config::load(global.config.as_deref()).map_err(CommandError::Config)?;
-    global.apply(&mut config);
-    if let Command::Run(flags) = &command {
-        flags.apply(&mut config);
-    }
-    let config = config.at_home(std::env::home_dir().as_deref());
-    let site = Site { password_file: global.chain.wallet_password_file, ..config.site() };
+    let config = configured(&global, &command)?;
+    let site = Site { password_file: global.chain.wallet_password_file.clone(), ..config.site() };
     // A command that prints its result and ends has nothing to tell beside it, unless asked to.
     let quiet = !matches!(command, Command::Run(_)) && config.log_level == Config::default().log_level;
     let level = if quiet { "warn" } else { &config.log_level };
     logging::start(level, config.json_logs).map_err(CommandError::LogLevel)?;
     match command {
-        Command::Run(_) => run::run(config).await,
+        Command::Run(_) => run::run(config, || configured(&global, &command)).await,
         Command::Register(flags) => Ok(shared::register(&site, &flags, out).await?),
         Command::Status(output) => status::run(&site, output, out).await,
         Command::Chain(command) => Ok(shared::chain(&site, &command, out).await?),
@@ -41,6 +36,16 @@ pub async fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<(), CommandE
         Command::Receipts(command) => receipts::run(&config, &command, out),
         Command::Config(flags) => show_config::run(&config, &flags, out),
     }
+}
+
+/// The file, under environment and flags.
+fn configured(global: &Global, command: &Command) -> Result<Config, CommandError> {
+    let mut config = Config::load(global.config.as_deref()).map_err(CommandError::Config)?;
+    global.apply(&mut config);
+    if let Command::Run(flags) = command {
+        flags.apply(&mut config);
+    }
+    Ok(config.at_home(std::env::home_dir().as_deref()))
 }
 
 /// One JSON object on one line.

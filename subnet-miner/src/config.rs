@@ -3,7 +3,7 @@
 //! A flag wins over the environment, the environment over the file, the file over the default.
 //! `subnet-miner config --print-default` prints the file with every default, which a test keeps equal to this code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
@@ -179,6 +179,17 @@ impl Default for ChainConfig {
     }
 }
 
+/// Settings that a running miner takes over on SIGHUP, and those below them.
+const RELOADED: [&str; 7] = [
+    "axon.limits.per_address",
+    "axon.limits.per_hotkey",
+    "axon.limits.answers_max",
+    "axon.limits.answers_per_hotkey_max",
+    "axon.limits.answers_waiting_max",
+    "axon.limits.answer_wait_ms_max",
+    "permits",
+];
+
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -210,6 +221,26 @@ impl Config {
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         toml::from_str(&text)
             .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })
+    }
+
+    /// The settings that differ in `new` and come into force only by a restart, by name.
+    pub fn restart_needed(&self, new: &Self) -> Vec<String> {
+        let (mut old_values, mut new_values) = (BTreeMap::new(), BTreeMap::new());
+        for (config, values) in [(self, &mut old_values), (new, &mut new_values)] {
+            // A configuration came from TOML or could have: it can be written as such.
+            flatten("", &toml::Value::try_from(config).unwrap_or(toml::Value::Boolean(false)), values);
+        }
+        let reloaded = |name: &str| {
+            RELOADED.iter().any(|known| {
+                name.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            })
+        };
+        let names: BTreeSet<&String> = old_values.keys().chain(new_values.keys()).collect();
+        names
+            .into_iter()
+            .filter(|name| old_values.get(*name) != new_values.get(*name) && !reloaded(name))
+            .cloned()
+            .collect()
     }
 
     /// Replaces a leading `~` in paths by the home folder.
@@ -253,6 +284,18 @@ impl Config {
     /// Where the receipts of `hotkey` are kept.
     pub fn receipts_path(&self, hotkey: &protocol::account::AccountId) -> PathBuf {
         self.state_path.join(hotkey.to_ss58()).join("receipts")
+    }
+}
+
+fn flatten(prefix: &str, value: &toml::Value, into: &mut BTreeMap<String, toml::Value>) {
+    match value.as_table() {
+        Some(table) => {
+            let dot = if prefix.is_empty() { "" } else { "." };
+            table.iter().for_each(|(name, value)| flatten(&format!("{prefix}{dot}{name}"), value, into));
+        }
+        None => {
+            into.insert(prefix.to_owned(), value.clone());
+        }
     }
 }
 

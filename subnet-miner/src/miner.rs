@@ -23,6 +23,7 @@ use crate::config::{Config, RuntimeLimits, ServeConfig};
 use crate::demand::{Demand, DemandFeed, DemandParts, Sources};
 use crate::device::Device;
 use crate::models::Models;
+use crate::permits::PermitPolicy;
 use crate::receipts::ReceiptStore;
 use crate::residency::{self, ResidencyParts, ResidencyStatus};
 use crate::store::ContentStore;
@@ -32,6 +33,8 @@ use crate::validators;
 /// A running miner. Stops when dropped; [`shutdown`](Self::shutdown) lets answers in the making finish.
 #[derive(Debug)]
 pub struct Miner {
+    settings: Config,
+    policy: watch::Sender<PermitPolicy>,
     hotkey: AccountId,
     axon: Option<Axon>,
     axon_addr: SocketAddr,
@@ -55,6 +58,7 @@ impl Miner {
         let receipts_path = config.receipts_path(&hotkey);
         let site = config.site();
         let command = site.register_command();
+        let settings = config.clone();
         let Config { netuid, models, runtime, axon, serve, permits: policy, demand, chain, receipts, .. } =
             config;
         let (strategist, weights) = (config.strategist, config.weights);
@@ -130,7 +134,8 @@ impl Miner {
             told
         };
 
-        tasks.spawn(validators::follow(policy, seen.clone(), permits));
+        let policy = watch::Sender::new(policy);
+        tasks.spawn(validators::follow(policy.subscribe(), seen.clone(), permits));
         if let Some(desired) = external(&serve, axon_addr) {
             let retry_blocks = serve.retry_blocks.get();
             let publisher =
@@ -141,7 +146,33 @@ impl Miner {
         tasks.spawn(chain_watch::follow(client, netuid, pause, sightings, stop.clone()));
         tasks.close();
         let (axon, receipts) = (Some(axon), Some(receipts));
-        Ok(Self { hotkey, axon, axon_addr, receipts, demand, sources, inventory_changes, told, tasks, stop })
+        Ok(Self {
+            settings,
+            policy,
+            hotkey,
+            axon,
+            axon_addr,
+            receipts,
+            demand,
+            sources,
+            inventory_changes,
+            told,
+            tasks,
+            stop,
+        })
+    }
+
+    /// Takes over what of `new` needs no restart: rates, numbers of answers, and who may call. Everything else that changed is
+    /// named in the log.
+    pub fn reload(&self, new: &Config) {
+        for setting in self.settings.restart_needed(new) {
+            tracing::warn!(setting, "this setting has changed and comes into force only by a restart");
+        }
+        if let Some(axon) = &self.axon {
+            axon.reload(&new.axon.limits);
+        }
+        self.policy.send_replace(new.permits.clone());
+        tracing::info!("limits and permits are read again");
     }
 
     /// The address the axon listens on.

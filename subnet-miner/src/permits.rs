@@ -52,7 +52,7 @@ pub enum Refusal {
 }
 
 impl Permits {
-    /// The given validators, as if a metagraph read at `read_at_ms` had named them.
+    /// The given validators with equal stake, as if a metagraph read at `read_at_ms` had named them.
     pub fn of(
         policy: PermitPolicy,
         validators: impl IntoIterator<Item = AccountId>,
@@ -96,6 +96,14 @@ impl Permits {
         self.validators.is_empty()
     }
 
+    /// The share of `caller` against that of others: its stake, but at least a hundredth of the largest validator's, so that
+    /// a small one is slow and not shut out. Callers that only the operator admits have that hundredth.
+    pub fn weight(&self, caller: &AccountId) -> u64 {
+        let largest = self.validators.values().copied().max().unwrap_or(0);
+        let stake = self.validators.get(caller).copied().unwrap_or(0);
+        stake.max(largest / 100).max(1)
+    }
+
     /// Whether `caller` may use this miner now.
     pub fn check(&self, caller: &AccountId, now_ms: u64) -> Result<(), Refusal> {
         if self.policy.deny.contains(caller) {
@@ -133,5 +141,14 @@ mod tests {
         let permits = Permits::of(policy, [VALIDATOR], 0);
         assert_eq!(permits.check(&STRANGER, u64::MAX), Ok(()));
         assert_eq!(permits.check(&VALIDATOR, 0), Err(Refusal::Denied));
+    }
+
+    #[test]
+    fn a_caller_weighs_its_stake_and_never_less_than_a_hundredth_of_the_largest() {
+        let mut permits = Permits::of(PermitPolicy::default(), [VALIDATOR], 0);
+        permits.validators = [(VALIDATOR, 500_000), (AccountId([3; 32]), 7)].into();
+        assert_eq!(permits.weight(&VALIDATOR), 500_000);
+        assert_eq!(permits.weight(&AccountId([3; 32])), 5_000);
+        assert_eq!(permits.weight(&STRANGER), 5_000);
     }
 }

@@ -10,14 +10,21 @@ pub fn permits(policy: &PermitPolicy, sighting: &Sighting) -> Permits {
     Permits::from_metagraph(policy.clone(), &sighting.metagraph, sighting.read_at_ms)
 }
 
-/// Derives permits from every sighting until there are no more, or nobody asks for permits.
+/// Derives permits from every sighting and from every policy until there are no more, or nobody asks for permits.
 pub async fn follow(
-    policy: PermitPolicy,
+    mut policy: watch::Receiver<PermitPolicy>,
     mut sightings: watch::Receiver<Sighting>,
     sender: watch::Sender<Permits>,
 ) {
-    while sightings.changed().await.is_ok() {
-        let new = permits(&policy, &sightings.borrow_and_update());
+    loop {
+        let changed = tokio::select! {
+            changed = sightings.changed() => changed,
+            changed = policy.changed() => changed,
+        };
+        if changed.is_err() {
+            return;
+        }
+        let new = permits(&policy.borrow_and_update(), &sightings.borrow_and_update());
         let (before, now) = (sender.borrow().len(), new.len());
         if before != now {
             tracing::info!(before, now, "validators with a permit changed");

@@ -27,7 +27,7 @@ use tokio::sync::watch;
 
 use super::error::AxonError;
 use super::limits::Limits;
-use super::rate_limit::RateLimiter;
+use super::rate_limit::{Rate, RateLimiter};
 use super::replay::{Accepted, Replays};
 use crate::clock;
 use crate::permits::Permits;
@@ -86,6 +86,16 @@ impl Admission {
     /// How many validators this miner would serve now.
     pub fn validators(&self) -> usize {
         self.permits.borrow().len()
+    }
+
+    /// A caller's share of this miner against that of others.
+    pub fn weight(&self, caller: &AccountId) -> u64 {
+        self.permits.borrow().weight(caller)
+    }
+
+    /// Another rate for every hotkey from now on.
+    pub fn set_rate(&self, per_hotkey: Rate) {
+        lock(&self.rates).set_rate(per_hotkey);
     }
 
     /// The btauth headers, before the body is read: refuses what is not even of the right shape.

@@ -29,7 +29,7 @@ pub(super) async fn complete(
     let order = Order::admit(&state, Endpoint::Chat, request).await?;
     let request: ChatRequest = order.parse()?;
     let request = request.validate().map_err(AxonError::Request)?;
-    let (model, slot) = order.begin(&state, &request.model)?;
+    let (model, slot) = order.begin(&state, &request.model).await?;
     let (streamed, include_usage) = (request.stream, request.include_usage);
     let Order { ticket, body, limits, hang_up, .. } = order;
     // Its memory is free for others from here on.

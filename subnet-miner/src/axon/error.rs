@@ -35,6 +35,10 @@ pub(super) enum AxonError {
     TooFast { retry_after_ms: u64 },
     #[error("this miner is answering as many requests as it can")]
     Busy,
+    #[error(
+        "this miner is answering as many requests as it can; a slot should be free in {retry_after_ms} ms"
+    )]
+    Full { retry_after_ms: u64 },
     #[error("the {} header is missing", protocol::ticket::HEADER)]
     TicketMissing,
     #[error("the ticket cannot be read")]
@@ -92,7 +96,7 @@ impl AxonError {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::TooFast { .. } | Self::Busy => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooFast { .. } | Self::Busy | Self::Full { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::ClockWentBack
             | Self::NoncesFull
             | Self::Forbidden(Refusal::Stale)
@@ -126,7 +130,7 @@ impl AxonError {
             Self::BodyTimeout => "request_timeout",
             Self::BodyBroken => "body_unreadable",
             Self::TooFast { .. } => "rate_limited",
-            Self::Busy => "miner_busy",
+            Self::Busy | Self::Full { .. } => "miner_busy",
             Self::TicketMissing => "ticket_missing",
             Self::TicketMalformed(_) => "ticket_malformed",
             Self::TicketSignature => "ticket_bad_signature",
@@ -177,10 +181,12 @@ impl AxonError {
         }
     }
 
-    /// Whole seconds to wait, where waiting helps: what a token bucket knows, else a second.
+    /// Whole seconds to wait, where waiting helps: what a token bucket or the queue knows, else a second.
     fn retry_after_s(&self) -> Option<u64> {
         match self {
-            Self::TooFast { retry_after_ms } => Some(retry_after_ms.div_ceil(1_000).max(1)),
+            Self::TooFast { retry_after_ms } | Self::Full { retry_after_ms } => {
+                Some(retry_after_ms.div_ceil(1_000).max(1))
+            }
             Self::ClockWentBack => Some(30),
             _ if self.status() == StatusCode::TOO_MANY_REQUESTS => Some(1),
             _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(1),

@@ -35,6 +35,10 @@ pub struct Limits {
     pub answers_max: NonZeroU16,
     /// Answers in the making at once for one hotkey. Default 16.
     pub answers_per_hotkey_max: NonZeroU16,
+    /// Requests that may wait for one of these, shared by the callers' stake; 0 lets none wait. Default 32.
+    pub answers_waiting_max: u16,
+    /// Time that a request may wait, in milliseconds; then it gets 429 and a time to come back. Default 2000.
+    pub answer_wait_ms_max: u64,
     /// Time for one answer, in milliseconds, whatever the ticket's deadline. Default 300000.
     pub answer_ms_max: NonZeroU32,
     /// Chunks written ahead of a slow reader. Default 64.
@@ -66,6 +70,8 @@ impl Default for Limits {
             per_hotkey: Rate { per_s: number(100), burst: number(200) },
             answers_max: short(16),
             answers_per_hotkey_max: short(16),
+            answers_waiting_max: 32,
+            answer_wait_ms_max: 2_000,
             answer_ms_max: number(300_000),
             chunks_waiting_max: size(64),
             signature_age_ms_max: 10_000,

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::AxonState;
 use super::body::HeldBody;
 use super::error::AxonError;
+use super::fair::{Asker, Priority};
 use super::server::Peer;
 use super::slots::Slot;
 use crate::clock;
@@ -67,10 +68,15 @@ impl Order {
         serde_json::from_slice(&self.body.bytes).map_err(AxonError::NotJson)
     }
 
-    /// Finds the model, takes a slot, and uses the ticket up.
-    pub fn begin(&self, state: &AxonState, asked: &ModelId) -> Result<(Model, Slot), AxonError> {
+    /// Finds the model, takes a slot (which may take a moment), and uses the ticket up.
+    pub async fn begin(&self, state: &AxonState, asked: &ModelId) -> Result<(Model, Slot), AxonError> {
         let model = self.model(state, asked)?;
-        let slot = state.0.slots.take(self.caller).map_err(|_| AxonError::Busy)?;
+        let (caller, priority) = (self.caller, Priority::from(self.ticket.kind));
+        let asker = Asker { caller, weight: state.0.admission.weight(&caller), priority };
+        let slot = tokio::time::timeout_at(self.limits.deadline, state.0.slots.take(asker))
+            .await
+            .map_err(|_| AxonError::Deadline)?
+            .map_err(|refused| AxonError::Full { retry_after_ms: refused.retry_after_ms })?;
         state.0.admission.use_up(&self.ticket)?;
         let ticket = &self.ticket;
         tracing::info!(validator = %ticket.validator, model = %asked, kind = ?ticket.kind, sequence = ticket.sequence, "answering");

@@ -47,6 +47,11 @@ impl<K: Ord + Copy> RateLimiter<K> {
         Self { rate, buckets: BTreeMap::new() }
     }
 
+    /// Another rate from now on. A bucket that holds more than the new burst is cut to it when it is next used.
+    pub fn set_rate(&mut self, rate: Rate) {
+        self.rate = rate;
+    }
+
     /// Takes one request out of `key`'s bucket.
     pub fn take(&mut self, key: K, now_ms: u64) -> Result<(), TooFast> {
         let full = u64::from(self.rate.burst.get()) * REQUEST;
@@ -97,6 +102,16 @@ mod tests {
         assert_eq!(limiter.take(1, 0), Err(TooFast { retry_after_ms: 500 }));
         assert_eq!(limiter.take(1, 499), Err(TooFast { retry_after_ms: 1 }));
         assert_eq!(limiter.take(1, 500), Ok(()));
+    }
+
+    #[test]
+    fn another_rate_holds_from_the_next_request_on() {
+        let number = |value| NonZeroU32::new(value).unwrap();
+        let mut limiter = limiter();
+        assert_eq!(limiter.take(1, 0), Ok(()));
+        limiter.set_rate(Rate { per_s: number(1), burst: number(1) });
+        assert_eq!(limiter.take(1, 0), Ok(()), "two were left, and one is the most now");
+        assert_eq!(limiter.take(1, 0), Err(TooFast { retry_after_ms: 1_000 }));
     }
 
     #[test]

@@ -1,86 +1,240 @@
-//! How many answers may be in the making at once: altogether and per caller.
+//! How many answers may be in the making at once, and who is next: the [fair queue](super::fair) for tasks that wait.
 
-use std::collections::BTreeMap;
-use std::num::NonZeroU16;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use protocol::account::AccountId;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-#[derive(Debug, Default)]
-struct Counts {
-    all: u16,
-    callers: BTreeMap<AccountId, u16>,
-}
+use super::fair::{Asked, Asker, FairQueue, Room};
+use super::limits::Limits;
+use crate::clock;
 
 /// The miner's slots. Cloning shares them.
 #[derive(Clone, Debug)]
-pub struct Slots {
-    max: NonZeroU16,
-    per_caller_max: NonZeroU16,
-    counts: Arc<Mutex<Counts>>,
+pub(super) struct Slots(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    started: Instant,
+    state: Mutex<State>,
 }
 
-/// Every slot is taken, or every slot this caller may hold.
+#[derive(Debug)]
+struct State {
+    queue: FairQueue<oneshot::Sender<()>>,
+    wait: Duration,
+}
+
+/// Every slot is taken and so is every place, or the wait for a slot was too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoSlot;
+pub(super) struct NoSlot {
+    /// When to ask again, by the rate at which slots come free.
+    pub retry_after_ms: u64,
+}
 
 /// One answer in the making; dropping it frees the slot.
 #[derive(Debug)]
-pub struct Slot {
+pub(super) struct Slot {
+    slots: Slots,
     caller: AccountId,
-    counts: Arc<Mutex<Counts>>,
+    since: Instant,
+}
+
+/// A place in the queue; dropping it gives it up, or the slot that it has become.
+struct Place {
+    slots: Slots,
+    caller: AccountId,
+    number: u64,
+    is_left: bool,
 }
 
 impl Slots {
     /// Slots that are all free.
-    pub fn new(max: NonZeroU16, per_caller_max: NonZeroU16) -> Self {
-        Self { max, per_caller_max, counts: Arc::default() }
+    pub fn new(limits: &Limits) -> Self {
+        let state = State { queue: FairQueue::new(room(limits)), wait: wait(limits) };
+        Self(Arc::new(Inner { started: clock::monotonic(), state: Mutex::new(state) }))
     }
 
-    /// Takes a slot for `caller`, or says at once that there is none.
-    pub fn take(&self, caller: AccountId) -> Result<Slot, NoSlot> {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_caller = counts.callers.get(&caller).copied().unwrap_or(0);
-        if counts.all >= self.max.get() || of_caller >= self.per_caller_max.get() {
-            return Err(NoSlot);
+    /// Other limits from now on; what runs and what waits is not touched.
+    pub fn set_limits(&self, limits: &Limits) {
+        let mut state = self.lock();
+        state.queue.set_room(room(limits));
+        state.wait = wait(limits);
+    }
+
+    /// Takes a slot, after a wait for a limited time if all are taken.
+    pub async fn take(&self, asker: Asker) -> Result<Slot, NoSlot> {
+        let caller = asker.caller;
+        let (wake, woken) = oneshot::channel();
+        let (number, wait) = {
+            let now_ms = self.now_ms();
+            let mut state = self.lock();
+            match state.queue.ask(asker, wake, now_ms) {
+                Asked::Granted => return Ok(self.slot(caller)),
+                Asked::Refused { retry_after_ms } => return Err(NoSlot { retry_after_ms }),
+                // Dropping what woke the displaced one tells it.
+                Asked::Waits { number, displaced: _ } => (number, state.wait),
+            }
+        };
+        let mut place = Place { slots: self.clone(), caller, number, is_left: false };
+        match tokio::time::timeout(wait, woken).await {
+            Ok(Ok(())) => {
+                place.is_left = true;
+                Ok(self.slot(caller))
+            }
+            Ok(Err(_)) => {
+                place.is_left = true;
+                Err(self.refusal(caller))
+            }
+            Err(_) => {
+                drop(place);
+                Err(self.refusal(caller))
+            }
         }
-        counts.all += 1;
-        *counts.callers.entry(caller).or_default() += 1;
-        Ok(Slot { caller, counts: Arc::clone(&self.counts) })
+    }
+
+    /// What a request is told that found no slot for another reason.
+    pub fn refusal(&self, caller: AccountId) -> NoSlot {
+        let now_ms = self.now_ms();
+        NoSlot { retry_after_ms: self.lock().queue.retry_after_ms(caller, now_ms) }
+    }
+
+    fn slot(&self, caller: AccountId) -> Slot {
+        Slot { slots: self.clone(), caller, since: clock::monotonic() }
+    }
+
+    /// Frees a slot and wakes who is next. One who has left meanwhile passes it on.
+    fn release(&self, caller: AccountId, held_ms: u64) {
+        let now_ms = self.now_ms();
+        let mut state = self.lock();
+        let mut granted = state.queue.release(caller, held_ms, now_ms);
+        while let Some((caller, wake)) = granted.pop() {
+            if wake.send(()).is_err() {
+                granted.extend(state.queue.release(caller, 0, now_ms));
+            }
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Nothing here panics while holding the lock, and the state stays whole if it did.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.all = counts.all.saturating_sub(1);
-        if let Some(count) = counts.callers.get_mut(&self.caller) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                counts.callers.remove(&self.caller);
-            }
+        self.slots.release(self.caller, clock::elapsed_ms(self.since).into());
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.is_left && !self.slots.lock().queue.leave(self.caller, self.number) {
+            // It was granted in the meantime, and nobody came for it.
+            self.slots.release(self.caller, 0);
         }
     }
 }
 
+fn room(limits: &Limits) -> Room {
+    Room {
+        running_max: limits.answers_max.get().into(),
+        running_per_caller_max: limits.answers_per_hotkey_max.get().into(),
+        waiting_max: limits.answers_waiting_max.into(),
+    }
+}
+
+fn wait(limits: &Limits) -> Duration {
+    Duration::from_millis(limits.answer_wait_ms_max)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::num::NonZeroU16;
 
-    fn number(value: u16) -> NonZeroU16 {
-        NonZeroU16::new(value).unwrap()
+    use super::*;
+    use crate::axon::fair::Priority;
+
+    fn slots(max: u16, waiting: u16, wait_ms: u64) -> Slots {
+        let number = NonZeroU16::new(max).unwrap();
+        Slots::new(&Limits {
+            answers_max: number,
+            answers_per_hotkey_max: number,
+            answers_waiting_max: waiting,
+            answer_wait_ms_max: wait_ms,
+            ..Limits::default()
+        })
     }
 
-    #[test]
-    fn a_caller_cannot_take_every_slot_and_dropping_one_frees_it() {
-        let slots = Slots::new(number(3), number(2));
-        let (greedy, modest) = (AccountId([1; 32]), AccountId([2; 32]));
-        let first = slots.take(greedy).unwrap();
-        let _second = slots.take(greedy).unwrap();
-        assert_eq!(slots.take(greedy).unwrap_err(), NoSlot);
-        let _third = slots.take(modest).unwrap();
-        assert_eq!(slots.take(modest).unwrap_err(), NoSlot);
+    fn asker(caller: u8) -> Asker {
+        Asker { caller: AccountId([caller; 32]), weight: 1, priority: Priority::Paid }
+    }
+
+    /// Waits until so many wait.
+    async fn waiting(slots: &Slots, count: u64) {
+        while slots.lock().queue.load().1 != count {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_freed_slot_wakes_who_waits() {
+        let slots = slots(1, 1, 60_000);
+        let first = slots.take(asker(1)).await.unwrap();
+        let waiter = tokio::spawn({
+            let slots = slots.clone();
+            async move { slots.take(asker(2)).await.map(|_| ()) }
+        });
+        waiting(&slots, 1).await;
+        assert!(slots.take(asker(3)).await.unwrap_err().retry_after_ms >= 1);
         drop(first);
-        assert!(slots.take(modest).is_ok());
+        assert_eq!(waiter.await.unwrap(), Ok(()));
+        assert_eq!(slots.lock().queue.load(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_is_too_long_ends_with_a_time_to_come_back() {
+        let slots = slots(1, 1, 1);
+        let _held = slots.take(asker(1)).await.unwrap();
+        assert!(slots.take(asker(2)).await.is_err());
+        assert_eq!(slots.lock().queue.load(), (1, 0), "its place is free again");
+    }
+
+    #[tokio::test]
+    async fn a_waiter_whose_client_leaves_gives_up_its_place_or_its_slot() {
+        let slots = slots(1, 2, 60_000);
+        let held = slots.take(asker(1)).await.unwrap();
+        let leaves = tokio::spawn({
+            let slots = slots.clone();
+            async move { slots.take(asker(2)).await.map(|_| ()) }
+        });
+        waiting(&slots, 1).await;
+        leaves.abort();
+        assert!(leaves.await.unwrap_err().is_cancelled());
+        assert_eq!(slots.lock().queue.load(), (1, 0));
+        // Granted and dropped before it was polled again: the slot comes back too.
+        let slots_too = slots.clone();
+        let mut unpolled = Box::pin(async move { slots_too.take(asker(2)).await });
+        assert!(futures::poll!(unpolled.as_mut()).is_pending());
+        drop(held);
+        assert_eq!(slots.lock().queue.load(), (1, 0), "granted");
+        drop(unpolled);
+        assert_eq!(slots.lock().queue.load(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn more_slots_come_into_force_at_once() {
+        let slots = slots(1, 0, 1);
+        let _held = slots.take(asker(1)).await.unwrap();
+        assert!(slots.take(asker(1)).await.is_err());
+        let two = NonZeroU16::new(2).unwrap();
+        slots.set_limits(&Limits { answers_max: two, answers_per_hotkey_max: two, ..Limits::default() });
+        assert!(slots.take(asker(1)).await.is_ok());
     }
 }

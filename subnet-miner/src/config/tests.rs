@@ -50,3 +50,24 @@ fn a_file_may_name_models_and_callers() {
     assert_eq!(config.permits.allow.len(), 1);
     assert_eq!(config.wallet_path, Path::new("/home/miner/.bittensor/wallets"));
 }
+
+#[test]
+fn what_needs_a_restart_is_named_and_what_is_reloaded_is_not() {
+    let mut new = Config::default();
+    new.permits.stake_min_rao = 5;
+    new.axon.limits.per_hotkey.burst = NonZeroU32::MIN;
+    new.axon.limits.answer_wait_ms_max = 1;
+    assert!(Config::default().restart_needed(&new).is_empty());
+    new.axon.bind.set_port(1);
+    new.runtime.threads = NonZeroUsize::new(3);
+    assert_eq!(Config::default().restart_needed(&new), ["axon.bind", "runtime.threads"]);
+}
+
+#[test]
+fn every_setting_that_is_reloaded_exists() {
+    let known = toml::Value::try_from(Config::default()).unwrap();
+    for name in RELOADED {
+        let found = name.split('.').try_fold(&known, |value, part| value.get(part));
+        assert!(found.is_some(), "{name}");
+    }
+}

@@ -12,10 +12,11 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::fixture::{CHAT, Fixture, chat_body, in_time, refusal};
 
-/// One slot, and room for a body whose echo is larger than what kernels buffer for a client that does not read.
+/// One slot that nobody waits for, and room for a body whose echo is larger than what kernels buffer for a client that does not read.
 fn one_slot() -> Limits {
     Limits {
         answers_max: NonZeroU16::MIN,
+        answers_waiting_max: 0,
         body_bytes_max: NonZeroU32::new(32 << 20).unwrap(),
         per_address: unhurried(),
         per_hotkey: unhurried(),
