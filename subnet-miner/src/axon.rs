@@ -5,6 +5,7 @@
 
 mod admission;
 mod body;
+mod cancel;
 mod chat;
 mod error;
 mod fair;
@@ -37,6 +38,7 @@ use tokio_util::task::TaskTracker;
 
 use self::admission::Admission;
 use self::body::Bodies;
+use self::cancel::Running;
 use self::error::AxonError;
 pub use self::limits::Limits;
 pub use self::rate_limit::Rate;
@@ -145,6 +147,8 @@ struct Inner {
     admission: Arc<Admission>,
     bodies: Bodies,
     slots: Slots,
+    /// Answers in the making, for those who may cancel them.
+    running: Running,
     addresses: Mutex<RateLimiter<std::net::IpAddr>>,
     /// Streams being written, which outlive their handlers.
     streams: TaskTracker,
@@ -176,6 +180,7 @@ impl Axon {
             admission: Arc::clone(&admission),
             bodies: Bodies::new(&limits),
             slots: Slots::new(&limits),
+            running: Running::default(),
             addresses: Mutex::new(RateLimiter::new(limits.per_address)),
             streams: connections.clone(),
             cut: cut.clone(),
@@ -262,6 +267,7 @@ fn router(state: AxonState) -> Router {
         .route("/v1/chat/completions", post(chat::complete))
         .route("/fingerprints/{digest}", get(proofs::fingerprint))
         .route("/countersigned", post(proofs::countersigned))
+        .route(protocol::cancel::TARGET, post(cancel::cancel))
         .route("/inventory", get(inventory::show))
         .route("/health", get(health))
         .fallback(async || AxonError::NoRoute)

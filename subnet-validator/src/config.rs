@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::config::AccountsConfig;
+use crate::demand::DemandConfig;
 use crate::gateway::CorsConfig;
 use crate::tls::TlsConfig;
 
@@ -111,10 +112,28 @@ pub struct FleetConfig {
     pub completion_tokens_max: u32,
     /// Sequence numbers reserved on disk at a time; a restart skips at most this many per miner.
     pub sequence_block: u64,
-    /// Failures in a row after which a miner is left alone.
+    /// Tokens an answer is expected to have at most, for balancing the load.
+    pub answer_tokens_expected: u32,
+    /// Bytes of one block of a prompt's beginning.
+    pub affinity_block_bytes: usize,
+    /// Leading blocks by which calls that begin alike go to the same miner; 0 switches this off.
+    pub affinity_blocks_max: usize,
+    /// Load above the average up to which a miner gets such calls, in percent.
+    pub affinity_excess_percent: u32,
+    /// Silence after which a second miner is asked as well, in milliseconds; 0 never does.
+    pub hedge_after_ms: u64,
+    /// Longest wait for the receipt of an answer whose user left, in milliseconds; 0 drops the miner's connection at once.
+    pub cancel_timeout_ms: u64,
+    /// Failures in a row after which a miner is left alone with a model.
     pub breaker_failures_max: u32,
-    /// How long it is left alone, in milliseconds.
+    /// Share of failures among the latest calls after which it is left alone, in percent.
+    pub breaker_failures_percent_max: u32,
+    /// Calls that count as the latest.
+    pub breaker_calls_window: u32,
+    /// How long it is left alone before one call tries it again, in milliseconds.
     pub breaker_cooldown_ms: u64,
+    /// How long at most, after such calls failed, in milliseconds.
+    pub breaker_cooldown_ms_max: u64,
     /// Time between two rounds of asking miners what they run, in milliseconds.
     pub inventory_poll_ms: u64,
     /// Longest wait for one miner's inventory, in milliseconds.
@@ -125,6 +144,8 @@ pub struct FleetConfig {
     pub inventory_bytes_max: usize,
     /// Inventories asked for at once.
     pub inventory_polls_max: usize,
+    /// Cold models: who waits, what is offered, what miners are told.
+    pub demand: DemandConfig,
 }
 
 /// Limits of the ledger.
@@ -247,13 +268,23 @@ impl Default for FleetConfig {
             relay_events_max: 64,
             completion_tokens_max: 4096,
             sequence_block: 256,
+            answer_tokens_expected: 512,
+            affinity_block_bytes: 256,
+            affinity_blocks_max: 4,
+            affinity_excess_percent: 25,
+            hedge_after_ms: 0,
+            cancel_timeout_ms: 1_000,
             breaker_failures_max: 3,
+            breaker_failures_percent_max: 30,
+            breaker_calls_window: 40,
             breaker_cooldown_ms: 30_000,
+            breaker_cooldown_ms_max: 300_000,
             inventory_poll_ms: 5_000,
             inventory_timeout_ms: 3_000,
             inventory_max_age_ms: 30_000,
             inventory_bytes_max: 256 << 10,
             inventory_polls_max: 32,
+            demand: DemandConfig::default(),
         }
     }
 }

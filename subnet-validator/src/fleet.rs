@@ -1,20 +1,26 @@
 //! The fleet: which miners there are, which of them gets a call, and what came of it.
 //!
-//! One call runs like this: [`picker`] chooses a miner that holds the model; a fresh ticket is signed for it and sent
-//! ([`axon`]); what it answers is hashed while it is relayed; its receipt is checked, countersigned and stored before the
+//! One call runs like this: [`selector`] says which models the user would take; [`affinity`] or [`picker`] chooses a miner that
+//! holds one and whose [`breaker`] lets it through; a fresh ticket is signed for it and sent ([`axon`]); what it answers is hashed while it is relayed; its receipt is checked, countersigned and stored before the
 //! user's answer ends. A miner that fails before its first byte is replaced by another, up to a limit; after the first byte the
 //! user sees an error event.
 
+pub mod affinity;
 pub mod axon;
 pub mod breaker;
 pub mod call;
+pub mod cold;
+pub mod miners;
 pub mod picker;
 pub mod refresh;
 pub mod relay;
+pub mod selector;
 pub mod sse;
 pub mod view;
 
+mod attempt;
 mod load;
+mod route;
 mod sequences;
 mod settle;
 
@@ -26,15 +32,18 @@ use protocol::catalogue::Catalogue;
 use protocol::digest::Digest;
 use protocol::signing::Keypair;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::axon::AxonClient;
 use self::breaker::BreakerPolicy;
 use self::load::Loads;
+use self::miners::Door;
 use self::sequences::Sequences;
 use self::view::View;
 use crate::clock::Clock;
 use crate::config::FleetConfig;
+use crate::demand::Demand;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 
@@ -79,6 +88,9 @@ pub(crate) struct Shared {
     loads: Loads,
     view: watch::Sender<View>,
     relays: TaskTracker,
+    stopping: CancellationToken,
+    demand: Demand,
+    door: Door,
 }
 
 /// How one miner stands with this validator right now.
@@ -105,8 +117,14 @@ impl Fleet {
         let FleetParts { limits, netuid, hotkey, catalogue, ledger, payer_salt, clock, metrics } = parts;
         let policy = BreakerPolicy {
             failures_max: limits.breaker_failures_max,
+            failures_percent_max: limits.breaker_failures_percent_max,
+            calls_window: limits.breaker_calls_window,
             cooldown_ms: limits.breaker_cooldown_ms,
+            cooldown_ms_max: limits.breaker_cooldown_ms_max,
         };
+        // Another run, another log: two runs that begin within a nanosecond of each other cannot be of one validator.
+        let demand = Demand::new(limits.demand.clone(), clock.nonce_ns());
+        let door = Door::new(&limits.demand);
         let client = AxonClient::new(hotkey.clone(), Arc::clone(&clock), limits.clone());
         let sequences = Sequences::new(ledger.clone(), limits.sequence_block);
         let shared = Shared {
@@ -123,6 +141,9 @@ impl Fleet {
             loads: Loads::new(policy),
             view: watch::Sender::new(View::default()),
             relays: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            demand,
+            door,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -141,6 +162,12 @@ impl Fleet {
         &self.shared.catalogue
     }
 
+    /// What users ask for beyond what is hot.
+    #[must_use]
+    pub fn demand(&self) -> &Demand {
+        &self.shared.demand
+    }
+
     /// Tells when miners or their inventories change.
     #[must_use]
     pub fn view_changes(&self) -> watch::Receiver<View> {
@@ -155,7 +182,12 @@ impl Fleet {
         view.miners.values().map(|miner| self.shared.status(miner, now_ms)).collect()
     }
 
-    /// Waits until the answers under way have ended.
+    /// Takes no more calls; those under way go on.
+    pub fn stop(&self) {
+        self.shared.stopping.cancel();
+    }
+
+    /// Waits until the calls under way have ended.
     pub async fn drain(&self) {
         self.shared.relays.close();
         self.shared.relays.wait().await;
@@ -163,6 +195,10 @@ impl Fleet {
 }
 
 impl Shared {
+    fn is_stopping(&self) -> bool {
+        self.stopping.is_cancelled()
+    }
+
     fn status(&self, miner: &view::MinerEntry, now_ms: u64) -> MinerStatus {
         let fresh = miner.fresh_inventory(now_ms, self.limits.inventory_max_age_ms);
         MinerStatus {

@@ -9,9 +9,11 @@ pub mod error;
 mod bundles;
 mod catalogue;
 mod chat;
+mod demand;
 mod models;
 mod operations;
 mod request_id;
+mod selection;
 mod serve;
 mod sse;
 mod usage;
@@ -140,6 +142,7 @@ fn router(state: Arc<State>, cors: Arc<Cors>) -> Router {
     let v1 = Router::new()
         .route("/models", get(models::list))
         .route("/models/{*id}", get(models::one))
+        .route("/warmup", post(demand::warm_up))
         .route("/chat/completions", post(chat::completions))
         .route("/usage", get(usage::own))
         .route("/admin/usage", get(usage::all))
@@ -151,6 +154,8 @@ fn router(state: Arc<State>, cors: Arc<Cors>) -> Router {
         .route(protocol::catalogue_document::TARGET, get(catalogue::show))
         .route("/audit/v1/epochs", get(bundles::list))
         .route("/audit/v1/epochs/{epoch}/{file}", get(bundles::file))
+        .route(protocol::demand::EVENTS_TARGET, get(demand::events))
+        .route(protocol::demand::INVENTORY_TARGET, post(demand::inventory))
         .route("/health", get(operations::health))
         .route("/metrics", get(operations::metrics))
         .fallback(unknown_path)

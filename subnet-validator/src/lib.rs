@@ -17,6 +17,7 @@ pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod demand;
 pub mod fleet;
 pub mod gateway;
 pub mod heads;

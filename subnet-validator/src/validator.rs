@@ -284,6 +284,7 @@ impl Validator {
             };
             spawn(&mut tasks, "checking other validators", peers::run(checking, stop.clone()));
         }
+        spawn(&mut tasks, "watching demand", fleet::cold::run(fleet.clone(), stop.clone()));
         let setting = WeightsParts {
             config: weights,
             peers: peers.clone(),
@@ -396,12 +397,14 @@ impl Validator {
         }
     }
 
-    /// Stops taking calls, lets open ones end up to the drain limit, and closes the ledger.
+    /// Lets open calls end, up to the drain limit, while new ones are told to come back later; then stops listening and closes
+    /// the ledger.
     pub async fn shutdown(mut self) {
-        self.gateway.shutdown().await;
+        self.fleet.stop();
         if tokio::time::timeout(self.drain_timeout, self.fleet.drain()).await.is_err() {
             tracing::warn!("answers still under way after the drain time are cut off");
         }
+        self.gateway.shutdown().await;
         self.rpc.shutdown().await;
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}

@@ -36,6 +36,7 @@ pub mod account;
 mod bounded;
 pub mod bounty;
 pub mod btauth;
+pub mod cancel;
 pub mod catalogue;
 pub mod catalogue_document;
 pub mod countersigned;

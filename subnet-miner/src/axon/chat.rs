@@ -1,7 +1,8 @@
 //! `POST /v1/chat/completions`: a ticket in, an answer and its receipt out, whole or streamed.
 //!
 //! Nothing is answered before the first token is there, so that a validator may still turn to another miner on any error
-//! status. The receipt is on disk before it leaves. A client that goes away ends the generation and gets no receipt.
+//! status. The receipt is on disk before it leaves. A client that goes away from a
+//! stream, or cancels it, ends the generation; the receipt is then for what was sent.
 
 mod answer;
 mod states;

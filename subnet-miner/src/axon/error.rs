@@ -77,6 +77,8 @@ pub(super) enum AxonError {
     NoFingerprint,
     #[error("the countersigned receipts are refused: {0}")]
     Copies(protocol::countersigned::CopyError),
+    #[error("no answer to a ticket of yours with this hash is in the making")]
+    NoSuchAnswer,
     #[error("there is nothing at this path; see /v1/chat/completions, /inventory and /health")]
     NoRoute,
     #[error("this path does not take that method")]
@@ -90,9 +92,11 @@ impl AxonError {
             Self::Forbidden(Refusal::Denied | Refusal::NotPermitted) | Self::Ticket(TicketError::Sender) => {
                 StatusCode::FORBIDDEN
             }
-            Self::UnknownModel { .. } | Self::OtherWeights { .. } | Self::NoRoute | Self::NoFingerprint => {
-                StatusCode::NOT_FOUND
-            }
+            Self::UnknownModel { .. }
+            | Self::OtherWeights { .. }
+            | Self::NoSuchAnswer
+            | Self::NoRoute
+            | Self::NoFingerprint => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -154,6 +158,7 @@ impl AxonError {
             Self::Storage => "receipt_store_unavailable",
             Self::NoFingerprint => "fingerprint_not_found",
             Self::Copies(_) => "countersigned_invalid",
+            Self::NoSuchAnswer => "no_such_answer",
             Self::NoRoute => "not_found",
             Self::Method => "method_not_allowed",
         }

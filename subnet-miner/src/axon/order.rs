@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::AxonState;
 use super::body::HeldBody;
+use super::cancel::Cancellable;
 use super::error::AxonError;
 use super::fair::{Asker, Priority};
 use super::server::Peer;
@@ -29,7 +30,7 @@ pub(super) struct Order {
 }
 
 /// When an answer must end, whatever the model does.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Limits {
     /// When the request arrived; receipts count from here.
     pub arrived: Instant,
@@ -37,6 +38,8 @@ pub(super) struct Limits {
     pub deadline: Instant,
     /// Cancelled when the miner stops.
     pub cut: CancellationToken,
+    /// Ends the answer when its validator says that nobody waits for it.
+    pub cancellable: Cancellable,
 }
 
 impl Order {
@@ -57,6 +60,7 @@ impl Order {
             arrived,
             deadline: clock::at_unix_ms(ticket.deadline_ms).min(arrived + inner.limits.answer_time_max()),
             cut: inner.cut.clone(),
+            cancellable: inner.running.register(&ticket),
         };
         let hang_up =
             parts.extensions.get::<Peer>().map_or_else(CancellationToken::new, |peer| peer.hang_up.clone());

@@ -16,7 +16,7 @@ use subnet_miner::axon::{Axon, AxonBindError, AxonConfig, AxonParts, Limits};
 use subnet_miner::device::Device;
 use subnet_miner::models::{ModelLocation, Models};
 use subnet_miner::permits::{PermitPolicy, Permits};
-use subnet_miner::receipts::{ReceiptStore, StoreConfig};
+use subnet_miner::receipts::{ReceiptReader, ReceiptStore, StoreConfig, StoredReceipt};
 use tokio::sync::watch;
 
 pub const NETUID: u16 = 64;
@@ -111,6 +111,16 @@ impl Fixture {
         drop(axon);
         receipts.close().await;
         self.open().await;
+    }
+
+    /// Everything in the receipt store, which is closed for it and opened again.
+    pub async fn stored(&mut self) -> Vec<StoredReceipt> {
+        let (axon, receipts) = self.running.take().unwrap();
+        axon.shutdown().await;
+        receipts.close().await;
+        let stored = ReceiptReader::open(self.folder.path()).unwrap().newest(None, u64::MAX).unwrap();
+        self.open().await;
+        stored
     }
 
     pub fn address(&self) -> SocketAddr {

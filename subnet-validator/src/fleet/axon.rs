@@ -19,6 +19,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use protocol::account::AccountId;
 use protocol::btauth;
+use protocol::cancel::{self, CancelRequest};
 use protocol::digest::Digest;
 use protocol::inventory::{Inventory, SignedInventory};
 use protocol::openai::Endpoint;
@@ -104,6 +105,26 @@ impl AxonClient {
         let status = answer.status();
         let words = self.body(answer, 64 << 10).await.unwrap_or_default();
         Err(refusal(status, &words))
+    }
+
+    /// Tells the miner to end the answer to a ticket. Its receipt ends the answer's own stream.
+    pub async fn cancel(&self, axon: Axon, ticket_hash: Digest) -> Result<(), AttemptError> {
+        let body = serde_json::to_vec(&CancelRequest { ticket_hash });
+        let body = Bytes::from(body.map_err(|_| AttemptError::UnsendableHeader)?);
+        let parts =
+            btauth::RequestParts { method: "POST", target: cancel::TARGET, body_sha256: Digest::of(&body) };
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri(axon.address, cancel::TARGET);
+        let headers = request.headers_mut();
+        for (name, value) in btauth::sign(&self.hotkey, &parts, &axon.hotkey, self.clock.nonce_ns()) {
+            headers.insert(name, header_value(&value)?);
+        }
+        headers.insert(HOST, header_value(&axon.address.to_string())?);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let answer = self.http.request(request).await.map_err(AttemptError::Connection)?;
+        let status = answer.status();
+        if status.is_success() { Ok(()) } else { Err(AttemptError::Failed { status: status.as_u16() }) }
     }
 
     /// Reads a whole answer.

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::Fleet;
 use super::axon::Axon;
 use super::axon::error::InventoryError;
-use super::view::{KnownInventory, MinerEntry};
+use super::view::MinerEntry;
 use crate::chain_view::{ChainSnapshot, ChainView};
 
 type Poll = Pin<Box<dyn Future<Output = (Axon, Result<Inventory, InventoryError>)> + Send>>;
@@ -79,6 +79,8 @@ impl Fleet {
             unknown.extend(view.miners.values().filter(is_new).map(axon_of));
             *view != before
         });
+        let view = self.shared.view.borrow();
+        self.shared.loads.retain(|miner| view.miners.contains_key(miner));
         unknown
     }
 
@@ -89,19 +91,26 @@ impl Fleet {
     fn record(&self, axon: Axon, inventory: Result<Inventory, InventoryError>) {
         match inventory {
             Ok(inventory) => {
-                let known = KnownInventory {
-                    received_at_ms: self.shared.clock.now_ms(),
-                    device: inventory.device,
-                    memory_bytes: inventory.memory_bytes,
-                    models: inventory.models,
-                };
-                self.shared.view.send_modify(|view| view.record_inventory(&axon.hotkey, known));
+                self.take_inventory(inventory);
             }
             Err(error) => {
                 let miner = axon.hotkey;
                 tracing::debug!(%miner, error = &error as &dyn std::error::Error, "no inventory");
             }
         }
+    }
+}
+
+impl Fleet {
+    /// Takes over a checked inventory, polled or pushed.
+    pub(super) fn take_inventory(&self, inventory: Inventory) -> bool {
+        let now_ms = self.shared.clock.now_ms();
+        let mut taken = false;
+        self.shared.view.send_if_modified(|view| {
+            taken = view.record_inventory(inventory, now_ms);
+            taken
+        });
+        taken
     }
 }
 

@@ -1,8 +1,8 @@
 //! A streamed answer on its way from the miner to the user, chunk by chunk, byte for byte.
 //!
 //! The relay is a task of its own between the miner's connection and a bounded queue that the user's connection empties. A user
-//! who reads slowly slows the miner down; a user who leaves closes the queue, which drops the miner's connection, which makes
-//! the miner stop.
+//! who reads slowly slows the miner down; a user who leaves closes the queue, which makes the miner stop: it is told to, signs for
+//! what it had generated, and that receipt is stored like any other. A miner that does not stop at once loses its connection.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,8 +21,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Shared;
+use super::axon::Axon;
 use super::axon::error::{AttemptError, Next};
-use super::load::InFlight;
+use super::call::CallError;
+use super::load::{InFlight, Pace};
 use super::settle::{Delivery, settle};
 use super::sse::{SseEvent, SseParser};
 use crate::metrics::Count;
@@ -36,12 +38,27 @@ pub enum RelayEvent {
     Done,
     /// The answer broke off, or cannot be proven.
     Failed(AttemptError),
+    /// The model is cold; the call waits for it.
+    Waiting {
+        /// Place in the queue, from 1.
+        position: usize,
+        /// When the model may be ready, if that is known.
+        estimate_ms: Option<u64>,
+    },
+    /// The call was not served after its wait.
+    Refused(CallError),
 }
 
 /// The user's end of a relay. Dropping it stops the miner.
 #[derive(Debug)]
 pub struct RelayStream {
     events: mpsc::Receiver<RelayEvent>,
+}
+
+impl RelayStream {
+    pub(super) fn new(events: mpsc::Receiver<RelayEvent>) -> Self {
+        Self { events }
+    }
 }
 
 impl Stream for RelayStream {
@@ -54,22 +71,22 @@ impl Stream for RelayStream {
 /// A miner's stream whose first chunk has arrived.
 pub(super) struct Relay {
     shared: Arc<Shared>,
+    axon: Axon,
     ticket: ValidTicket,
     source: Source,
     first: Bytes,
     deadline: Instant,
     output: Output,
-    _in_flight: InFlight,
 }
 
 /// A call that has been sent and whose answer is about to stream.
 pub(super) struct Opening {
     pub shared: Arc<Shared>,
+    pub axon: Axon,
     pub ticket: ValidTicket,
     pub body: Incoming,
     pub sent_at: Instant,
     pub deadline: Instant,
-    pub in_flight: InFlight,
 }
 
 /// The miner's bytes, cut into events.
@@ -159,14 +176,14 @@ impl ChoiceView {
 
 /// How a relay ended.
 enum End {
-    Stored,
+    Stored(Pace),
     ClientLeft,
 }
 
 impl Relay {
     /// Waits for the first chunk: until it is here another miner can still take over.
     pub(super) async fn open(opening: Opening) -> Result<Self, AttemptError> {
-        let Opening { shared, ticket, body, sent_at, deadline, in_flight } = opening;
+        let Opening { shared, axon, ticket, body, sent_at, deadline } = opening;
         let mut source = Source { body, parser: SseParser::new(shared.limits.event_bytes_max) };
         let event = source.next().await?.ok_or(AttemptError::NoReceipt)?;
         if event.name == SSE_EVENT {
@@ -174,23 +191,24 @@ impl Relay {
         }
         let mut output = Output::new(sent_at);
         output.take(&event.data)?;
-        Ok(Self { shared, ticket, source, first: event.data, deadline, output, _in_flight: in_flight })
+        Ok(Self { shared, axon, ticket, source, first: event.data, deadline, output })
     }
 
     /// Starts relaying.
-    pub(super) fn start(self) -> RelayStream {
+    pub(super) fn start(self, in_flight: InFlight) -> RelayStream {
         let (sender, events) = mpsc::channel(self.shared.limits.relay_events_max);
         let relays = self.shared.relays.clone();
-        relays.spawn(self.run(sender));
+        relays.spawn(self.run(sender, in_flight));
         RelayStream { events }
     }
 
-    async fn run(self, client: mpsc::Sender<RelayEvent>) {
+    async fn run(self, client: mpsc::Sender<RelayEvent>, mut in_flight: InFlight) {
         let (shared, miner) = (Arc::clone(&self.shared), self.ticket.miner);
         let result = self.relay(&client).await;
         match result {
-            Ok(End::Stored) => {
-                shared.loads.succeed(miner);
+            Ok(End::Stored(pace)) => {
+                in_flight.succeed(pace, shared.clock.now_ms());
+                drop(in_flight);
                 shared.metrics.count(Count::CallAnswered);
                 let _ = client.send(RelayEvent::Done).await;
             }
@@ -201,7 +219,7 @@ impl Relay {
             Err(error) => {
                 tracing::warn!(%miner, error = &error as &dyn std::error::Error, "an answer broke off");
                 if error.next() == Next::BlameAndAskAnother {
-                    shared.loads.fail(miner, shared.clock.now_ms());
+                    in_flight.fail(shared.clock.now_ms());
                 }
                 shared.metrics.count(Count::AttemptFailed);
                 shared.metrics.count(Count::CallFailed);
@@ -210,35 +228,85 @@ impl Relay {
         }
     }
 
-    async fn relay(self, client: &mpsc::Sender<RelayEvent>) -> Result<End, AttemptError> {
-        let Self { shared, ticket, mut source, first, deadline, mut output, _in_flight } = self;
-        if client.send(RelayEvent::Chunk(first)).await.is_err() {
-            return Ok(End::ClientLeft);
+    async fn relay(mut self, client: &mpsc::Sender<RelayEvent>) -> Result<End, AttemptError> {
+        if client.send(RelayEvent::Chunk(std::mem::take(&mut self.first))).await.is_err() {
+            return self.wind_down().await;
         }
         loop {
-            let idle = Duration::from_millis(shared.limits.idle_timeout_ms);
+            let limits = &self.shared.limits;
+            let silent = |waited_ms| Err(AttemptError::Silent { waited_ms });
             let event = tokio::select! {
                 biased;
-                () = client.closed() => return Ok(End::ClientLeft),
-                event = source.next() => event?,
-                () = tokio::time::sleep(idle) => return Err(AttemptError::Silent { waited_ms: shared.limits.idle_timeout_ms }),
-                () = tokio::time::sleep_until(deadline) => {
-                    return Err(AttemptError::Silent { waited_ms: shared.limits.request_timeout_ms });
+                () = client.closed() => return self.wind_down().await,
+                event = self.source.next() => event?,
+                () = tokio::time::sleep(Duration::from_millis(limits.idle_timeout_ms)) => {
+                    return silent(limits.idle_timeout_ms);
                 }
+                () = tokio::time::sleep_until(self.deadline) => return silent(limits.request_timeout_ms),
             };
             let event = event.ok_or(AttemptError::NoReceipt)?;
             if event.name == SSE_EVENT {
-                let receipt = read_receipt(&event.data)?;
                 let client_gone = client.is_closed();
-                settle(&shared, ticket, receipt, output.delivery(client_gone)).await?;
-                return Ok(if client_gone { End::ClientLeft } else { End::Stored });
+                return self.end(&event.data, client_gone).await;
             }
-            output.take(&event.data)?;
+            self.output.take(&event.data)?;
             // A client that stays connected but does not read holds the miner up to the deadline, not for ever.
-            let sent = tokio::time::timeout_at(deadline, client.send(RelayEvent::Chunk(event.data))).await;
-            if !matches!(sent, Ok(Ok(()))) {
-                return Ok(End::ClientLeft);
+            let chunk = client.send(RelayEvent::Chunk(event.data));
+            if !matches!(tokio::time::timeout_at(self.deadline, chunk).await, Ok(Ok(()))) {
+                return self.wind_down().await;
             }
+        }
+    }
+
+    /// The receipt is there: stores it.
+    async fn end(self, receipt: &[u8], client_gone: bool) -> Result<End, AttemptError> {
+        let receipt = read_receipt(receipt)?;
+        let delivery = self.output.delivery(client_gone);
+        let pace = Pace {
+            first_token_ms: Some(delivery.first_byte_ms),
+            total_ms: delivery.last_byte_ms,
+            tokens: delivery.tokens_delivered,
+        };
+        settle(&self.shared, self.ticket, receipt, delivery).await?;
+        Ok(if client_gone { End::ClientLeft } else { End::Stored(pace) })
+    }
+
+    /// The user left. Tells the miner to stop and reads on for its receipt, but not for long: a miner that does not stop, or
+    /// does not know how to be told, loses its connection, which stops it too, and its receipt with it.
+    async fn wind_down(mut self) -> Result<End, AttemptError> {
+        let limit = Duration::from_millis(self.shared.limits.cancel_timeout_ms);
+        if limit.is_zero() {
+            return Ok(End::ClientLeft);
+        }
+        let shared = Arc::clone(&self.shared);
+        let mut cancel = std::pin::pin!(shared.client.cancel(self.axon, self.ticket.hash()));
+        let mut told = false;
+        let read = async {
+            loop {
+                let event = tokio::select! {
+                    cancelled = cancel.as_mut(), if !told => {
+                        cancelled?;
+                        told = true;
+                        continue;
+                    }
+                    event = self.source.next() => event?.ok_or(AttemptError::NoReceipt)?,
+                };
+                if event.name == SSE_EVENT {
+                    return Ok::<_, AttemptError>(event.data);
+                }
+                self.output.pass_over(&event.data);
+            }
+        };
+        match tokio::time::timeout(limit, read).await {
+            Ok(Ok(receipt)) => self.end(&receipt, true).await,
+            Ok(Err(error)) => {
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "no receipt for an answer whose user left"
+                );
+                Ok(End::ClientLeft)
+            }
+            Err(_) => Ok(End::ClientLeft),
         }
     }
 }
@@ -281,6 +349,12 @@ impl Output {
         }
         self.tokens_stated = view.usage.map(|usage| usage.completion_tokens).or(self.tokens_stated);
         Ok(())
+    }
+
+    /// Hashes a chunk that nobody is there to get.
+    fn pass_over(&mut self, chunk: &[u8]) {
+        self.hasher.update(chunk);
+        self.hasher.update(b"\n");
     }
 
     fn delivery(self, client_gone: bool) -> Delivery {

@@ -6,6 +6,7 @@ use protocol::ticket::ValidTicket;
 
 use super::Shared;
 use super::axon::error::AttemptError;
+use crate::demand::tracker::Asked;
 use crate::metrics::Count;
 
 /// What the validator saw of one answer.
@@ -41,6 +42,7 @@ pub(super) async fn settle(
         return Err(AttemptError::TokenMismatch { claimed, stated });
     }
 
+    let model = signed.ticket().model.clone();
     let Delivery { first_byte_ms, last_byte_ms, tokens_delivered, output_sha256, .. } = delivery;
     let observation = Observation { first_byte_ms, last_byte_ms, tokens_delivered, output_sha256, outcome };
     let countersigned = signed.countersign(observation, &shared.hotkey).map_err(AttemptError::Receipt)?;
@@ -48,6 +50,9 @@ pub(super) async fn settle(
     shared.ledger.append(countersigned).await.map_err(AttemptError::Ledger)?;
 
     shared.metrics.count(if paid { Count::ReceiptDelivered } else { Count::ReceiptUnpaid });
+    let asked =
+        Asked { prompt_tokens: prompt_tokens.into(), completion_tokens: claimed.into(), ..Asked::default() };
+    shared.demand.tracker().count(&model, asked, shared.clock.now_ms());
     shared.metrics.add(Count::PromptTokens, prompt_tokens.into());
     shared.metrics.add(Count::CompletionTokens, claimed.into());
     match outcome {

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use protocol::account::AccountId;
 use protocol::catalogue::Model;
-use protocol::inventory::HotModel;
+use protocol::inventory::{HotModel, Inventory};
+use protocol::ticket::ModelId;
 
 /// One miner with a published axon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,10 @@ pub struct MinerEntry {
 pub struct KnownInventory {
     /// When it arrived, by this validator's clock.
     pub received_at_ms: u64,
+    /// When it was made, by the miner's clock: an older one does not replace it.
+    pub issued_at_ms: u64,
+    /// When each of its models was first seen there without a break, by this validator's clock.
+    pub hot_since_ms: BTreeMap<ModelId, u64>,
     /// The device in words.
     pub device: String,
     /// Memory for models.
@@ -84,11 +89,37 @@ impl View {
         }
     }
 
-    /// Records an inventory, unless the miner is gone meanwhile.
-    pub fn record_inventory(&mut self, hotkey: &AccountId, inventory: KnownInventory) {
-        if let Some(miner) = self.miners.get_mut(hotkey) {
-            miner.inventory = Some(inventory);
+    /// Records an inventory that arrived now, unless the miner is gone meanwhile or a newer one is known. Says whether it did.
+    pub fn record_inventory(&mut self, inventory: Inventory, now_ms: u64) -> bool {
+        let Some(miner) = self.miners.get_mut(&inventory.miner) else { return false };
+        let before = miner.inventory.as_ref();
+        if before.is_some_and(|known| known.issued_at_ms > inventory.issued_at_ms) {
+            return false;
         }
+        let since = |model: &HotModel| {
+            let known = before.and_then(|known| known.hot_since_ms.get(&model.id)).copied();
+            (model.id.clone(), known.unwrap_or(now_ms))
+        };
+        let hot_since_ms = inventory.models.iter().map(since).collect();
+        let Inventory { issued_at_ms, device, memory_bytes, models, .. } = inventory;
+        miner.inventory = Some(KnownInventory {
+            received_at_ms: now_ms,
+            issued_at_ms,
+            hot_since_ms,
+            device,
+            memory_bytes,
+            models,
+        });
+        true
+    }
+}
+
+impl Holder<'_> {
+    /// When the model was first seen at this miner.
+    #[must_use]
+    pub fn hot_since_ms(&self) -> u64 {
+        let known = self.miner.inventory.as_ref();
+        known.and_then(|known| known.hot_since_ms.get(&self.model.id)).copied().unwrap_or(u64::MAX)
     }
 }
 
@@ -104,11 +135,13 @@ impl MinerEntry {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::{KnownInventory, MinerEntry, View};
     use protocol::account::AccountId;
     use protocol::catalogue::Model;
     use protocol::digest::Digest;
-    use protocol::inventory::HotModel;
+    use protocol::inventory::{HotModel, Inventory};
     use protocol::ticket::ModelId;
 
     fn model(weights: &[u8]) -> Model {
@@ -135,6 +168,8 @@ mod tests {
             axon: ([127, 0, 0, 2], port).into(),
             inventory: received_at_ms.map(|received_at_ms| KnownInventory {
                 received_at_ms,
+                issued_at_ms: 0,
+                hot_since_ms: BTreeMap::new(),
                 device: "cpu".into(),
                 memory_bytes: 1,
                 models: vec![hot],
@@ -152,6 +187,29 @@ mod tests {
         assert_eq!(holders(&view, b"w", 1_500), [1, 2]);
         assert_eq!(holders(&view, b"w", 1_501), [2]);
         assert!(holders(&view, b"other weights", 1_500).is_empty());
+    }
+
+    #[test]
+    fn an_older_inventory_changes_nothing_and_a_model_is_hot_since_it_was_first_seen() {
+        let mut view = View::new([miner(1, 1, None)]);
+        let hot = miner(1, 1, Some(0)).inventory.unwrap().models;
+        let inventory = |issued_at_ms, models| Inventory {
+            netuid: 64,
+            miner: AccountId([1; 32]),
+            issued_at_ms,
+            device: "cpu".into(),
+            memory_bytes: 1,
+            models,
+        };
+        assert!(view.record_inventory(inventory(10, hot.clone()), 100));
+        assert!(view.record_inventory(inventory(20, hot.clone()), 200));
+        assert!(!view.record_inventory(inventory(15, Vec::new()), 300));
+        let since =
+            |view: &View| view.holders(&model(b"w"), 300, 1_000).next().map(|holder| holder.hot_since_ms());
+        assert_eq!(since(&view), Some(100));
+        assert!(view.record_inventory(inventory(30, Vec::new()), 400));
+        assert!(view.record_inventory(inventory(40, hot), 500));
+        assert_eq!(since(&view), Some(500));
     }
 
     #[test]

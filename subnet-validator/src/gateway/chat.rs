@@ -16,6 +16,7 @@ use super::State;
 use super::access::Caller;
 use super::error::GatewayError;
 use super::request_id::RequestId;
+use super::selection;
 use super::sse;
 use crate::fleet::call::{Answer, Call};
 use crate::metrics::Count;
@@ -42,13 +43,14 @@ async fn serve(
 ) -> Result<Response, GatewayError> {
     let permit = Arc::clone(&state.calls).try_acquire_owned().map_err(|_| GatewayError::Full)?;
     let body = read(state, body).await?;
-    let request: ChatRequest = serde_json::from_slice(&body).map_err(GatewayError::Json)?;
+    let mut request: ChatRequest = serde_json::from_slice(&body).map_err(GatewayError::Json)?;
+    let models = selection::take(state, &mut request.model)?;
     let request = request.validate().map_err(GatewayError::Field)?;
     let call = Call {
         endpoint: Endpoint::Chat,
         prompts: 1,
         answers: 1,
-        model: request.model,
+        models,
         body,
         stream: request.stream,
         completion_tokens_max: request.completion_tokens_max,
@@ -60,7 +62,7 @@ async fn serve(
     tracing::info!(
         request_id = call.request_id,
         key = caller.key_id,
-        model = %call.model,
+        model = %call.models,
         stream = call.stream,
         started = answer.is_ok(),
         elapsed_ms = state.clock.now_ms().saturating_sub(started_at_ms),

@@ -6,13 +6,17 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::{HeaderValue, RETRY_AFTER};
 use http::{HeaderName, StatusCode};
+use protocol::demand::BadCursor;
 use protocol::openai::{ErrorBody, RequestError};
 
 use super::access::AccessError;
 use crate::accounts::meter::Exceeded;
 use crate::accounts::signed::SignedError;
+use crate::demand::log::Gone;
 use crate::fleet::axon::error::AttemptError;
 use crate::fleet::call::CallError;
+use crate::fleet::miners::DoorError;
+use crate::fleet::selector::SelectorError;
 
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
@@ -62,6 +66,9 @@ pub enum GatewayError {
         /// What was asked for.
         model: String,
     },
+    /// The `model` field selects nothing.
+    #[error(transparent)]
+    Model(SelectorError),
     /// There is no such bundle, or no such file in it.
     #[error("there is no such file; `/audit/v1/epochs` lists the bundles")]
     NoBundle,
@@ -71,6 +78,15 @@ pub enum GatewayError {
         /// Its length.
         bytes: u64,
     },
+    /// The place in the demand log is malformed.
+    #[error("`after` is malformed: {0}")]
+    Cursor(BadCursor),
+    /// The demand log does not reach back that far.
+    #[error("the demand log does not reach back to that place: {0}")]
+    Gone(#[from] Gone),
+    /// A miner is not let in.
+    #[error(transparent)]
+    Miner(#[from] DoorError),
     /// Too many calls are open here.
     #[error("too many calls are in progress; try again shortly")]
     Full,
@@ -135,9 +151,17 @@ impl GatewayError {
             Self::Json(_) => Answer::invalid(StatusCode::BAD_REQUEST, "invalid_json"),
             Self::Field(error) => Answer { code: None, ..Answer::invalid(StatusCode::BAD_REQUEST, "") }
                 .param(error.param.clone()),
-            Self::UnknownModel { .. } => unknown_model(),
+            Self::UnknownModel { .. } | Self::Model(SelectorError::UnknownModel { .. }) => unknown_model(),
+            Self::Model(_) => {
+                Answer::invalid(StatusCode::BAD_REQUEST, "invalid_model_selector").param(Some("model".into()))
+            }
             Self::NoBundle => Answer::invalid(StatusCode::NOT_FOUND, "no_bundle"),
             Self::Range { .. } => Answer::invalid(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable"),
+            Self::Cursor(_) => {
+                Answer::invalid(StatusCode::BAD_REQUEST, "invalid_cursor").param(Some("after".into()))
+            }
+            Self::Gone(_) => Answer::invalid(StatusCode::GONE, protocol::demand::GONE),
+            Self::Miner(error) => miner_answer(error),
             Self::Full => {
                 Answer::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "too_many_calls").retry(1_000)
             }
@@ -177,12 +201,34 @@ fn access_answer(error: &AccessError) -> Answer {
     }
 }
 
+fn miner_answer(error: &DoorError) -> Answer {
+    match error {
+        DoorError::Auth(error) => Answer::invalid(StatusCode::UNAUTHORIZED, error.code()),
+        DoorError::NotAMiner => Answer::invalid(StatusCode::FORBIDDEN, "not_a_miner"),
+        DoorError::Full | DoorError::Busy => {
+            Answer::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", "demand_log_busy").retry(5_000)
+        }
+        DoorError::Inventory(_) | DoorError::OtherSubnet { .. } => {
+            Answer::invalid(StatusCode::BAD_REQUEST, "inventory_refused")
+        }
+    }
+}
+
 fn call_answer(error: &CallError) -> Answer {
     const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
     match error {
         CallError::UnknownModel { .. } => unknown_model(),
+        CallError::Cold { retry_after_ms, .. } => {
+            Answer::new(UNAVAILABLE, "server_error", "model_cold").retry(*retry_after_ms)
+        }
         CallError::NoMiner { retry_after_ms, .. } => {
             Answer::new(UNAVAILABLE, "server_error", "no_miner").retry(*retry_after_ms)
+        }
+        CallError::QueueFull { retry_after_ms, .. } => {
+            Answer::new(UNAVAILABLE, "server_error", "queue_full").retry(*retry_after_ms)
+        }
+        CallError::WaitedInVain { retry_after_ms, .. } => {
+            Answer::new(UNAVAILABLE, "server_error", "model_cold").retry(*retry_after_ms)
         }
         CallError::Busy { retry_after_ms } => {
             Answer::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "miners_busy")
@@ -196,6 +242,7 @@ fn call_answer(error: &CallError) -> Answer {
         CallError::AllFailed(_) => {
             Answer::new(StatusCode::BAD_GATEWAY, "server_error", "miners_failed").retry(1_000)
         }
+        CallError::Stopping => Answer::new(UNAVAILABLE, "server_error", "stopping").retry(5_000),
         CallError::Ledger(_) => Answer::new(UNAVAILABLE, "server_error", "ledger_unavailable").retry(5_000),
     }
 }
@@ -204,13 +251,22 @@ fn unknown_model() -> Answer {
     Answer::invalid(StatusCode::NOT_FOUND, "model_not_found").param(Some("model".into()))
 }
 
-impl IntoResponse for GatewayError {
-    fn into_response(self) -> Response {
-        let Answer { status, kind, code, param, retry_after_ms, exact, give_up } = self.answer();
+impl GatewayError {
+    /// The error object.
+    #[must_use]
+    pub fn body(&self) -> ErrorBody {
+        let Answer { kind, code, param, .. } = self.answer();
         let mut body = ErrorBody::new(kind, self.to_string());
         body.error.code = code;
         body.error.param = param;
-        let mut response = (status, Json(body)).into_response();
+        body
+    }
+}
+
+impl IntoResponse for GatewayError {
+    fn into_response(self) -> Response {
+        let Answer { status, retry_after_ms, exact, give_up, .. } = self.answer();
+        let mut response = (status, Json(self.body())).into_response();
         let headers = response.headers_mut();
         if let Some(after_ms) = retry_after_ms {
             // Of a guess no more than 30 s: clients do not try again by themselves after more than 120 s.

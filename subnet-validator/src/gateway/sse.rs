@@ -10,7 +10,7 @@ use futures::{Stream, StreamExt, stream};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::error::stream_error;
+use super::error::{GatewayError, stream_error};
 use crate::fleet::relay::{RelayEvent, RelayStream};
 
 const PING: Bytes = Bytes::from_static(b": ping\n\n");
@@ -42,12 +42,25 @@ fn frames(
         match event? {
             RelayEvent::Chunk(json) => Some((data(&json), Some(events))),
             RelayEvent::Done => Some((DONE, None)),
+            RelayEvent::Waiting { position, estimate_ms } => {
+                Some((waiting(position, estimate_ms), Some(events)))
+            }
+            RelayEvent::Refused(error) => {
+                let body = serde_json::to_vec(&GatewayError::from(error).body()).unwrap_or_default();
+                Some((data(&body), None))
+            }
             RelayEvent::Failed(error) => {
                 let body = serde_json::to_vec(&stream_error(&error)).unwrap_or_default();
                 Some((data(&body), None))
             }
         }
     })
+}
+
+/// A comment, which clients pass over and people see.
+fn waiting(position: usize, estimate_ms: Option<u64>) -> Bytes {
+    let estimate = estimate_ms.map(|ms| format!(" estimate_s={}", ms.div_ceil(1_000)));
+    format!(": waiting position={position}{}\n\n", estimate.unwrap_or_default()).into()
 }
 
 fn data(json: &[u8]) -> Bytes {

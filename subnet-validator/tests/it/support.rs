@@ -41,14 +41,15 @@ pub fn weights_digest() -> Digest {
 }
 
 pub fn catalogue() -> Catalogue {
-    Catalogue::new([Model {
-        id: "echo".parse().unwrap(),
+    // The tests' miners hold the first one; nobody holds the second.
+    let models = ["echo", "spare"].map(|id| Model {
+        id: id.parse().unwrap(),
         weights_digest: weights_digest(),
         prompt_multiplier: 250,
         completion_multiplier: 1_000,
         memory_bytes: 1 << 20,
-    }])
-    .unwrap()
+    });
+    Catalogue::new(models).unwrap()
 }
 
 /// One call whose every detail is fixed, so that its bytes are too.

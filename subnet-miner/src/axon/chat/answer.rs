@@ -34,7 +34,7 @@ pub(super) struct Answer {
 pub(super) enum Step {
     /// It goes on with this text, which may be empty.
     Text(String),
-    /// It ends as the model or the request meant it to.
+    /// It ends as the model, the request or the validator meant it to.
     Finished(FinishReason),
     /// It ends otherwise.
     Failed(AxonError),
@@ -91,6 +91,7 @@ impl Answer {
         let event = tokio::select! {
             biased;
             () = self.limits.cut.cancelled() => return Step::Failed(AxonError::Generation),
+            () = self.limits.cancellable.cancelled() => return Step::Finished(FinishReason::Cancelled),
             // Before the model, which may be ahead of a slow client by its whole answer.
             () = tokio::time::sleep_until(self.limits.deadline) => return Step::Failed(AxonError::Deadline),
             event = self.generation.next() => event,

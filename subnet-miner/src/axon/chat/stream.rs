@@ -45,14 +45,20 @@ pub(super) async fn respond(
     let wire = Wire { sender, give_up: answer.limits.deadline + LAST_WORDS };
     let receipts = state.0.receipts.clone();
     let written = async move {
-        match write(wire, answer, first, options.include_usage, &receipts).await {
-            Ok(()) => {}
-            Err(Gone::Client) => tracing::info!("the client went away; the answer is cancelled"),
+        let ended = write(&wire, &mut answer, first, options.include_usage).await;
+        let reason = match ended {
+            Ok(reason) => reason,
+            Err(Gone::Client) => {
+                tracing::info!("the client went away; the answer is cancelled");
+                FinishReason::Cancelled
+            }
             Err(Gone::TooSlow) => {
                 tracing::info!("the client read too slowly; its connection is dropped");
                 options.hang_up.cancel();
+                FinishReason::Cancelled
             }
-        }
+        };
+        sign(wire, answer, reason, &receipts).await;
     };
     state.0.streams.spawn(written.in_current_span());
 
@@ -86,28 +92,29 @@ impl Wire {
     /// Writes one `data:` line and counts it towards the receipt.
     async fn data(&self, answer: &mut Answer, value: &impl Serialize) -> Result<(), Gone> {
         let json = serde_json::to_vec(value).expect("chunks and errors hold only text and numbers");
+        self.event([b"data: ", json.as_slice(), b"\n\n"].concat()).await?;
         answer.sent(&json);
-        self.event([b"data: ", json.as_slice(), b"\n\n"].concat()).await
+        Ok(())
     }
 }
 
+/// Writes the answer and gives the reason why it ended.
 async fn write(
-    wire: Wire,
-    mut answer: Answer,
+    wire: &Wire,
+    answer: &mut Answer,
     first: Step,
     include_usage: bool,
-    receipts: &ReceiptStore,
-) -> Result<(), Gone> {
+) -> Result<FinishReason, Gone> {
     let head = answer.head.clone();
-    wire.data(&mut answer, &ChatChunk::first(&head)).await?;
+    wire.data(answer, &ChatChunk::first(&head)).await?;
     let mut step = first;
     let reason = loop {
         match step {
             Step::Text(text) if text.is_empty() => {}
-            Step::Text(text) => wire.data(&mut answer, &ChatChunk::text(&head, text)).await?,
+            Step::Text(text) => wire.data(answer, &ChatChunk::text(&head, text)).await?,
             Step::Finished(reason) => break reason,
             Step::Failed(error) => {
-                wire.data(&mut answer, &error.body()).await?;
+                wire.data(answer, &error.body()).await?;
                 break FinishReason::Error;
             }
         }
@@ -118,19 +125,28 @@ async fn write(
         };
     };
     if let Some(named) = Named::from_receipt(reason) {
-        wire.data(&mut answer, &ChatChunk::finish(&head, named)).await?;
+        wire.data(answer, &ChatChunk::finish(&head, named)).await?;
         if include_usage {
             let usage = answer.usage();
-            wire.data(&mut answer, &ChatChunk::usage(&head, usage)).await?;
+            wire.data(answer, &ChatChunk::usage(&head, usage)).await?;
         }
     }
-    match receipts.append(answer.into_draft(reason)).await {
-        Ok(receipt) => wire.event(format!("event: {SSE_EVENT}\ndata: {}\n\n", receipt.to_header())).await,
+    Ok(reason)
+}
+
+/// Signs for what was sent and stores it, whether or not the client is still there to get it: it sent a ticket, and this is
+/// what became of it.
+async fn sign(wire: Wire, answer: Answer, reason: FinishReason, receipts: &ReceiptStore) {
+    let last = match receipts.append(answer.into_draft(reason)).await {
+        Ok(receipt) => format!("event: {SSE_EVENT}\ndata: {}\n\n", receipt.to_header()),
         Err(error) => {
             tracing::error!(%error, "an answer ends without its receipt, which could not be stored");
             let json =
                 serde_json::to_string(&AxonError::Storage.body()).expect("an error object holds only text");
-            wire.event(format!("data: {json}\n\n")).await
+            format!("data: {json}\n\n")
         }
+    };
+    if wire.event(last).await.is_err() {
+        tracing::debug!("nobody reads the receipt");
     }
 }

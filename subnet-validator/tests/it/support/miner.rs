@@ -14,6 +14,7 @@ use futures::{StreamExt, stream};
 use http::{HeaderMap, StatusCode};
 use protocol::btauth::{self, Freshness, RawHeaders, RequestParts};
 use protocol::digest::{Digest, Hasher};
+use protocol::inventory::{Inventory, SignedInventory};
 use protocol::openai::{
     ChatChunk, ChatCompletion, ChatRequest, ErrorBody, FinishReason as Finish, StreamHead, Usage,
 };
@@ -47,6 +48,10 @@ pub enum Manner {
     Silent,
     /// It answers one chunk and then nothing.
     Stalls,
+    /// The same, until it is told to stop: then it signs for what it sent.
+    StopsWhenTold,
+    /// It answers one chunk and ends its answer when the test says so.
+    FinishesWhenTold,
     Busy,
     RefusesRequest,
     Fails,
@@ -66,6 +71,7 @@ struct Seen {
     request_ids: Mutex<Vec<String>>,
     left: Arc<Notify>,
     dies: Arc<Notify>,
+    told: Arc<Notify>,
 }
 
 impl TestMiner {
@@ -78,10 +84,14 @@ impl TestMiner {
             request_ids: Mutex::default(),
             left: Arc::default(),
             dies: Arc::default(),
+            told: Arc::default(),
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = Router::new().route("/v1/chat/completions", post(chat)).with_state(Arc::clone(&seen));
+        let router = Router::new()
+            .route("/v1/chat/completions", post(chat))
+            .route(protocol::cancel::TARGET, post(cancel))
+            .with_state(Arc::clone(&seen));
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { key, address, seen, server }
     }
@@ -101,11 +111,35 @@ impl TestMiner {
             axon: self.address,
             inventory: Some(KnownInventory {
                 received_at_ms: u64::MAX,
+                issued_at_ms: 0,
+                hot_since_ms: std::collections::BTreeMap::new(),
                 device: "test".into(),
                 memory_bytes: 1 << 30,
                 models: vec![model],
             }),
         }
+    }
+
+    /// The same without a model loaded.
+    pub fn cold_entry(&self, uid: u16) -> MinerEntry {
+        let mut entry = self.entry(uid);
+        entry.inventory.as_mut().unwrap().models.clear();
+        entry
+    }
+
+    /// What it says to be ready, with this many slots for its model.
+    pub fn inventory(&self, slots: u16) -> SignedInventory {
+        let mut models = self.entry(0).inventory.unwrap().models;
+        models[0].slots = slots;
+        Inventory {
+            netuid: NETUID,
+            miner: self.key.public(),
+            issued_at_ms: now_ms(),
+            device: "test".into(),
+            memory_bytes: 1 << 30,
+            models,
+        }
+        .sign(&self.key)
     }
 
     /// Tickets of the calls it got, in order.
@@ -120,6 +154,11 @@ impl TestMiner {
     /// Lets a miner that is to die in the middle of its stream do so.
     pub fn die(&self) {
         self.seen.dies.notify_one();
+    }
+
+    /// Lets a miner that waits for it end its answer.
+    pub fn finish(&self) {
+        self.seen.told.notify_one();
     }
 
     /// Waits until a validator drops a stream before its end.
@@ -154,6 +193,26 @@ async fn chat(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) ->
     }
 }
 
+async fn cancel(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let raw =
+        RawHeaders::collect(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))).unwrap();
+    let parts =
+        RequestParts { method: "POST", target: protocol::cancel::TARGET, body_sha256: Digest::of(&body) };
+    let now_ns = now_ms() * 1_000_000;
+    btauth::verify(&raw, &parts, &seen.key.public(), now_ns, &Freshness::default()).unwrap();
+    let request: protocol::cancel::CancelRequest = serde_json::from_slice(&body).unwrap();
+    let known = seen.tickets.lock().unwrap().iter().any(|ticket| ticket.hash() == request.ticket_hash);
+    if !known || seen.manner != Manner::StopsWhenTold {
+        return StatusCode::NOT_FOUND;
+    }
+    seen.told.notify_one();
+    StatusCode::NO_CONTENT
+}
+
+pub fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
+}
+
 /// The checks of an axon. A request that fails them fails the test.
 fn admit(seen: &Seen, headers: &HeaderMap, body: &[u8]) -> ValidTicket {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -186,7 +245,7 @@ fn sign(seen: &Seen, ticket: &Ticket, output_sha256: Digest) -> SignedReceipt {
         ticket_hash: ticket.hash(),
         output_sha256: if wrong { Digest::of(b"something else") } else { output_sha256 },
         prompt_tokens: PROMPT_TOKENS,
-        completion_tokens: TOKENS.len() as u32 + inflated,
+        completion_tokens: (TOKENS.len() as u32 + inflated).min(ticket.completion_tokens_max),
         first_token_ms: 1,
         total_ms: 2,
         finish_reason: FinishReason::Stop,
@@ -221,7 +280,7 @@ pub fn chunks(with_usage: bool) -> Vec<String> {
     chunks.iter().map(|chunk| serde_json::to_string(chunk).unwrap()).collect()
 }
 
-fn streamed(seen: &Seen, ticket: &Ticket, body: &[u8]) -> Response {
+fn streamed(seen: &Arc<Seen>, ticket: &Ticket, body: &[u8]) -> Response {
     let request: ChatRequest = serde_json::from_slice(body).unwrap();
     let chunks = chunks(request.validate().unwrap().include_usage);
     let mut hasher = Hasher::new();
@@ -229,6 +288,13 @@ fn streamed(seen: &Seen, ticket: &Ticket, body: &[u8]) -> Response {
     let receipt = sign(seen, ticket, hasher.finish()).to_header();
     let mut events: Vec<String> = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
     events.push(format!("event: {SSE_EVENT}\ndata: {receipt}\n\n"));
+    match seen.manner {
+        Manner::StopsWhenTold => {
+            return ended_when_told(seen, ticket, &chunks[..2], FinishReason::Cancelled);
+        }
+        Manner::FinishesWhenTold => return ended_when_told(seen, ticket, &chunks[..2], FinishReason::Stop),
+        _ => {}
+    }
     let (keep, then_breaks, then_waits) = match seen.manner {
         Manner::NoReceipt => (events.len() - 1, false, false),
         Manner::DiesMidStream => (3, true, false),
@@ -255,6 +321,39 @@ fn streamed(seen: &Seen, ticket: &Ticket, body: &[u8]) -> Response {
         }
     });
     let body = Body::from_stream(sent.chain(end.filter_map(async |end| end)));
+    ([("content-type", "text/event-stream")], body).into_response()
+}
+
+fn ended_when_told(
+    seen: &Arc<Seen>,
+    ticket: &Ticket,
+    chunks: &[String],
+    finish_reason: FinishReason,
+) -> Response {
+    let mut hasher = Hasher::new();
+    chunks.iter().for_each(|chunk| hasher.update(format!("{chunk}\n").as_bytes()));
+    let receipt = Receipt {
+        ticket_hash: ticket.hash(),
+        output_sha256: hasher.finish(),
+        prompt_tokens: PROMPT_TOKENS,
+        completion_tokens: 1,
+        first_token_ms: 1,
+        total_ms: 2,
+        finish_reason,
+        fingerprint: None,
+        previous: Digest::ZERO,
+    };
+    let receipt = receipt.sign(&seen.key).to_header();
+    let sent: Vec<_> = chunks
+        .iter()
+        .map(|chunk| Ok::<_, std::io::Error>(Bytes::from(format!("data: {chunk}\n\n"))))
+        .collect();
+    let told = Arc::clone(&seen.told);
+    let end = stream::once(async move {
+        told.notified().await;
+        Ok(Bytes::from(format!("event: {SSE_EVENT}\ndata: {receipt}\n\n")))
+    });
+    let body = Body::from_stream(stream::iter(sent).chain(end));
     ([("content-type", "text/event-stream")], body).into_response()
 }
 

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
+use protocol::inventory::SignedInventory;
 use subnet_validator::accounts::{Accounts, AccountsParts};
 use subnet_validator::clock::Clock;
 use subnet_validator::config::{Config, FleetConfig, GatewayConfig};
 use subnet_validator::fleet::view::View;
-use subnet_validator::fleet::{Fleet, FleetParts};
+use subnet_validator::fleet::{Fleet, FleetParts, cold};
 use subnet_validator::gateway::access::ApiKeys;
 use subnet_validator::gateway::{Gateway, GatewayParts};
 use subnet_validator::ledger::{Ledger, Stored};
 use subnet_validator::metrics::Metrics;
 use tempfile::TempDir;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::miner::TestMiner;
 use super::{Ask, NETUID, Reply, catalogue, open_ledger, validator};
@@ -26,6 +27,7 @@ pub struct Stand {
     pub accounts: Arc<Accounts>,
     pub secret: String,
     pub folder: TempDir,
+    _cold: DropGuard,
 }
 
 impl Stand {
@@ -37,6 +39,17 @@ impl Stand {
         miners: &[&TestMiner],
         change: impl FnOnce(&mut GatewayConfig, &mut FleetConfig),
     ) -> Self {
+        let view = View::new(miners.iter().zip(1u16..).map(|(miner, uid)| miner.entry(uid)));
+        Self::with_view(view, change).await
+    }
+
+    /// Miners that are online and hold nothing yet.
+    pub async fn cold(miners: &[&TestMiner], change: impl FnOnce(&mut FleetConfig)) -> Self {
+        let view = View::new(miners.iter().zip(1u16..).map(|(miner, uid)| miner.cold_entry(uid)));
+        Self::with_view(view, |_, fleet| change(fleet)).await
+    }
+
+    async fn with_view(view: View, change: impl FnOnce(&mut GatewayConfig, &mut FleetConfig)) -> Self {
         let Config { mut gateway, mut fleet, .. } = Config::default();
         gateway.bind.set_port(0);
         change(&mut gateway, &mut fleet);
@@ -56,7 +69,6 @@ impl Stand {
             clock: Arc::clone(&clock),
             metrics: Arc::clone(&metrics),
         };
-        let view = View::new(miners.iter().zip(1u16..).map(|(miner, uid)| miner.entry(uid)));
         let fleet = Fleet::with_static_view(parts, view);
         let accounts = Accounts::open(AccountsParts {
             config: gateway.accounts.clone(),
@@ -70,6 +82,8 @@ impl Stand {
         })
         .unwrap();
         tokio::spawn(Arc::clone(&accounts).follow(CancellationToken::new()));
+        let cold = CancellationToken::new();
+        tokio::spawn(cold::run(fleet.clone(), cold.clone()));
         let parts = GatewayParts {
             config: gateway,
             accounts: Arc::clone(&accounts),
@@ -80,7 +94,13 @@ impl Stand {
             clock,
         };
         let gateway = Gateway::bind(parts).await.unwrap();
-        Self { gateway, fleet, ledger, metrics, keys, accounts, secret, folder }
+        Self { gateway, fleet, ledger, metrics, keys, accounts, secret, folder, _cold: cold.drop_guard() }
+    }
+
+    /// Sends a miner's inventory as the miner would.
+    pub async fn push(&self, inventory: &SignedInventory) -> Reply {
+        let body = serde_json::to_vec(inventory).unwrap();
+        Ask::new("POST", self.gateway.address(), protocol::demand::INVENTORY_TARGET).body(body).send().await
     }
 
     /// A request with a valid key.

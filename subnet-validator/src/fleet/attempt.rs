@@ -1,0 +1,238 @@
+//! One miner asked once: a ticket of its own, the answer, the receipt.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::catalogue::Model;
+use protocol::digest::{Digest, Hasher};
+use protocol::openai::Endpoint;
+use protocol::ticket::{Kind, SignedTicket, Ticket, ValidTicket};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use tokio::time::Instant;
+
+use super::Shared;
+use super::axon::error::{AttemptError, Next};
+use super::axon::{Axon, Order};
+use super::call::{Answer, Call};
+use super::load::Pace;
+use super::relay::{Opening, Relay, UsageView, elapsed_ms};
+use super::route::Chosen;
+use super::settle::{Delivery, settle};
+use crate::metrics::Count;
+
+/// Bytes of a request that pass for a token of its prompt, where tokens are only estimated.
+const PROMPT_BYTES_PER_TOKEN: usize = 4;
+
+/// What a miner is asked, whoever it will be.
+pub(super) struct Errand<'call> {
+    pub call: &'call Call,
+    pub model: &'call Model,
+    pub kind: Kind,
+    /// The body as the miner gets it.
+    pub body: Bytes,
+    pub body_sha256: Digest,
+    /// Tokens that it is expected to take, for balancing the load.
+    pub tokens: u64,
+}
+
+/// An attempt that has begun to answer.
+enum Begun {
+    Whole(Bytes, Pace),
+    Stream(Box<Relay>),
+}
+
+impl<'call> Errand<'call> {
+    /// A user's call. Where the user set no limit, an answer is expected to have `answer_tokens_expected`.
+    pub(super) fn of_user(call: &'call Call, model: &'call Model, answer_tokens_expected: u32) -> Self {
+        let body = call.models.body_for(&model.id, &call.body);
+        let answer_tokens = call.completion_tokens_max.unwrap_or(u32::MAX).min(answer_tokens_expected);
+        let prompt_tokens = u64::try_from(body.len() / PROMPT_BYTES_PER_TOKEN).unwrap_or(u64::MAX);
+        let tokens = prompt_tokens.saturating_add(u64::from(answer_tokens) * u64::from(call.answers));
+        let body_sha256 = Digest::of(&body);
+        Self { call, model, kind: call.endpoint.kind(), body, body_sha256, tokens }
+    }
+}
+
+impl Shared {
+    /// Asks one miner, and remembers how it fared.
+    pub(super) async fn attempt(
+        self: &Arc<Self>,
+        errand: &Errand<'_>,
+        chosen: Chosen,
+    ) -> Result<Answer, AttemptError> {
+        let Chosen { axon, context_tokens, mut in_flight } = chosen;
+        self.metrics.count(Count::AttemptStarted);
+        let begun = match self.begin(errand, axon, context_tokens).await {
+            Ok(begun) => begun,
+            Err(error) => {
+                tracing::info!(
+                    request_id = errand.call.request_id,
+                    miner = %axon.hotkey,
+                    error = &error as &dyn std::error::Error,
+                    "an attempt failed"
+                );
+                self.metrics.count(Count::AttemptFailed);
+                if error.next() == Next::BlameAndAskAnother {
+                    in_flight.fail(self.clock.now_ms());
+                }
+                return Err(error);
+            }
+        };
+        match begun {
+            Begun::Stream(relay) => Ok(Answer::Stream(relay.start(in_flight))),
+            Begun::Whole(body, pace) => {
+                in_flight.succeed(pace, self.clock.now_ms());
+                self.metrics.count(Count::CallAnswered);
+                Ok(Answer::Whole(body))
+            }
+        }
+    }
+
+    async fn begin(
+        self: &Arc<Self>,
+        errand: &Errand<'_>,
+        axon: Axon,
+        context_tokens: u32,
+    ) -> Result<Begun, AttemptError> {
+        let call = errand.call;
+        let signed = self.ticket(errand, &axon, context_tokens).await?;
+        let order = Order {
+            endpoint: call.endpoint,
+            body: errand.body.clone(),
+            body_sha256: errand.body_sha256,
+            ticket: &signed,
+            request_id: &call.request_id,
+        };
+        let sent_at = Instant::now();
+        let deadline = sent_at + Duration::from_millis(self.limits.request_timeout_ms);
+
+        if call.stream {
+            let first_byte_ms = self.limits.first_byte_timeout_ms;
+            let open = async {
+                let body = self.client.order(axon, order).await?.into_body();
+                let ticket = own_ticket(signed.clone());
+                let shared = Arc::clone(self);
+                Relay::open(Opening { shared, axon, ticket, body, sent_at, deadline }).await
+            };
+            let silent = |_| AttemptError::Silent { waited_ms: first_byte_ms };
+            let relay =
+                tokio::time::timeout(Duration::from_millis(first_byte_ms), open).await.map_err(silent)??;
+            return Ok(Begun::Stream(Box::new(relay)));
+        }
+
+        // A whole answer's head carries the receipt, so it comes only when everything has been generated.
+        let whole = async {
+            let answer = self.client.order(axon, order).await?;
+            let first_byte_ms = elapsed_ms(sent_at);
+            let (body, receipt) = self.client.whole(answer).await?;
+            Ok((body, receipt, first_byte_ms))
+        };
+        let silent = |_| AttemptError::Silent { waited_ms: self.limits.request_timeout_ms };
+        let (body, receipt, first_byte_ms) =
+            tokio::time::timeout_at(deadline, whole).await.map_err(silent)??;
+        let tokens_stated = stated_tokens(call.endpoint, &body)?;
+        let delivery = Delivery {
+            first_byte_ms,
+            last_byte_ms: elapsed_ms(sent_at),
+            tokens_delivered: u32::try_from(tokens_stated).unwrap_or(u32::MAX),
+            tokens_stated: Some(tokens_stated),
+            output_sha256: output_hash(&body),
+            client_gone: false,
+        };
+        let pace =
+            Pace { first_token_ms: None, total_ms: delivery.last_byte_ms, tokens: delivery.tokens_delivered };
+        settle(self, own_ticket(signed), receipt, delivery).await?;
+        Ok(Begun::Whole(body, pace))
+    }
+
+    /// A fresh order for one miner: its own sequence number and time.
+    async fn ticket(
+        &self,
+        errand: &Errand<'_>,
+        axon: &Axon,
+        context_tokens: u32,
+    ) -> Result<SignedTicket, AttemptError> {
+        let Errand { call, model, kind, body_sha256, .. } = errand;
+        let sequence = self.sequences.next(axon.hotkey).await.map_err(AttemptError::Ledger)?;
+        let issued_at_ms = self.clock.now_ms();
+        let completion_tokens_max = call.completion_tokens_max.unwrap_or(self.limits.completion_tokens_max);
+        let ticket = Ticket {
+            netuid: self.netuid,
+            validator: self.hotkey.public(),
+            miner: axon.hotkey,
+            model: model.id.clone(),
+            weights_digest: model.weights_digest,
+            request_sha256: *body_sha256,
+            sequence,
+            issued_at_ms,
+            deadline_ms: issued_at_ms.saturating_add(self.limits.request_timeout_ms),
+            prompt_tokens_max: context_tokens.saturating_mul(call.prompts),
+            completion_tokens_max: completion_tokens_max.min(context_tokens).saturating_mul(call.answers),
+            payer: self.payer(&call.payer),
+            kind: *kind,
+        };
+        Ok(ticket.sign(&self.hotkey))
+    }
+}
+
+/// A ticket of our own, checked as everybody's is.
+fn own_ticket(signed: SignedTicket) -> ValidTicket {
+    signed.verify().expect("a ticket signed here under its validator's key verifies")
+}
+
+/// The hash a receipt carries for a whole answer.
+fn output_hash(body: &[u8]) -> Digest {
+    let mut hasher = Hasher::new();
+    hasher.update(body);
+    hasher.update(b"\n");
+    hasher.finish()
+}
+
+/// Completion tokens by the answer's own usage; also the check that it is an answer at all.
+fn stated_tokens(endpoint: Endpoint, body: &[u8]) -> Result<u64, AttemptError> {
+    #[derive(Deserialize)]
+    struct AnswerView {
+        choices: Option<Vec<IgnoredAny>>,
+        data: Option<Vec<IgnoredAny>>,
+        tokens: Option<Vec<IgnoredAny>>,
+        prompt: Option<IgnoredAny>,
+        usage: Option<UsageView>,
+    }
+    let view: AnswerView = serde_json::from_slice(body).map_err(|_| AttemptError::Malformed)?;
+    let AnswerView { choices, data, tokens, prompt, usage } = view;
+    let stated = match endpoint {
+        Endpoint::Chat | Endpoint::Completion => choices.and(usage).map(|usage| usage.completion_tokens),
+        Endpoint::Embedding => data.and(usage).map(|_| 0),
+        Endpoint::Tokenize => tokens.map(|_| 0),
+        Endpoint::Detokenize => prompt.map(|_| 0),
+    };
+    stated.ok_or(AttemptError::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stated_tokens;
+    use protocol::openai::Endpoint;
+
+    #[test]
+    fn an_answer_is_one_of_its_own_endpoint_and_states_its_tokens() {
+        let chat = br#"{"choices":[{}],"usage":{"prompt_tokens":1,"completion_tokens":7,"total_tokens":8}}"#;
+        let embedding = br#"{"data":[{}],"usage":{"prompt_tokens":1,"total_tokens":1}}"#;
+        assert_eq!(stated_tokens(Endpoint::Chat, chat).ok(), Some(7));
+        assert_eq!(stated_tokens(Endpoint::Completion, chat).ok(), Some(7));
+        assert_eq!(stated_tokens(Endpoint::Embedding, embedding).ok(), Some(0));
+        assert_eq!(stated_tokens(Endpoint::Tokenize, br#"{"tokens":[1]}"#).ok(), Some(0));
+        assert_eq!(stated_tokens(Endpoint::Detokenize, br#"{"prompt":"a"}"#).ok(), Some(0));
+        for (endpoint, other) in [
+            (Endpoint::Chat, &embedding[..]),
+            (Endpoint::Embedding, chat),
+            (Endpoint::Tokenize, chat),
+            (Endpoint::Chat, br#"{"choices":[]}"#),
+            (Endpoint::Embedding, b"[]"),
+        ] {
+            assert!(stated_tokens(endpoint, other).is_err(), "{endpoint:?}");
+        }
+    }
+}
