@@ -11,5 +11,5 @@ mod subnet;
 pub mod wait;
 
 pub use nodes::{MinerNode, ValidatorNode};
-pub use request::{Answer, Streamed};
+pub use request::{Answer, OpenStream, Streamed};
 pub use subnet::{ECHO_MODEL, Plan, SMOLLM2, Subnet, TestModel, smollm2_path};

@@ -38,7 +38,58 @@ pub struct Streamed {
     pub done: bool,
 }
 
+/// A streamed answer while it comes.
+#[derive(Debug)]
+pub struct OpenStream {
+    response: reqwest::Response,
+    buffer: String,
+}
+
+impl OpenStream {
+    /// The next event or comment as it was sent; nothing at the end, or where the stream breaks.
+    pub async fn next(&mut self) -> Option<String> {
+        loop {
+            if let Some((event, rest)) = self.buffer.split_once("\n\n") {
+                let event = event.to_owned();
+                self.buffer = rest.to_owned();
+                return Some(event);
+            }
+            let piece = self.response.chunk().await.ok()??;
+            self.buffer.push_str(std::str::from_utf8(&piece).unwrap());
+        }
+    }
+
+    /// Everything up to the end.
+    pub async fn rest(mut self) -> Vec<String> {
+        let mut events = Vec::new();
+        while let Some(event) = self.next().await {
+            events.push(event);
+        }
+        events
+    }
+}
+
 impl ValidatorNode {
+    /// Where its gateway listens.
+    pub fn gateway_url(&self) -> String {
+        self.gateway("")
+    }
+
+    /// Opens a streamed chat of up to so many tokens.
+    ///
+    /// # Panics
+    /// When the gateway does not answer 200.
+    pub async fn open_chat(&self, model: &str, content: &str, tokens_max: u32) -> OpenStream {
+        let body = json!({
+            "model": model, "max_tokens": tokens_max, "temperature": 0, "stream": true,
+            "messages": [{"role": "user", "content": content}],
+        });
+        let request = reqwest::Client::new().post(self.gateway("/v1/chat/completions"));
+        let response = request.bearer_auth(self.api_key()).json(&body).send().await.unwrap();
+        assert_eq!(response.status().as_u16(), 200);
+        OpenStream { response, buffer: String::new() }
+    }
+
     fn gateway(&self, path: &str) -> String {
         format!("http://{}{path}", self.validator().gateway_addr())
     }

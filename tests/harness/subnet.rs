@@ -20,6 +20,7 @@ use subnet_miner::models::ModelLocation;
 use subnet_validator::catalogue::Listed;
 use subnet_validator::config::Config as ValidatorSettings;
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 
 use crate::nodes::{MinerNode, TestWallet, ValidatorNode};
 use crate::wait;
@@ -146,6 +147,34 @@ impl Subnet {
     pub async fn start_unregistered_miner(&self) -> MinerStartError {
         let mut miner = self.new_miner("stranger").await;
         miner.start().await.expect_err("an unregistered miner must not start")
+    }
+
+    /// Registers and starts more miners at the same time, each with its configuration changed.
+    pub async fn start_miners(&mut self, names: &[&str], change: impl Fn(&mut MinerConfig)) {
+        let mut starting = JoinSet::new();
+        for name in names {
+            let mut node = self.new_miner(name).await;
+            change(&mut node.config);
+            self.register(&node.wallet).await;
+            starting.spawn(async move {
+                node.start().await.unwrap();
+                node
+            });
+        }
+        while let Some(node) = starting.join_next().await {
+            self.miners.push(node.unwrap());
+        }
+    }
+
+    /// Waits until every validator has heard of `count` miners lately, whatever they hold.
+    pub async fn wait_until_online(&self, count: usize) {
+        for validator in &self.validators {
+            wait::until("the validator sees the miners", || async {
+                let miners = validator.validator().fleet().miners();
+                (miners.iter().filter(|miner| miner.online).count() >= count).then_some(())
+            })
+            .await;
+        }
     }
 
     /// A miner with its own wallet and state, not started and not registered.
