@@ -207,6 +207,7 @@ class Demo:
                         "--bind", f"{AXON_IP}:{self.ports[who]}", "--external-ip", AXON_IP,
                         "--external-port", self.ports[who], "--state", self.state / who,
                         "--model", f"{MODEL_ID}={self.model}", "--allow-coldkey-present",
+                        "--metrics-bind", "127.0.0.1:0",
                     ),
                 )
         for who in ("miner-1", "miner-2"):

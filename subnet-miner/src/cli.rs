@@ -61,6 +61,10 @@ pub enum Command {
     /// Read the receipts this miner has signed.
     #[command(subcommand)]
     Receipts(Receipts),
+    /// Check keys, chain, ports, clock, disk, device and models, with what to do about each failure.
+    Doctor(Output),
+    /// Watch a running miner in the terminal.
+    Top(Top),
     /// Compare what the strategist would have earned on a trace of demand with the best that was possible.
     Simulate(Simulate),
     /// Show the configuration.
@@ -85,6 +89,9 @@ pub struct Run {
     /// Do not publish the axon's address on the chain.
     #[arg(long)]
     pub no_serve_axon: bool,
+    /// Address and port of metrics and status; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub metrics_bind: Option<SocketAddr>,
     /// A model to serve: its name and its GGUF file. May be given several times.
     #[arg(long, value_name = "ID=PATH")]
     pub model: Vec<ModelArgument>,
@@ -100,6 +107,17 @@ pub struct Run {
     /// Start although an unencrypted coldkey can be read beside the hotkey. For development.
     #[arg(long)]
     pub allow_coldkey_present: bool,
+}
+
+/// Flags of `top`.
+#[derive(Debug, Args)]
+pub struct Top {
+    /// The operator's side of the running miner; by default that of the configuration.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Print the status once, as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Flags of `simulate`.
@@ -167,6 +185,7 @@ impl Run {
     /// Puts what was given on the command line over `config`.
     pub fn apply(&self, config: &mut Config) {
         set(&mut config.axon.bind, self.bind);
+        set(&mut config.operations.bind, self.metrics_bind);
         if let Some(port) = self.axon_port {
             config.axon.bind.set_port(port);
         }

@@ -1,11 +1,13 @@
 //! The commands, one file each. Results go to standard output, everything else to standard error.
 
+mod doctor;
 mod error;
 mod receipts;
 mod run;
 mod show_config;
 mod simulate;
 mod status;
+mod top;
 
 use std::io::Write;
 
@@ -32,6 +34,8 @@ pub async fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<(), CommandE
         Command::Status(output) => status::run(&site, output, out).await,
         Command::Chain(command) => Ok(shared::chain(&site, &command, out).await?),
         Command::Wallet(command) => Ok(shared::wallet(&site, &command, out)?),
+        Command::Doctor(output) => doctor::run(&config, output, out).await,
+        Command::Top(flags) => top::run(&config, &flags, out).await,
         Command::Simulate(flags) => simulate::run(&config.strategist.policy, &flags, out),
         Command::Receipts(command) => receipts::run(&config, &command, out),
         Command::Config(flags) => show_config::run(&config, &flags, out),

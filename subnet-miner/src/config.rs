@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::axon::AxonConfig;
 use crate::demand::DemandConfig;
 use crate::models::ModelLocation;
+use crate::operations::OperationsConfig;
 use crate::permits::PermitPolicy;
 use crate::receipts::StoreConfig;
 use crate::store::ContentConfig;
@@ -69,6 +70,8 @@ pub struct Config {
     pub strategist: StrategistConfig,
     /// Where weights are kept and how they are got.
     pub weights: ContentConfig,
+    /// Where metrics and status are told.
+    pub operations: OperationsConfig,
     /// How the chain is followed.
     pub chain: ChainConfig,
     /// Limits of the receipt store.
@@ -141,6 +144,7 @@ impl Default for Config {
             permits: PermitPolicy::default(),
             demand: DemandConfig::default(),
             strategist: StrategistConfig::default(),
+            operations: OperationsConfig::default(),
             weights: ContentConfig::default(),
             chain: ChainConfig::default(),
             receipts: StoreConfig::default(),

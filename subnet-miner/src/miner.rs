@@ -19,10 +19,12 @@ pub use self::error::StartError;
 use crate::axon::{Axon, AxonParts};
 use crate::axon_publisher::Publisher;
 use crate::chain_watch;
+use crate::clock;
 use crate::config::{Config, RuntimeLimits, ServeConfig};
 use crate::demand::{Demand, DemandFeed, DemandParts, Sources};
 use crate::device::Device;
 use crate::models::Models;
+use crate::operations::{Operations, StatusParts};
 use crate::permits::PermitPolicy;
 use crate::receipts::ReceiptStore;
 use crate::residency::{self, ResidencyParts, ResidencyStatus};
@@ -43,6 +45,7 @@ pub struct Miner {
     sources: watch::Sender<Sources>,
     inventory_changes: watch::Sender<u64>,
     told: watch::Receiver<ResidencyStatus>,
+    operations: Operations,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -61,7 +64,7 @@ impl Miner {
         let settings = config.clone();
         let Config { netuid, models, runtime, axon, serve, permits: policy, demand, chain, receipts, .. } =
             config;
-        let (strategist, weights) = (config.strategist, config.weights);
+        let (strategist, weights, operations) = (config.strategist, config.weights, config.operations);
 
         // A strategist that knows a validator can do without models of the operator's.
         let finds_models = strategist.mode == Mode::On && !demand.validators.is_empty();
@@ -93,12 +96,13 @@ impl Miner {
             netuid,
             hotkey: keypair.clone(),
             models: models.clone(),
-            device,
+            device: device.clone(),
             permits: permitted.clone(),
             receipts: receipts.clone(),
         };
         let axon = Axon::bind(axon, parts).await.map_err(StartError::Axon)?;
         let axon_addr = axon.address();
+        let counts = receipts.counts();
         tracing::info!(%hotkey, netuid, axon = %axon_addr, "serving");
 
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
@@ -122,17 +126,35 @@ impl Miner {
                 strategy,
                 netuid,
                 runtime,
-                models,
+                models: models.clone(),
                 store,
                 sources: sources.subscribe(),
                 demand: demand.watch(),
-                permits: permitted,
+                permits: permitted.clone(),
                 announce: inventory_changes.clone(),
                 stop: stop.clone(),
             });
             tasks.spawn(residency);
             told
         };
+        let status = StatusParts {
+            netuid,
+            hotkey,
+            axon: external(&serve, axon_addr).unwrap_or(axon_addr).to_string(),
+            started: clock::monotonic(),
+            device,
+            models,
+            counts,
+            sightings: seen.clone(),
+            permits: permitted,
+            demand: demand.watch(),
+            residency: told.clone(),
+        };
+        let bind = operations.bind;
+        let operations = Operations::bind(&operations, status)
+            .await
+            .map_err(|source| StartError::Operations { address: bind, source })?;
+        tracing::info!(metrics = %operations.address(), "the operator's side is up");
 
         let policy = watch::Sender::new(policy);
         tasks.spawn(validators::follow(policy.subscribe(), seen.clone(), permits));
@@ -157,6 +179,7 @@ impl Miner {
             sources,
             inventory_changes,
             told,
+            operations,
             tasks,
             stop,
         })
@@ -193,6 +216,11 @@ impl Miner {
     /// Whose demand is followed, and where; replaces what the configuration said.
     pub fn follow_demand(&self, sources: Sources) {
         self.sources.send_replace(sources);
+    }
+
+    /// Where metrics and status are.
+    pub fn operations_addr(&self) -> SocketAddr {
+        self.operations.address()
     }
 
     /// Which models the strategist holds, and why.

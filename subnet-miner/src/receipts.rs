@@ -4,6 +4,7 @@
 //! writes it with a synced log before anyone else sees it; receipts that wait together share one sync. The same thread
 //! keeps what must survive a restart: ticket sequences already answered, and how far each caller's nonces have come.
 
+mod counts;
 mod database;
 mod engine;
 mod ingress;
@@ -24,6 +25,8 @@ use protocol::signing::Keypair;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
+use self::counts::Counted;
+pub use self::counts::{Counts, ModelCounts};
 pub use self::database::DatabaseError;
 pub use self::ingress::Draft;
 use self::ingress::Message;
@@ -60,6 +63,7 @@ pub struct ReceiptStore {
     // Dropped before `writer`, so that the last clone's drop finds a writer that nobody can ask any more.
     sender: mpsc::Sender<Message>,
     writer: Arc<Writer>,
+    counts: Counts,
 }
 
 /// The writer's thread. Dropping it waits until the database is closed: a process that ends while RocksDB works on another
@@ -98,12 +102,21 @@ impl ReceiptStore {
             .name("receipts".to_owned())
             .spawn(move || engine.run(inbox))
             .map_err(OpenError::Thread)?;
-        Ok(Self { sender, writer: Arc::new(Writer(Mutex::new(Some(writer)))) })
+        let writer = Arc::new(Writer(Mutex::new(Some(writer))));
+        Ok(Self { sender, writer, counts: Counts::default() })
     }
 
     /// Chains, signs and stores the receipt of one answer. When this returns `Ok` the receipt is on disk.
     pub async fn append(&self, draft: Draft) -> Result<SignedReceipt, StoreError> {
-        self.ask(|reply| Message::Append { draft: Box::new(draft), reply }).await?
+        let counted = Counted::of(&draft);
+        let receipt = self.ask(|reply| Message::Append { draft: Box::new(draft), reply }).await??;
+        self.counts.add(counted);
+        Ok(receipt)
+    }
+
+    /// What was signed since the start.
+    pub fn counts(&self) -> Counts {
+        self.counts.clone()
     }
 
     /// Remembers that nonces up to the given ones, in nanoseconds, count as used after a restart.

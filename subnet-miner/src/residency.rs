@@ -162,7 +162,7 @@ impl Residency {
                 tracing::info!(mode = ?self.parts.config.mode, "strategist: {reason}");
             }
         }
-        self.tell(&situation, &plan, offers.len());
+        self.tell(&situation, &plan, &offers);
         if self.parts.config.mode != Mode::On {
             return;
         }
@@ -173,7 +173,7 @@ impl Residency {
         }
         if !plan.load.is_empty() {
             let situation = self.situation(&offers, clock::unix_ms());
-            self.tell(&situation, &plan, offers.len());
+            self.tell(&situation, &plan, &offers);
         }
     }
 

@@ -3,6 +3,7 @@
 mod audit;
 mod chaos;
 mod failures;
+mod operations;
 mod receipts;
 mod serving;
 mod weights;

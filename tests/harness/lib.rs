@@ -10,6 +10,6 @@ mod request;
 mod subnet;
 pub mod wait;
 
-pub use nodes::{MinerNode, ValidatorNode};
+pub use nodes::{MinerNode, TestWallet, ValidatorNode};
 pub use request::{Answer, OpenStream, Streamed};
 pub use subnet::{ECHO_MODEL, Plan, SMOLLM2, Subnet, TestModel, smollm2_path};

@@ -13,7 +13,7 @@ use subnet_validator::validator::{KEYS_FILE, StartError as ValidatorStartError, 
 use zeroize::Zeroizing;
 
 /// A wallet on disk with both keys in the clear, as dev wallets are.
-pub(crate) struct TestWallet {
+pub struct TestWallet {
     pub(crate) path: WalletPath,
     pub(crate) coldkey: Keypair,
     pub(crate) hotkey: Keypair,
@@ -54,6 +54,16 @@ impl MinerNode {
         self.running.as_ref().expect("the miner runs")
     }
 
+    /// Its keys.
+    pub fn wallet(&self) -> &TestWallet {
+        &self.wallet
+    }
+
+    /// The settings of its next start.
+    pub fn config_mut(&mut self) -> &mut MinerConfig {
+        &mut self.config
+    }
+
     /// The settings it is started with.
     pub fn config(&self) -> &MinerConfig {
         &self.config
@@ -64,7 +74,8 @@ impl MinerNode {
         self.running = None;
     }
 
-    pub(crate) async fn start(&mut self) -> Result<(), MinerStartError> {
+    /// Starts it, also again on the same state.
+    pub async fn start(&mut self) -> Result<(), MinerStartError> {
         self.running = Some(Miner::bind(self.config.clone()).await?);
         Ok(())
     }

@@ -195,6 +195,7 @@ impl Subnet {
             ..MinerConfig::default()
         };
         config.axon.bind = SocketAddr::from((AXON_IP, 0));
+        config.operations.bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         config.chain.metagraph_ms_min = 20;
         MinerNode { config, wallet, running: None }
     }
@@ -224,7 +225,7 @@ impl Subnet {
     }
 
     /// Funds the coldkey from a development account and burns for a uid.
-    async fn register(&self, wallet: &TestWallet) {
+    pub async fn register(&self, wallet: &TestWallet) {
         let alice = Keypair::from_dev_uri("//Alice").unwrap();
         self.client.transfer(&alice, &wallet.coldkey.public(), 2_000 * TAO).await.unwrap();
         self.client.register_burned(&wallet.coldkey, &wallet.hotkey.public(), NETUID).await.unwrap();

@@ -9,6 +9,7 @@ use crate::logging::BadLevel;
 use crate::miner::StartError;
 use crate::receipts::{DatabaseError, OpenError};
 use crate::simulate::TraceError;
+use crate::top::TopError;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,15 @@ pub enum CommandError {
     /// A trace.
     #[error(transparent)]
     Trace(TraceError),
+    /// Something that a miner needs is not as it should be.
+    #[error("{failed} checks failed")]
+    Doctor {
+        /// How many.
+        failed: usize,
+    },
+    /// The terminal view.
+    #[error(transparent)]
+    Top(TopError),
     /// A picture.
     #[error("cannot write the picture {}", path.display())]
     Plot {
@@ -76,6 +86,9 @@ impl CommandError {
             Self::LogLevel(_) => "use error, warn, info, debug or trace".to_owned(),
             Self::Start(error) => return Some(error.next_step()),
             Self::Shared(error) => return error.next_step(),
+            Self::Top(TopError::Fetch { .. }) => {
+                "start the miner, or pass --url with the address of its operations.bind".to_owned()
+            }
             Self::OpenReceipts(_) => {
                 "check --wallet, --wallet-hotkey and --state; a miner that never served has no receipts"
                     .to_owned()

@@ -63,6 +63,15 @@ pub enum StartError {
     /// The store of weights cannot be used.
     #[error(transparent)]
     Weights(crate::store::OpenError),
+    /// Metrics cannot listen.
+    #[error("cannot listen on {address} for metrics and status")]
+    Operations {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// The model runtime cannot start.
     #[error("cannot start the model runtime")]
     Runtime(#[source] model_runtime::StartError),
@@ -110,6 +119,9 @@ impl StartError {
             }
             Self::Weights(_) => {
                 "make the folder writable, give each miner of this machine its own weights.path, or set strategist.mode to \"off\"".to_owned()
+            }
+            Self::Operations { .. } => {
+                "free the port, or pass another with --metrics-bind (each miner of a machine needs its own)".to_owned()
             }
             Self::Runtime(_) => "free memory or processes, then start again".to_owned(),
             Self::Axon(AxonBindError::Listen { .. }) => "free the port, or pass another with --bind".to_owned(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use protocol::catalogue_document::Offer;
 use protocol::ticket::ModelId;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,8 @@ pub struct ResidencyStatus {
     pub reasons: Vec<String>,
     /// What could not be brought in, with the reason.
     pub failures: BTreeMap<ModelId, String>,
+    /// What a prompt token and a generated one are worth, by model, in thousandths of a compute unit.
+    pub prices: BTreeMap<ModelId, (u32, u32)>,
     /// What the held models may be expected to earn in an hour, in thousandths of a compute unit.
     pub hourly: u64,
 }
@@ -64,9 +67,13 @@ impl Residency {
         self.status.send_modify(|status| status.doing = doing);
     }
 
-    pub(super) fn tell(&self, situation: &Situation, plan: &Plan, offers: usize) {
+    pub(super) fn tell(&self, situation: &Situation, plan: &Plan, offers: &[Offer]) {
         let held = self.held.iter().map(|(id, held)| {
             (id.clone(), HeldModel { memory_bytes: held.memory_bytes, since_ms: held.since_ms })
+        });
+        let prices = offers.iter().map(|offer| {
+            let model = &offer.model;
+            (model.id.clone(), (model.prompt_multiplier, model.completion_multiplier))
         });
         let ready = situation.candidates.iter().filter(|candidate| self.held.contains_key(&candidate.model));
         self.status.send_replace(ResidencyStatus {
@@ -74,7 +81,8 @@ impl Residency {
             memory_bytes_max: self.parts.memory_bytes,
             memory_bytes: self.parts.runtime.memory_bytes(),
             disk_bytes: self.parts.store.bytes(),
-            offers: offers as u64,
+            offers: offers.len() as u64,
+            prices: prices.collect(),
             held: held.collect(),
             doing: None,
             reasons: plan.reasons.clone(),

@@ -74,7 +74,7 @@ pub fn chart(comparison: &Comparison, step_ms: u64) -> String {
             percent % 10
         );
     }
-    svg.push_str("<text x=\"8\" y=\"36\" fill=\"#57606a\" font-size=\"11\">units</text>\n</svg>\n");
+    svg.push_str("<text x=\"8\" y=\"24\" fill=\"#57606a\" font-size=\"11\">units</text>\n</svg>\n");
     svg
 }
 
