@@ -251,11 +251,7 @@ impl Config {
     pub fn at_home(mut self, home: Option<&Path>) -> Self {
         self.wallet_path = expand_home(self.wallet_path, home);
         self.state_path = expand_home(self.state_path, home);
-        self.weights.path = if self.weights.path.as_os_str().is_empty() {
-            self.state_path.join("weights")
-        } else {
-            expand_home(self.weights.path, home)
-        };
+        self.weights.path = expand_home(self.weights.path, home);
         let local_paths = std::mem::take(&mut self.weights.local_paths);
         self.weights.local_paths = local_paths.into_iter().map(|path| expand_home(path, home)).collect();
         self.models = self.models.into_iter().map(|(id, location)| (id, location.at_home(home))).collect();
@@ -283,6 +279,15 @@ impl Config {
             password_file: None,
             request_timeout_ms: self.chain.request_ms_max,
         }
+    }
+
+    /// Where the weights of `hotkey` are kept and how they are got.
+    pub fn content(&self, hotkey: &protocol::account::AccountId) -> ContentConfig {
+        let mut weights = self.weights.clone();
+        if weights.path.as_os_str().is_empty() {
+            weights.path = self.state_path.join(hotkey.to_ss58()).join("weights");
+        }
+        weights
     }
 
     /// Where the receipts of `hotkey` are kept.

@@ -59,12 +59,13 @@ impl Miner {
         let keypair = wallet::load_hotkey(&config.wallet()).map_err(StartError::Wallet)?;
         let hotkey = keypair.public();
         let receipts_path = config.receipts_path(&hotkey);
+        let weights = config.content(&hotkey);
         let site = config.site();
         let command = site.register_command();
         let settings = config.clone();
         let Config { netuid, models, runtime, axon, serve, permits: policy, demand, chain, receipts, .. } =
             config;
-        let (strategist, weights, operations) = (config.strategist, config.weights, config.operations);
+        let (strategist, operations) = (config.strategist, config.operations);
 
         // A strategist that knows a validator can do without models of the operator's.
         let finds_models = strategist.mode == Mode::On && !demand.validators.is_empty();

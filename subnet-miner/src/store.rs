@@ -40,7 +40,7 @@ use self::source::Source;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ContentConfig {
-    /// The folder. Empty: `weights` in the state folder. Default empty.
+    /// The folder. Empty: `weights` beside the hotkey's receipts, in the state folder. Default empty.
     pub path: PathBuf,
     /// Bytes of the disk that weights may take. Default 64 GiB.
     pub disk_bytes_max: u64,

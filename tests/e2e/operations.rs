@@ -1,5 +1,6 @@
 //! What operators see: one request's id in everybody's logs, metrics that count it, a doctor that finds a healthy miner healthy, and
 //! catalogues that travel from validators to miners.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -71,7 +71,8 @@ fn accelerator_of(driver: Option<&str>, device: bool, nouveau: bool) -> Check {
 }
 
 pub(super) async fn disk(config: &Config) -> Check {
-    let folder = existing(&config.weights.path);
+    let weights = &config.weights.path;
+    let folder = existing(if weights.as_os_str().is_empty() { &config.state_path } else { weights });
     let free = match free_bytes(folder).await {
         Some(free) => free,
         None => {
