@@ -128,7 +128,7 @@ async fn a_user_who_leaves_mid_stream_stops_the_miner_which_keeps_a_receipt_that
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_validator_stopped_mid_stream_ends_the_stream_well_and_sends_others_away() {
     let mut subnet = Subnet::start_with(smollm2(1)).await;
-    let mut stream = subnet.validators[0].open_chat(SMOLLM2, STORY, 48).await;
+    let mut stream = subnet.validators[0].open_chat(SMOLLM2, STORY, 32).await;
     stream.next().await.unwrap();
     let (url, key) = (subnet.validators[0].gateway_url(), subnet.validators[0].api_key().to_owned());
     let late = async {
