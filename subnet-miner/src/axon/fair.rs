@@ -189,6 +189,10 @@ impl<T> FairQueue<T> {
             // The grant took the average; this makes it what the answer really held.
             entry.time += (i128::from(held_ms) - i128::from(charged_ms)) * MS / entry.weight;
         }
+        if self.running == 0 && self.waiting == 0 {
+            // Nobody competes: whoever comes next begins anew, and nobody is in debt.
+            self.time = self.callers.values().map(|entry| entry.time).max().unwrap_or(0).max(self.time);
+        }
         self.forget_idle(now_ms);
         let mut granted = Vec::new();
         while self.running < self.room.running_max {
