@@ -149,6 +149,39 @@ pub enum Receipts {
         #[command(flatten)]
         output: Output,
     },
+    /// Write the countersigned record of one call into a file: with it anybody can be convinced.
+    Export {
+        /// The validator that asked.
+        #[arg(long, value_name = "SS58")]
+        validator: AccountId,
+        /// The call's number, as `list` shows it.
+        #[arg(long, value_name = "NUMBER")]
+        sequence: u64,
+        /// The file to write.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Check the three signatures of a countersigned record in a file.
+    Verify {
+        /// The record: its bytes, or 0x and their digits.
+        record: PathBuf,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Look for a countersigned record in an audit bundle of its validator: if its head must hold it and the log does not, the
+    /// validator is proven to have dropped it.
+    ProveOmission {
+        /// The record: its bytes, or 0x and their digits.
+        #[arg(long, value_name = "FILE")]
+        record: PathBuf,
+        /// The bundle's folder, as `subnet-validator audit fetch` makes it.
+        #[arg(long, value_name = "FOLDER")]
+        bundle: PathBuf,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 /// Flags of `config`.

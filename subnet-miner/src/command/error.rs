@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use chain_client::command::CommandError as SharedError;
 
+use super::receipts::ProofError;
 use crate::config::ConfigError;
 use crate::logging::BadLevel;
 use crate::miner::StartError;
@@ -63,6 +64,9 @@ pub enum CommandError {
         #[source]
         source: std::io::Error,
     },
+    /// What receipts prove.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
     /// Standard output is gone.
     #[error("cannot write the result")]
     Output(#[source] std::io::Error),

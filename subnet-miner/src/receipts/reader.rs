@@ -4,7 +4,7 @@ use std::path::Path;
 
 use protocol::account::AccountId;
 use protocol::digest::Digest;
-use protocol::receipt::FinishReason;
+use protocol::receipt::{FinishReason, UncheckedCountersigned};
 use serde::Serialize;
 
 use super::OpenError;
@@ -60,6 +60,15 @@ impl ReceiptReader {
         let database = Database::open_read_only(path)
             .map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
         Ok(Self { database })
+    }
+
+    /// The record of a call as its validator countersigned it and sent it back.
+    pub fn countersigned(
+        &self,
+        validator: &AccountId,
+        sequence: u64,
+    ) -> Result<Option<UncheckedCountersigned>, DatabaseError> {
+        self.database.countersigned(validator, sequence)
     }
 
     /// The newest `receipts_max` receipts of every validator together, or of one, oldest first.
