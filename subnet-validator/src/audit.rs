@@ -43,6 +43,7 @@ pub const INDEX: &str = "index.json";
 const HEADS: &str = "heads.scale";
 const POLICY: &str = "policy.scale";
 const MINERS: &str = "miners.scale";
+const EVIDENCE: &str = "evidence.scale";
 const FRONTIER: &str = "frontier.scale";
 
 fn leaves_name(number: usize) -> String {

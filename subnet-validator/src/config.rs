@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::config::AccountsConfig;
+use crate::challenges::ChallengesConfig;
 use crate::demand::DemandConfig;
 use crate::gateway::CorsConfig;
 use crate::tls::TlsConfig;
@@ -54,6 +55,8 @@ pub struct Config {
     pub weights: WeightsConfig,
     /// What auditors can fetch.
     pub audit: AuditConfig,
+    /// What miners are checked by.
+    pub challenges: ChallengesConfig,
     /// The stakers' side.
     pub staker_rpc: StakerRpcConfig,
 }
@@ -231,6 +234,7 @@ impl Default for Config {
             ledger: LedgerLimits::default(),
             weights: WeightsConfig::default(),
             audit: AuditConfig::default(),
+            challenges: ChallengesConfig::default(),
             staker_rpc: StakerRpcConfig::default(),
         }
     }

@@ -15,6 +15,7 @@ pub mod picker;
 pub mod refresh;
 pub mod relay;
 pub mod selector;
+pub mod settled;
 pub mod sse;
 pub mod view;
 
@@ -31,7 +32,7 @@ use protocol::account::AccountId;
 use protocol::catalogue::Catalogue;
 use protocol::digest::Digest;
 use protocol::signing::Keypair;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -40,6 +41,7 @@ use self::breaker::BreakerPolicy;
 use self::load::Loads;
 use self::miners::Door;
 use self::sequences::Sequences;
+use self::settled::{Settled, SettledCall};
 use self::view::View;
 use crate::clock::Clock;
 use crate::config::FleetConfig;
@@ -91,6 +93,7 @@ pub(crate) struct Shared {
     stopping: CancellationToken,
     demand: Demand,
     door: Door,
+    settled: Settled,
 }
 
 /// How one miner stands with this validator right now.
@@ -144,6 +147,7 @@ impl Fleet {
             stopping: CancellationToken::new(),
             demand,
             door,
+            settled: Settled::new(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -166,6 +170,12 @@ impl Fleet {
     #[must_use]
     pub fn demand(&self) -> &Demand {
         &self.shared.demand
+    }
+
+    /// Tells of calls whose receipts are stored, from now on. Who is behind by more than a thousand misses the oldest.
+    #[must_use]
+    pub fn settled(&self) -> broadcast::Receiver<SettledCall> {
+        self.shared.settled.subscribe()
     }
 
     /// Tells when miners or their inventories change.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chain_client::BlockRef;
 use protocol::digest::Digest;
-use protocol::head::{TreeHead, miners_hash, scores_hash};
+use protocol::head::{TreeHead, registry_hash, scores_hash};
 use protocol::policy_document::PolicyDocument;
 use protocol::replay::Rules;
 use protocol::scoring::{Miner, Scorer};
@@ -64,7 +64,8 @@ pub async fn cut(
             let first_index = reader.window_first_index(scorer.window_start_ms())?;
             // The ledger holds each call once.
             reader.for_each_in(first_index..frontier.size(), |stored| scorer.add_once(&stored.receipt))?;
-            let table = scorer.finish(&facts.miners);
+            let convictions = reader.convictions(scorer.window_start_ms()..facts.timestamp_ms)?;
+            let table = scorer.finish_without(&facts.miners, &convictions);
             let head = TreeHead {
                 netuid: owner.netuid,
                 validator: owner.validator,
@@ -76,12 +77,12 @@ pub async fn cut(
                 first_index,
                 previous: previous.map_or(Digest::ZERO, |previous| previous.head.head.digest()),
                 policy: rules_here.document().hash(),
-                miners: miners_hash(&facts.miners),
+                miners: registry_hash(&facts.miners, &convictions),
                 window_start_ms: table.window_start_ms,
                 window_end_ms: table.window_end_ms,
                 scores: scores_hash(&table),
             };
-            Ok(HeadRecord { head: head.sign(&signer), frontier, miners: facts.miners, table })
+            Ok(HeadRecord { head: head.sign(&signer), frontier, miners: facts.miners, table, convictions })
         })
         .await?;
     ledger.put_head(record.clone(), rules.document().clone().sign(hotkey)).await?;

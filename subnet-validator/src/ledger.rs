@@ -23,14 +23,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use parity_scale_codec::{Decode, Encode};
+use parity_scale_codec::{Decode, Encode, Input};
 use protocol::account::AccountId;
 use protocol::digest::Digest;
+use protocol::evidence::ValidEvidence;
 use protocol::head::SignedHead;
 use protocol::merkle::Frontier;
 use protocol::policy_document::SignedPolicyDocument;
 use protocol::receipt::Countersigned;
 use protocol::scoring::{Miner, ScoreTable};
+use protocol::standing::Conviction;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::error::{AppendError, OpenError, ReadError};
@@ -79,7 +81,7 @@ pub enum Appended {
 }
 
 /// A tempo's head with what it was made from.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode)]
 pub struct HeadRecord {
     /// The head.
     pub head: SignedHead,
@@ -89,6 +91,21 @@ pub struct HeadRecord {
     pub miners: Vec<Miner>,
     /// The scores that the head names.
     pub table: ScoreTable,
+    /// The miners that are convicted in them.
+    pub convictions: Vec<Conviction>,
+}
+
+impl Decode for HeadRecord {
+    fn decode<I: Input>(input: &mut I) -> Result<Self, parity_scale_codec::Error> {
+        Ok(Self {
+            head: SignedHead::decode(input)?,
+            frontier: Frontier::decode(input)?,
+            miners: Vec::decode(input)?,
+            table: ScoreTable::decode(input)?,
+            // Records of format 2 end here.
+            convictions: if input.remaining_len()? == Some(0) { Vec::new() } else { Vec::decode(input)? },
+        })
+    }
 }
 
 /// What keeping a head came to.
@@ -161,6 +178,11 @@ impl Ledger {
     ) -> Result<HeadStored, AppendError> {
         let (record, document) = (Box::new(record), Box::new(document));
         self.ask(|reply| Message::PutHead { record, document, reply }).await
+    }
+
+    /// Keeps evidence against a miner; returns once it is synced to disk. The same evidence twice is one.
+    pub async fn put_evidence(&self, evidence: ValidEvidence) -> Result<(), AppendError> {
+        self.ask(|reply| Message::PutEvidence { evidence: Box::new(evidence), reply }).await
     }
 
     /// The log as of the last group.

@@ -13,6 +13,7 @@ pub mod accounts;
 pub mod audit;
 pub mod catalogue;
 pub mod chain_view;
+pub mod challenges;
 pub mod cli;
 pub mod clock;
 pub mod command;

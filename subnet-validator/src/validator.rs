@@ -25,6 +25,7 @@ use crate::audit::peers::{self, Peers, PeersParts};
 use crate::audit::publish::Publisher;
 use crate::catalogue::{Listed, build};
 use crate::chain_view::{self, ChainSnapshot, ChainView, Follow};
+use crate::challenges::{self, ChallengesParts, ModelsError};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::fleet::{self, Fleet, FleetParts};
@@ -121,6 +122,9 @@ pub enum StartError {
     /// The gateway's certificate cannot be used.
     #[error("cannot serve TLS")]
     Tls(#[source] TlsError),
+    /// The models for checking miners cannot be loaded.
+    #[error("cannot load the models of [challenges]")]
+    Challenges(#[source] ModelsError),
     /// A server cannot listen.
     #[error("the {server} cannot listen on {address}")]
     Bind {
@@ -148,6 +152,7 @@ impl StartError {
             ),
             Self::NotRegistered { .. } => Some("register the hotkey first"),
             Self::Journal(error) => Some(error.hint()),
+            Self::Challenges(_) => Some("look at the paths of [challenges.models] in the configuration"),
             Self::Ledger(_) | Self::Catalogue(_) => None,
         }
     }
@@ -158,8 +163,18 @@ impl Validator {
     pub async fn bind(config: ValidatorConfig) -> Result<Self, StartError> {
         let ValidatorConfig { settings, hotkey, listed, endpoints, state_dir } = config;
         let in_force = settings.clone();
-        let Config { netuid, chain_timeout_ms, gateway, fleet, ledger, weights, audit, staker_rpc, .. } =
-            settings;
+        let Config {
+            netuid,
+            chain_timeout_ms,
+            gateway,
+            fleet,
+            ledger,
+            weights,
+            audit,
+            staker_rpc,
+            challenges,
+            ..
+        } = settings;
         let (account, clock, metrics) =
             (hotkey.public(), Arc::new(Clock::new()), Arc::new(Metrics::default()));
         let policy = Policy::default();
@@ -203,6 +218,7 @@ impl Validator {
         })
         .await?;
 
+        let checked = challenges::load(&challenges).await.map_err(StartError::Challenges)?;
         let fleet = Fleet::new(FleetParts {
             limits: fleet,
             netuid,
@@ -262,8 +278,13 @@ impl Validator {
 
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        let following =
-            Follow { client: client.clone(), netuid, clock, view: chain_sender, stop: stop.clone() };
+        let following = Follow {
+            client: client.clone(),
+            netuid,
+            clock: Arc::clone(&clock),
+            view: chain_sender,
+            stop: stop.clone(),
+        };
         spawn(&mut tasks, "following the chain", chain_view::follow(following));
         spawn(&mut tasks, "counting usage", Arc::clone(&accounts).follow(stop.clone()));
         spawn(
@@ -293,12 +314,20 @@ impl Validator {
             publisher: Publisher::new(ledger.clone(), signer.clone(), state_dir.join(AUDIT_DIR), audit),
             rules,
             ledger: ledger.clone(),
-            hotkey: signer,
+            hotkey: signer.clone(),
             chain: chain.clone(),
             client,
             setter,
             metrics,
         };
+        let challenging = ChallengesParts {
+            config: challenges,
+            fleet: fleet.clone(),
+            ledger: ledger.clone(),
+            hotkey: signer,
+            clock,
+        };
+        spawn(&mut tasks, "challenging miners", challenges::run(challenging, checked, stop.clone()));
         spawn(&mut tasks, "setting weights", weights::run(setting, weights_sender, stop.clone()));
 
         let (gateway_address, rpc_address) = (gateway.address(), rpc.address());

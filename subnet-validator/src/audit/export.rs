@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use parity_scale_codec::Encode;
 use parquet::errors::ParquetError;
 use protocol::digest::{Digest, Hasher};
+use protocol::evidence::ValidEvidence;
 use protocol::head::SignedHead;
 use protocol::manifest::{FileEntry, Manifest};
 use protocol::receipt::{ReceiptError, UncheckedCountersigned};
 use protocol::signing::Keypair;
 
 use super::leaves::{LeafWriter, Row};
-use super::{FILE_LEAVES_MAX, FRONTIER, HEADS, MANIFEST, MINERS, POLICY, leaves_name};
+use super::{EVIDENCE, FILE_LEAVES_MAX, FRONTIER, HEADS, MANIFEST, MINERS, POLICY, leaves_name};
 use crate::ledger::{HeadRecord, ReadError, Reader};
 
 /// No bundle was written.
@@ -87,7 +88,7 @@ pub fn export(
     if fs::read_dir(folder)?.next().is_some() {
         return Err(ExportError::NotEmpty(folder.to_owned()));
     }
-    let HeadRecord { head: SignedHead { head, .. }, miners, .. } = &record;
+    let HeadRecord { head: SignedHead { head, .. }, miners, convictions, .. } = &record;
     let first = head.first_index.saturating_sub(1);
     let document = reader.document(&head.policy)?.ok_or(ExportError::NoDocument(head.policy))?;
     let heads = heads_over(reader, first, head.epoch_index)?;
@@ -99,6 +100,16 @@ pub fn export(
     put(HEADS, heads.encode())?;
     put(POLICY, document.encode())?;
     put(MINERS, miners.encode())?;
+    if !convictions.is_empty() {
+        let named = |found: &ValidEvidence| {
+            let digest = found.digest();
+            convictions.iter().any(|conviction| conviction.evidence.contains(&digest))
+        };
+        let evidence = reader.evidence(head.window_start_ms..head.window_end_ms)?;
+        let evidence: Vec<_> =
+            evidence.iter().filter(|found| named(found)).map(ValidEvidence::signed).collect();
+        put(EVIDENCE, evidence.encode())?;
+    }
     put(FRONTIER, reader.frontier_at(first)?.encode())?;
     files.extend(write_leaves(reader, first, head.tree_size, folder, &mut progress)?);
 

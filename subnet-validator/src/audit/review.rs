@@ -9,6 +9,7 @@ use parquet::errors::ParquetError;
 use protocol::account::AccountId;
 use protocol::catalogue::CatalogueError;
 use protocol::digest::Digest;
+use protocol::evidence::{EvidenceError, SignedEvidence};
 use protocol::head::{HeadError, SignedHead, ValidHead};
 use protocol::manifest::{Manifest, ManifestError, SignedManifest};
 use protocol::merkle::Frontier;
@@ -18,7 +19,7 @@ use protocol::replay::{Leaf, Replay, ReplayError, Replayed, Rules};
 use protocol::scoring::Miner;
 
 use super::export::digest_of;
-use super::{FRONTIER, HEADS, MANIFEST, MINERS, POLICY, leaves};
+use super::{EVIDENCE, FRONTIER, HEADS, MANIFEST, MINERS, POLICY, leaves};
 
 /// Leaves whose signatures are verified together.
 const PART_LEAVES: usize = 512;
@@ -88,6 +89,9 @@ pub enum ReviewError {
     /// A file does not decode.
     #[error("{0} does not decode")]
     Decode(&'static str),
+    /// Evidence is none.
+    #[error("checking the evidence")]
+    Evidence(#[source] EvidenceError),
     /// A head is not signed by its validator.
     #[error("checking a head")]
     Head(#[source] HeadError),
@@ -194,9 +198,18 @@ fn replay(
             Ok::<_, ReviewError>(())
         })?;
     }
+    // Without the file nobody is convicted; a head that says otherwise is not met then.
+    if manifest.files.iter().any(|file| file.name == EVIDENCE) {
+        let evidence: Vec<SignedEvidence> = decode(folder, EVIDENCE, EVIDENCE_BYTES_MAX)?;
+        let evidence = evidence.into_iter().map(SignedEvidence::verify).collect::<Result<Vec<_>, _>>();
+        replay.convict(&evidence.map_err(ReviewError::Evidence)?);
+    }
     let replayed = replay.finish(&miners)?;
     Ok(Reviewed { head, miners, replayed })
 }
+
+/// Evidence of one window together, in bytes.
+const EVIDENCE_BYTES_MAX: u64 = 1 << 30;
 
 fn read(folder: &Path, name: &str, bytes_max: u64) -> Result<Vec<u8>, ReviewError> {
     let path = folder.join(name);

@@ -64,6 +64,7 @@ impl Shared {
     ) -> Result<Answer, AttemptError> {
         let Chosen { axon, context_tokens, mut in_flight } = chosen;
         self.metrics.count(Count::AttemptStarted);
+        self.settled.begin(errand.body_sha256, &errand.body);
         let begun = match self.begin(errand, axon, context_tokens).await {
             Ok(begun) => begun,
             Err(error) => {

@@ -4,6 +4,7 @@
 //! to be elsewhere publishes another axon.
 
 pub mod error;
+pub mod exchange;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -47,7 +47,8 @@ pub(super) async fn settle(
     let observation = Observation { first_byte_ms, last_byte_ms, tokens_delivered, output_sha256, outcome };
     let countersigned = signed.countersign(observation, &shared.hotkey).map_err(AttemptError::Receipt)?;
     let paid = countersigned.counts();
-    shared.ledger.append(countersigned).await.map_err(AttemptError::Ledger)?;
+    shared.ledger.append(countersigned.clone()).await.map_err(AttemptError::Ledger)?;
+    shared.settled.tell(&countersigned);
 
     shared.metrics.count(if paid { Count::ReceiptDelivered } else { Count::ReceiptUnpaid });
     let asked =

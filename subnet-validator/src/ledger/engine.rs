@@ -46,6 +46,7 @@ struct Answers {
     appends: Vec<Answer<Appended>>,
     reservations: Vec<Answer<Range<u64>>>,
     heads: Vec<Answer<HeadStored>>,
+    evidence: Vec<Answer<()>>,
 }
 
 /// What this group has decided so far and the disk does not show yet.
@@ -127,6 +128,11 @@ impl Engine {
                 Message::Reserve { miner, count, reply } => {
                     let outcome = self.prepare_reservation(miner, count, &mut pending, &mut group);
                     answers.reservations.push((reply, outcome));
+                }
+                Message::PutEvidence { evidence, reply } => {
+                    // The digest is in the key: the same evidence twice is one.
+                    group.put_evidence(&evidence);
+                    answers.evidence.push((reply, Ok(())));
                 }
                 Message::PutHead { record, document, reply } => {
                     let outcome = self.prepare_head(&record, &document, &log, &mut pending, &mut group);
@@ -254,6 +260,9 @@ impl Answers {
         for (reply, outcome) in self.heads {
             let _ = reply.send(outcome);
         }
+        for (reply, outcome) in self.evidence {
+            let _ = reply.send(outcome);
+        }
     }
 
     fn refuse(self, error: &AppendError) {
@@ -266,12 +275,16 @@ impl Answers {
         for (reply, _) in self.heads {
             let _ = reply.send(Err(error.clone()));
         }
+        for (reply, _) in self.evidence {
+            let _ = reply.send(Err(error.clone()));
+        }
     }
 
     fn refuse_message(message: Message, error: &AppendError) {
         match message {
             Message::Append { reply, .. } => drop(reply.send(Err(error.clone()))),
             Message::Reserve { reply, .. } => drop(reply.send(Err(error.clone()))),
+            Message::PutEvidence { reply, .. } => drop(reply.send(Err(error.clone()))),
             Message::PutHead { reply, .. } => drop(reply.send(Err(error.clone()))),
         }
     }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use protocol::account::AccountId;
+use protocol::evidence::ValidEvidence;
 use protocol::policy_document::SignedPolicyDocument;
 use protocol::receipt::Countersigned;
 use tokio::sync::oneshot;
@@ -29,6 +30,13 @@ pub(super) enum Message {
         count: u64,
         /// Answered after the sync.
         reply: Reply<Range<u64>>,
+    },
+    /// Keep evidence.
+    PutEvidence {
+        /// The evidence.
+        evidence: Box<ValidEvidence>,
+        /// Answered after the sync.
+        reply: Reply<()>,
     },
     /// Keep the head of a tempo.
     PutHead {

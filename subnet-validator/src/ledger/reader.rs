@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use protocol::account::AccountId;
 use protocol::digest::Digest;
+use protocol::evidence::{SignedEvidence, ValidEvidence};
 use protocol::merkle::{self, Frontier};
 use protocol::policy_document::SignedPolicyDocument;
 use protocol::receipt::{Countersigned, Outcome, UncheckedCountersigned};
 use protocol::replay::LATE_MS_MAX;
+use protocol::standing::{self, Conviction};
 use protocol::ticket::ModelId;
 use rocksdb::Direction;
 
@@ -233,6 +235,26 @@ impl Reader {
     pub fn heads_from(&self, epoch_index: u64, limit: usize) -> Result<Vec<HeadRecord>, ReadError> {
         let heads = self.store.scan(schema::HEADS, &schema::heads(epoch_index), Direction::Forward)?;
         heads.take(limit).map(|entry| decode_head(&entry?.1)).collect()
+    }
+
+    /// The evidence about calls issued within this time, in their order.
+    pub fn evidence(&self, window_ms: Range<u64>) -> Result<Vec<ValidEvidence>, ReadError> {
+        let start = schema::evidence(window_ms.start, &Digest::ZERO);
+        let mut found = Vec::new();
+        for entry in self.store.scan(schema::EVIDENCE, &start, Direction::Forward)? {
+            let (key, value) = entry?;
+            if schema::leading_time(&key).is_none_or(|at_ms| at_ms >= window_ms.end) {
+                break;
+            }
+            let evidence = SignedEvidence::from_bytes(&value).and_then(SignedEvidence::verify);
+            found.push(evidence.map_err(|_| ReadError::damaged("evidence is unreadable"))?);
+        }
+        Ok(found)
+    }
+
+    /// The miners that the evidence about a window convicts.
+    pub fn convictions(&self, window_ms: Range<u64>) -> Result<Vec<Conviction>, ReadError> {
+        Ok(standing::convictions(&self.evidence(window_ms.clone())?, window_ms))
     }
 
     /// The policy document of this hash.

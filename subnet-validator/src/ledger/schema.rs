@@ -15,19 +15,21 @@
 //! | `sequences` | miner (32) | first sequence number not yet reserved, u64 |
 //! | `heads` | epoch index, u64 | SCALE [`super::HeadRecord`] |
 //! | `documents` | hash of a policy document (32) | SCALE `SignedPolicyDocument` |
+//! | `evidence` | its call's issued-at in ms, u64 ‖ digest (32) | SCALE `SignedEvidence` |
 //!
 //! History of the format:
 //! - 1: without `heads` and `documents`.
-//! - 2: the layout above. A ledger of format 1 is raised when it is opened: it gets the two empty families.
+//! - 2: without `evidence`; heads end before their convictions, which are then none.
+//! - 3: the layout above. An older ledger is raised when it is opened: it gets the empty families that it lacks.
 
 use protocol::account::AccountId;
 use protocol::digest::Digest;
 
 /// The format this program reads and writes.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 /// Older formats that opening raises to [`FORMAT_VERSION`].
-pub const RAISED_FORMATS: [u32; 1] = [1];
+pub const RAISED_FORMATS: [u32; 2] = [1, 2];
 
 /// Facts about the ledger as a whole.
 pub const META: &str = "meta";
@@ -51,9 +53,23 @@ pub const HEADS: &str = "heads";
 /// Policy documents that heads name.
 pub const DOCUMENTS: &str = "documents";
 
+/// Evidence against miners.
+pub const EVIDENCE: &str = "evidence";
+
 /// Every column family, in the order they are created.
-pub const FAMILIES: [&str; 10] =
-    [META, RECEIPTS, LEAVES, BY_TIME, BY_MINER, BY_SEQUENCE, BY_RECEIPT, SEQUENCES, HEADS, DOCUMENTS];
+pub const FAMILIES: [&str; 11] = [
+    META,
+    RECEIPTS,
+    LEAVES,
+    BY_TIME,
+    BY_MINER,
+    BY_SEQUENCE,
+    BY_RECEIPT,
+    SEQUENCES,
+    HEADS,
+    DOCUMENTS,
+    EVIDENCE,
+];
 
 /// Key in [`META`] of the format version.
 pub const FORMAT: &[u8] = b"format";
@@ -137,13 +153,19 @@ pub fn documents(hash: &Digest) -> [u8; 32] {
     hash.0
 }
 
+/// Key in [`EVIDENCE`].
+#[must_use]
+pub fn evidence(issued_at_ms: u64, digest: &Digest) -> [u8; 40] {
+    join(&issued_at_ms.to_be_bytes(), &digest.0)
+}
+
 /// Reads a u64 value, or a u64 that is a whole key.
 #[must_use]
 pub fn read_u64(bytes: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(bytes.try_into().ok()?))
 }
 
-/// Reads the time at the beginning of a key of [`BY_TIME`].
+/// Reads the time at the beginning of a key of [`BY_TIME`] or [`EVIDENCE`].
 #[must_use]
 pub fn leading_time(key: &[u8]) -> Option<u64> {
     read_u64(key.get(..8)?)

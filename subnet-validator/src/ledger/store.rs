@@ -5,6 +5,7 @@ use std::path::Path;
 use parity_scale_codec::{DecodeAll, Encode};
 use protocol::account::AccountId;
 use protocol::digest::Digest;
+use protocol::evidence::ValidEvidence;
 use protocol::merkle::{self, Frontier};
 use protocol::policy_document::SignedPolicyDocument;
 use protocol::receipt::Countersigned;
@@ -253,6 +254,11 @@ impl Group<'_> {
         let hash = document.document.hash();
         self.put(schema::HEADS, schema::heads(record.head.head.epoch_index), record.encode());
         self.put(schema::DOCUMENTS, schema::documents(&hash), document.encode());
+    }
+
+    pub(super) fn put_evidence(&mut self, evidence: &ValidEvidence) {
+        let key = schema::evidence(evidence.call().ticket().issued_at_ms, &evidence.digest());
+        self.put(schema::EVIDENCE, key, evidence.signed().encode());
     }
 
     pub(super) fn put_frontier(&mut self, frontier: &Frontier) {

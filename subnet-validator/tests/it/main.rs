@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod audit;
+mod evidence;
 mod gateway;
 mod heads;
 mod ledger;

@@ -34,23 +34,30 @@ async fn a_newer_format_is_refused_by_number() {
     tamper(folder.path(), |db| {
         db.put_cf(db.cf_handle("meta").unwrap(), schema::FORMAT, 9u32.to_be_bytes()).unwrap()
     });
-    assert!(matches!(open(folder.path()).err(), Some(OpenError::WrongFormat { found: 9, expected: 2 })));
+    assert!(matches!(open(folder.path()).err(), Some(OpenError::WrongFormat { found: 9, expected: 3 })));
 }
 
 #[tokio::test]
-async fn a_ledger_of_the_first_format_is_raised_and_keeps_its_receipts() {
+async fn a_ledger_of_an_older_format_is_raised_and_keeps_its_receipts() {
+    for (format, absent) in
+        [(1u32, &[schema::HEADS, schema::DOCUMENTS, schema::EVIDENCE][..]), (2, &[schema::EVIDENCE])]
+    {
+        raised(format, absent).await;
+    }
+}
+
+async fn raised(format: u32, absent: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let head = with_receipts(folder.path(), 3).await;
     {
         let mut db = DB::open_cf(&Options::default(), folder.path(), schema::FAMILIES).unwrap();
-        db.drop_cf(schema::HEADS).unwrap();
-        db.drop_cf(schema::DOCUMENTS).unwrap();
-        db.put_cf(db.cf_handle("meta").unwrap(), schema::FORMAT, 1u32.to_be_bytes()).unwrap();
+        absent.iter().for_each(|family| db.drop_cf(family).unwrap());
+        db.put_cf(db.cf_handle("meta").unwrap(), schema::FORMAT, format.to_be_bytes()).unwrap();
     }
     assert_eq!(open(folder.path()).unwrap().head(), head);
     let db = DB::open_cf_for_read_only(&Options::default(), folder.path(), schema::FAMILIES, false).unwrap();
     let format = db.get_cf(db.cf_handle("meta").unwrap(), schema::FORMAT).unwrap();
-    assert_eq!(format.unwrap(), 2u32.to_be_bytes());
+    assert_eq!(format.unwrap(), 3u32.to_be_bytes());
 }
 
 #[tokio::test]

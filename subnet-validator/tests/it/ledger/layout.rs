@@ -38,7 +38,7 @@ async fn the_keys_and_values_on_disk_are_these() {
 
     let meta = entries(&db, "meta");
     assert_eq!(meta[0].0, hex::encode("format"));
-    assert_eq!(meta[0].1, "00000002");
+    assert_eq!(meta[0].1, "00000003");
     assert_eq!(meta[1].0, hex::encode("frontier"));
     assert_eq!(meta[1].1.get(..16), Some("0200000000000000"), "SCALE: size, then peaks");
     assert_eq!(meta[2], (hex::encode("owner"), format!("{ALICE}0040")));
@@ -59,6 +59,7 @@ async fn the_keys_and_values_on_disk_are_these() {
     assert_eq!(entries(&db, "by_receipt"), by_receipt);
     assert_eq!(entries(&db, "sequences"), [(BOB.to_owned(), "0000000000000102".to_owned())]);
     assert_eq!((entries(&db, "heads"), entries(&db, "documents")), (vec![], vec![]), "until a tempo ends");
+    assert_eq!(entries(&db, "evidence"), []);
     assert_eq!(entries(&db, "default"), []);
 }
 

@@ -1,0 +1,83 @@
+//! One probe from its words to the call as it was settled.
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use model_runtime::ModelHandle;
+use protocol::digest::Digest;
+use protocol::openai::{ChatRequest, Endpoint};
+use protocol::ticket::ModelId;
+use serde_json::Value;
+
+use super::{Case, probe};
+use crate::fleet::Fleet;
+use crate::fleet::call::{Answer, Call};
+use crate::fleet::relay::RelayEvent;
+use crate::fleet::selector::Selection;
+
+/// Stands in a body for the words that are yet to come.
+pub(super) const PLACE: &str = "\u{1}";
+
+/// A probe to be sent.
+pub(super) struct Asking {
+    pub(super) fleet: Fleet,
+    /// Thinks up the words.
+    pub(super) own: ModelHandle,
+    pub(super) model: ModelId,
+    /// A body that says [`PLACE`].
+    pub(super) shape: String,
+    pub(super) draw: u64,
+}
+
+impl Asking {
+    /// Sends it and waits for its answer. `None` if there is nothing to look at.
+    pub(super) async fn ask(self) -> Option<Case> {
+        let prompt = probe::think_up(&self.own, self.draw).await.ok()?;
+        let words = Value::from(prompt).to_string();
+        let body = Bytes::from(self.shape.replace(&Value::from(PLACE).to_string(), &words));
+        let request: ChatRequest = serde_json::from_slice(&body).ok()?;
+        let request = request.validate().ok()?;
+        let call = Call {
+            endpoint: Endpoint::Chat,
+            models: Selection::one(self.model),
+            body: body.clone(),
+            stream: request.stream,
+            prompts: 1,
+            answers: 1,
+            completion_tokens_max: request.completion_tokens_max,
+            payer: probe::payer(self.draw),
+            request_id: format!("req_{:016x}{:016x}", super::draw(), super::draw()),
+        };
+        // Before the call, so that its end is not missed.
+        let mut settled = self.fleet.settled();
+        let mut output = Vec::new();
+        let mut take = |chunk: &[u8]| {
+            output.extend_from_slice(chunk);
+            output.push(b'\n');
+        };
+        match self.fleet.call(&call).await {
+            Ok(Answer::Whole(bytes)) => take(&bytes),
+            Ok(Answer::Stream(mut events)) => {
+                while let Some(event) = events.next().await {
+                    match event {
+                        RelayEvent::Chunk(chunk) => take(&chunk),
+                        RelayEvent::Done => break,
+                        RelayEvent::Waiting { .. } => {}
+                        RelayEvent::Failed(_) | RelayEvent::Refused(_) => return None,
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "a probe was not answered");
+                return None;
+            }
+        }
+        let named = (Digest::of(&body), Digest::of(&output));
+        while let Ok(found) = settled.try_recv() {
+            let call = found.call;
+            if (call.ticket().request_sha256, call.observation().output_sha256) == named {
+                return call.counts().then_some(Case { call, request: body, output: Some(output) });
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,68 @@
+//! Where findings become signed evidence in the ledger: a bounded number a day against each miner, since a few convict as well as many.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use protocol::account::AccountId;
+use protocol::evidence::{Evidence, Finding};
+use protocol::receipt::Countersigned;
+use protocol::signing::Keypair;
+
+use crate::clock::Clock;
+use crate::ledger::Ledger;
+
+/// Records against one miner in one day.
+const RECORDS_PER_DAY_MAX: u32 = 8;
+const DAY_MS: u64 = 24 * 3_600_000;
+
+/// Signs findings and keeps them.
+pub(super) struct Docket {
+    ledger: Ledger,
+    hotkey: Keypair,
+    clock: Arc<Clock>,
+    /// By miner: the day of its calls, and how many records it has.
+    kept: Mutex<BTreeMap<AccountId, (u64, u32)>>,
+}
+
+impl Docket {
+    pub(super) fn new(ledger: Ledger, hotkey: Keypair, clock: Arc<Clock>) -> Self {
+        Self { ledger, hotkey, clock, kept: Mutex::default() }
+    }
+
+    /// Keeps a finding about this call.
+    pub(super) async fn record(&self, call: &Countersigned, finding: Finding) {
+        let miner = call.ticket().miner;
+        if !self.has_room(miner, call.ticket().issued_at_ms / DAY_MS) {
+            return tracing::debug!(%miner, "there is evidence enough of this day");
+        }
+        let evidence = Evidence {
+            netuid: call.ticket().netuid,
+            validator: self.hotkey.public(),
+            miner,
+            observed_at_ms: self.clock.now_ms(),
+            finding,
+        };
+        let digest = evidence.digest();
+        match evidence.sign(&self.hotkey).verify() {
+            Ok(valid) => match self.ledger.put_evidence(valid).await {
+                Ok(()) => tracing::warn!(%miner, %digest, "evidence is kept"),
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "evidence was not kept");
+                }
+            },
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "what was found proves nothing");
+            }
+        }
+    }
+
+    fn has_room(&self, miner: AccountId, day: u64) -> bool {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = kept.entry(miner).or_default();
+        if entry.0 != day {
+            *entry = (day, 0);
+        }
+        entry.1 += 1;
+        entry.1 <= RECORDS_PER_DAY_MAX
+    }
+}
