@@ -2,6 +2,7 @@
 
 mod audit;
 mod chaos;
+mod copies;
 mod failures;
 mod operations;
 mod receipts;

@@ -5,11 +5,16 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a harness fails its test by panicking")]
 
+mod cheat;
+mod gguf;
 mod nodes;
 mod request;
 mod subnet;
 pub mod wait;
 
+pub use cheat::{Cheat, CheatingAxon, Pretence};
+pub use gguf::fewer_layers;
 pub use nodes::{MinerNode, TestWallet, ValidatorNode};
 pub use request::{Answer, OpenStream, Streamed};
+pub use subnet::CheatingMiner;
 pub use subnet::{ECHO_MODEL, Plan, SMOLLM2, Subnet, TestModel, smollm2_path};

@@ -8,6 +8,7 @@ use protocol::signing::Keypair;
 use subnet_miner::config::Config as MinerConfig;
 use subnet_miner::miner::{Miner, StartError as MinerStartError};
 use subnet_validator::catalogue::Listed;
+use subnet_validator::challenges::ChallengesConfig;
 use subnet_validator::gateway::access::ApiKeys;
 use subnet_validator::validator::{KEYS_FILE, StartError as ValidatorStartError, Validator, ValidatorConfig};
 use zeroize::Zeroizing;
@@ -120,6 +121,11 @@ impl ValidatorNode {
     /// A key that its gateway accepts.
     pub fn api_key(&self) -> &str {
         &self.api_key
+    }
+
+    /// Changes what it checks miners by, from its next start on.
+    pub fn challenge(&mut self, change: impl FnOnce(&mut ChallengesConfig)) {
+        change(&mut self.settings.challenges);
     }
 
     /// Stops it as an operator would.

@@ -22,6 +22,7 @@ use subnet_validator::config::Config as ValidatorSettings;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
+use crate::cheat::{Cheat, CheatingAxon, Pretence};
 use crate::nodes::{MinerNode, TestWallet, ValidatorNode};
 use crate::wait;
 
@@ -70,7 +71,34 @@ pub struct Subnet {
     folder: TempDir,
 }
 
+/// A registered miner that cheats. Stops when it is dropped.
+pub struct CheatingMiner {
+    wallet: TestWallet,
+    _axon: CheatingAxon,
+}
+
+impl CheatingMiner {
+    /// Its hotkey.
+    pub fn hotkey(&self) -> AccountId {
+        self.wallet.hotkey.public()
+    }
+}
+
 impl Subnet {
+    /// Registers a miner that cheats, and publishes its axon. It pretends to serve the default model.
+    pub async fn add_cheat(&self, name: &str, cheat: Cheat) -> CheatingMiner {
+        let wallet = TestWallet::create(&self.folder.path().join("wallets"), name);
+        self.register(&wallet).await;
+        let Listed { catalogue, .. } = self.listed().await;
+        let model = catalogue.iter().next().expect("a catalogue has a model");
+        let pretence =
+            Pretence { netuid: NETUID, model: model.id.clone(), weights_digest: model.weights_digest, cheat };
+        let bind = SocketAddr::from((AXON_IP, 0));
+        let axon = CheatingAxon::start(bind, wallet.hotkey.clone(), pretence).await;
+        self.client.serve_axon(&wallet.hotkey, NETUID, axon.address()).await.unwrap();
+        CheatingMiner { wallet, _axon: axon }
+    }
+
     /// A subnet whose miners serve the echo model, with a tempo of 20 blocks.
     pub async fn start(validators: usize, miners: usize) -> Self {
         Self::start_with(Plan { validators, miners, model: TestModel::Echo, tempo_blocks: 20 }).await
