@@ -2,7 +2,7 @@
 
 mod audit;
 mod chaos;
-mod copies;
+mod dishonest_miners;
 mod failures;
 mod operations;
 mod receipts;
