@@ -11,18 +11,17 @@ use std::{
 use clap::Parser;
 use localnet::{
     Blocks, Config, Genesis,
-    accounts::dev_account,
+    accounts::{dev_account, sign},
     node::Node,
     runtime::{
-        RuntimeCall, VERSION,
+        RuntimeCall,
         numbers::{NetUid, TaoBalance},
         subtensor::{self, genesis::Neuron},
     },
 };
-use parity_scale_codec::{Compact, Encode as _};
+use parity_scale_codec::Encode as _;
 use serde_json::{Value, json};
-use sp_core::{H256, Pair as _, sr25519};
-use sp_crypto_hashing::blake2_256;
+use sp_core::{Pair as _, sr25519};
 
 const NEURONS: u16 = 256;
 const VALIDATORS: u16 = 64;
@@ -110,7 +109,7 @@ fn transfers(count: u32) -> f64 {
     });
     let genesis = node.chain.best().hash();
     let signed: Vec<Vec<u8>> = (0..count)
-        .map(|index| signed(&senders[(index % SENDERS) as usize], index / SENDERS, genesis, &call.encode()))
+        .map(|index| sign(&senders[(index % SENDERS) as usize], index / SENDERS, genesis, &call.encode()))
         .collect();
     let start = Instant::now();
     for some in signed.chunks(400) {
@@ -151,7 +150,7 @@ fn weights_and_epoch(rounds: u32) -> (f64, Duration) {
                 weights,
                 version_key: 0,
             });
-            signed(&pair(&format!("//neuron{uid}")), round, genesis, &call.encode())
+            sign(&pair(&format!("//neuron{uid}")), round, genesis, &call.encode())
         })
         .collect();
     let start = Instant::now();
@@ -187,26 +186,4 @@ fn memory(blocks: u32) -> (usize, f64) {
 
 fn pair(uri: &str) -> sr25519::Pair {
     sr25519::Pair::from_string(uri, None).unwrap()
-}
-
-/// A call signed as the real chain's clients do, without an end to its life.
-fn signed(pair: &sr25519::Pair, nonce: u32, genesis: H256, call: &[u8]) -> Vec<u8> {
-    let mut extra = vec![0];
-    Compact(nonce).encode_to(&mut extra);
-    extra.extend([0, 0]);
-    let mut payload = [call, &extra].concat();
-    payload.extend(VERSION.spec_version.to_le_bytes());
-    payload.extend(VERSION.transaction_version.to_le_bytes());
-    payload.extend([genesis.0, genesis.0].concat());
-    payload.push(0);
-    if payload.len() > 256 {
-        payload = blake2_256(&payload).to_vec();
-    }
-    let mut bytes = vec![0x84, 0];
-    bytes.extend(pair.public().0);
-    bytes.push(1);
-    bytes.extend(pair.sign(&payload).0);
-    bytes.extend(extra);
-    bytes.extend(call);
-    bytes.encode()
 }

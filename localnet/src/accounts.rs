@@ -1,6 +1,11 @@
 //! The accounts a dev chain starts with: the well-known development keys.
 
+use parity_scale_codec::{Compact, Encode as _};
+use sp_core::{H256, Pair as _, sr25519};
+use sp_crypto_hashing::blake2_256;
 use sp_runtime::AccountId32;
+
+use crate::runtime::VERSION;
 
 /// One TAO in rao.
 pub const TAO: u64 = 1_000_000_000;
@@ -42,7 +47,30 @@ pub fn dev_accounts() -> Vec<DevAccount> {
 
 /// The account of a development key, such as `//Alice` or `//Alice//hotkey`.
 pub fn dev_account(uri: &str) -> Option<AccountId32> {
-    use sp_core::Pair as _;
-    let pair = sp_core::sr25519::Pair::from_string(uri, None).ok()?;
+    let pair = sr25519::Pair::from_string(uri, None).ok()?;
     Some(pair.public().into())
+}
+
+/// An encoded call, signed as the real chain's clients do, without an end to its life: what `author_submitExtrinsic` takes.
+pub fn sign(pair: &sr25519::Pair, nonce: u32, genesis: H256, call: &[u8]) -> Vec<u8> {
+    // Immortal; the nonce; no tip; no metadata hash.
+    let mut extra = vec![0];
+    Compact(nonce).encode_to(&mut extra);
+    extra.extend([0, 0]);
+    let mut payload = [call, &extra].concat();
+    payload.extend(VERSION.spec_version.to_le_bytes());
+    payload.extend(VERSION.transaction_version.to_le_bytes());
+    payload.extend([genesis.0, genesis.0].concat());
+    payload.push(0);
+    if payload.len() > 256 {
+        payload = blake2_256(&payload).to_vec();
+    }
+    // Version 4, signed; an address by account; a signature of sr25519.
+    let mut bytes = vec![0x84, 0];
+    bytes.extend(pair.public().0);
+    bytes.push(1);
+    bytes.extend(pair.sign(&payload).0);
+    bytes.extend(extra);
+    bytes.extend(call);
+    bytes.encode()
 }

@@ -32,8 +32,9 @@
 //!
 //! # Other chains
 //!
-//! `tests/it/any_chain.rs` holds on any subtensor: `CHAIN_WS_URL=ws://... cargo nextest run -p localnet any_chain` tries it on
-//! another chain, such as the official one in docker that `scripts/chain-docker` starts. Everything else that is tested here
+//! `tests/it/any_chain.rs`, and `tests/chain/any_chain.rs` of chain-client, hold on any subtensor:
+//! `CHAIN_WS_URL=ws://... cargo nextest run -p localnet -p chain-client any_chain` tries them on another chain, such as the
+//! official one in docker that `scripts/chain-docker` starts. Everything else that is tested here
 //! needs a chain that can be driven, which only this one can. `LOCALNET_FUZZ_CALLS`, `LOCALNET_FUZZ_BODIES` and
 //! `LOCALNET_FUZZ_SEED` make the fuzz tests longer or other.
 //!
@@ -50,7 +51,8 @@
 //! - **Dissolving subnets**, and with it the queue of registrations: when there are as many subnets as may be, registering one
 //!   is refused.
 //! - **Pulses from outside.** The beacon is the chain's own ([`beacon`]), so clients must read its key from `Drand.BeaconConfig`;
-//!   those that encrypt to quicknet's key need commit-reveal switched off, as it is by default.
+//!   those that encrypt to quicknet's key, as the Python SDK does, need commit-reveal switched off, as it is by default, or
+//!   quicknet's pulse put into the state (`scripts/lib/chain-clients/hidden.py` does that).
 //! - **Pallets**: Grandpa, Multisig, Preimage, Scheduler, SafeMode, Ethereum, EVM, Crowdloan, Contracts,
 //!   LimitOrders. AdminUtils lacks what sets features that are absent; `sudo(System.set_storage)` and `dev_setStorage` change
 //!   the rest. MevShield has one key that never changes, and the same on every chain: nothing is hidden from who looks.

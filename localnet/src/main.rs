@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use arguments::Arguments;
 use clap::Parser as _;
 use localnet::{Localnet, genesis_file};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
@@ -28,6 +28,8 @@ async fn main() -> anyhow::Result<()> {
         return out.write_all(genesis_file::DEFAULT.as_bytes()).context("could not print the genesis");
     }
     let config = arguments.config().context("could not read what the chain begins with")?;
+    // Before anybody can be told to stop it.
+    let stop = Stop::listen().context("could not wait for a signal")?;
     let chain = localnet::spawn(config.clone()).await.context("could not start the chain")?;
     if !arguments.quiet {
         eprint!("{}", banner::of(&chain, &config));
@@ -35,17 +37,29 @@ async fn main() -> anyhow::Result<()> {
     if arguments.json {
         announce(&chain)?;
     }
-    stop_requested().await.context("could not wait for a signal")?;
+    stop.requested().await;
     chain.shutdown().await;
     Ok(())
 }
 
-/// Waits until someone interrupts or terminates the program.
-async fn stop_requested() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
+/// The signals that ask the program to stop.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    /// From here on they wait to be seen instead of ending the program.
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Waits until someone interrupts or terminates the program.
+    async fn requested(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 

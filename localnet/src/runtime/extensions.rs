@@ -1,6 +1,7 @@
 //! The transaction extensions, in the order and with the bytes of the pinned metadata.
 
 mod charge;
+mod guard;
 mod marker;
 mod nonce;
 mod shielded;

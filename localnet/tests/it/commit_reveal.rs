@@ -62,23 +62,24 @@ pub fn list(items: &[u16]) -> Value {
     Value::unnamed_composite(items.iter().map(|item| number(*item)))
 }
 
-struct Row {
-    uids: &'static [u16],
-    values: &'static [u16],
-    salt: &'static [u16],
-    version_key: u64,
+/// A row of weights as it is committed and revealed.
+pub struct Row {
+    pub uids: &'static [u16],
+    pub values: &'static [u16],
+    pub salt: &'static [u16],
+    pub version_key: u64,
 }
 
 impl Row {
     /// What is committed, by the formula of the chain's documentation.
-    fn hash(&self, hotkey: &Keypair, index: u16) -> [u8; 32] {
+    pub fn hash(&self, hotkey: &Keypair, index: u16) -> [u8; 32] {
         let committed = (hotkey.public_key().0, index, self.uids, self.values, self.salt, self.version_key);
         sp_crypto_hashing::blake2_256(&committed.encode())
     }
 }
 
-const ROW: Row = Row { uids: &[1, 2], values: &[1, 3], salt: &[4, 5, 6], version_key: 0 };
-const OTHER: Row = Row { uids: &[2], values: &[9], salt: &[7], version_key: 0 };
+pub const ROW: Row = Row { uids: &[1, 2], values: &[1, 3], salt: &[4, 5, 6], version_key: 0 };
+pub const OTHER: Row = Row { uids: &[2], values: &[9], salt: &[7], version_key: 0 };
 
 #[tokio::test]
 async fn committed_weights_are_revealed_in_the_next_epoch_and_in_no_other() {

@@ -8,16 +8,16 @@ use frame_metadata::{RuntimeMetadata, RuntimeMetadataPrefixed};
 use frame_system::EventRecord;
 use localnet::{
     Config, Genesis,
-    accounts::dev_account,
+    accounts::{dev_account, sign},
     chain::BlockRef,
     node::Node,
     pool::PoolError,
-    runtime::{RuntimeCall, RuntimeEvent, VERSION},
+    runtime::{RuntimeCall, RuntimeEvent},
 };
 use parity_scale_codec::{Compact, Decode as _, DecodeAll as _, Encode as _};
 use serde_json::json;
 use sp_core::{H256, Pair as _, sr25519};
-use sp_crypto_hashing::{blake2_256, twox_128};
+use sp_crypto_hashing::twox_128;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -54,28 +54,6 @@ fn metadata(node: &Node) -> frame_metadata::v14::RuntimeMetadataV14 {
         RuntimeMetadata::V14(metadata) => metadata,
         _ => panic!("another version"),
     }
-}
-
-/// A call signed as the real chain's clients do.
-fn signed(pair: &sr25519::Pair, nonce: u32, genesis: H256, call: &[u8]) -> Vec<u8> {
-    let mut extra = vec![0];
-    Compact(nonce).encode_to(&mut extra);
-    extra.extend([0, 0]);
-    let mut payload = [call, &extra].concat();
-    payload.extend(VERSION.spec_version.to_le_bytes());
-    payload.extend(VERSION.transaction_version.to_le_bytes());
-    payload.extend([genesis.0, genesis.0].concat());
-    payload.push(0);
-    if payload.len() > 256 {
-        payload = blake2_256(&payload).to_vec();
-    }
-    let mut bytes = vec![0x84, 0];
-    bytes.extend(pair.public().0);
-    bytes.push(1);
-    bytes.extend(pair.sign(&payload).0);
-    bytes.extend(extra);
-    bytes.extend(call);
-    bytes.encode()
 }
 
 fn read<R: parity_scale_codec::Decode + Default>(
@@ -131,7 +109,7 @@ fn random_calls_never_panic_the_chain_or_break_its_state() {
         }
         let pair = generator.noise.pick(&pairs).clone();
         let nonce = node.next_nonce(&pair.public().0.into()).unwrap();
-        match node.submit(signed(&pair, nonce, genesis, &call), None) {
+        match node.submit(sign(&pair, nonce, genesis, &call), None) {
             Ok(_) => {}
             Err(PoolError::Execution(error)) => panic!("{error}: {}", hex::encode(&call)),
             Err(_) => refused += 1,

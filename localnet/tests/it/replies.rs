@@ -47,7 +47,7 @@ fn the_second_shape_of_the_hyperparameters_begins_with_the_first() {
     let second: SubnetHyperparamsV2 =
         ask::<Option<_>>("SubnetInfoRuntimeApi_get_subnet_hyperparams_v2", 64u16).unwrap();
     assert!(second.encode().starts_with(&first.encode()));
-    assert!(second.tail.subnet_is_active && !second.tail.user_liquidity_enabled);
+    assert!(second.subnet_is_active && !second.user_liquidity_enabled);
 }
 
 #[test]

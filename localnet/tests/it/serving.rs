@@ -5,7 +5,8 @@ use subxt::dynamic::Value;
 
 use crate::client::{Client, NETUID, Outcome, key, number};
 
-fn axon(ip: u128, port: u16, ip_type: u8) -> Vec<Value> {
+/// Arguments of a call that serves an axon.
+pub fn axon(ip: u128, port: u16, ip_type: u8) -> Vec<Value> {
     let unused = || number(0u8);
     vec![
         number(NETUID),

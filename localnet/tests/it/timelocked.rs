@@ -15,7 +15,7 @@ use crate::{
 const ROUND_1000: &str =
     "b44679b9a59af2ec876b1a6b1ad52ea9b1615fc3982b19576350f93447cb1125e342b73a8dd2bacbe47e4b6b63ed5e39";
 /// The version of timelocked weights.
-const VERSION: u16 = 4;
+pub const VERSION: u16 = 4;
 
 impl Client {
     async fn commit_timelocked(&self, hotkey: &Keypair, commit: &[u8], round: u64, version: u16) -> Outcome {
@@ -25,14 +25,14 @@ impl Client {
     }
 
     /// Weights that the beacon's round `rounds` from now opens.
-    async fn sealed(&self, hotkey: &Keypair, uids: &[u16], rounds: u64) -> (Vec<u8>, u64) {
+    pub async fn sealed(&self, hotkey: &Keypair, uids: &[u16], rounds: u64) -> (Vec<u8>, u64) {
         let round = self.last_round().await + rounds;
         let payload = weights_payload(hotkey.public_key().0, uids, &vec![1; uids.len()], 0);
         (seal(&self.beacon().await.public_key, round, &payload), round)
     }
 
     /// Makes blocks until the beacon has published this round.
-    async fn until_round(&self, round: u64) {
+    pub async fn until_round(&self, round: u64) {
         for _ in 0..200 {
             if self.last_round().await >= round {
                 return;

@@ -18,9 +18,8 @@ pub use baskets::{
 pub use delegates::{DelegateInfo, Delegation};
 pub use dynamic::DynamicInfo;
 pub use hyperparameters::{HyperparamEntry, HyperparamValue};
-pub use metagraph::Metagraph;
 pub use neurons::{NeuronInfo, NeuronInfoLite};
-pub use selective::SelectiveMetagraph;
+pub use selective::{Metagraph, SelectiveMetagraph};
 pub use stakes::{StakeAvailability, StakeInfo};
 pub use state::SubnetState;
 pub use subnets::{SubnetHyperparams, SubnetHyperparamsV2, SubnetInfo, SubnetInfov2};

@@ -1,6 +1,6 @@
 //! Mechanisms, the owner's share and hotkey, switches of a subnet's market, and its size.
 
-use frame_support::{dispatch::DispatchResult, ensure};
+use frame_support::{StorageMap, dispatch::DispatchResult, ensure};
 use frame_system::{ensure_root, pallet_prelude::OriginFor};
 use sp_runtime::{AccountId32, PerU16};
 
@@ -78,9 +78,18 @@ impl<T: Config> Pallet<T> {
         netuid: NetUid,
         enabled: bool,
     ) -> DispatchResult {
+        Self::switch_owner_cut::<subtensor::OwnerCutEnabled<T>>(origin, netuid, enabled)
+    }
+
+    /// A switch of the owner's share, of which root has none.
+    fn switch_owner_cut<Switch: StorageMap<NetUid, bool>>(
+        origin: OriginFor<T>,
+        netuid: NetUid,
+        enabled: bool,
+    ) -> DispatchResult {
         Self::by_owner_unlimited(origin, netuid, || {
             ensure!(!netuid.is_root(), Error::<T>::NotPermittedOnRootSubnet);
-            subtensor::OwnerCutEnabled::<T>::insert(netuid, enabled);
+            Switch::insert(netuid, enabled);
             Ok(())
         })
     }
@@ -90,11 +99,7 @@ impl<T: Config> Pallet<T> {
         netuid: NetUid,
         enabled: bool,
     ) -> DispatchResult {
-        Self::by_owner_unlimited(origin, netuid, || {
-            ensure!(!netuid.is_root(), Error::<T>::NotPermittedOnRootSubnet);
-            subtensor::OwnerCutAutoLockEnabled::<T>::insert(netuid, enabled);
-            Ok(())
-        })
+        Self::switch_owner_cut::<subtensor::OwnerCutAutoLockEnabled<T>>(origin, netuid, enabled)
     }
 
     pub(crate) fn set_subnet_emission_enabled(

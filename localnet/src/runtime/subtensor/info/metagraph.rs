@@ -1,12 +1,11 @@
 //! `SubnetInfoRuntimeApi.get_metagraph`: everything about a subnet and its neurons at one block.
 
-use parity_scale_codec::{Compact, Decode, Encode};
-use scale_info::TypeInfo;
+use parity_scale_codec::Compact;
 use sp_runtime::{AccountId32, PerU16};
 
-use super::dynamic::compact_bytes;
+use super::{dynamic::compact_bytes, selective::Metagraph};
 use crate::runtime::{
-    numbers::{AlphaBalance, I96F32, MechId, NetUid, TaoBalance},
+    numbers::{AlphaBalance, MechId, NetUid, TaoBalance},
     subtensor::{
         Active, AdjustmentAlpha, AdjustmentInterval, AlphaDividendsPerSubnet, AlphaValues, Axons,
         BlockAtRegistration, BlocksSinceLastStep, BondsMovingAverage, Burn, CommitRevealWeightsEnabled,
@@ -18,91 +17,9 @@ use crate::runtime::{
         SubnetAlphaIn, SubnetAlphaInEmission, SubnetAlphaOut, SubnetAlphaOutEmission, SubnetIdentitiesV3,
         SubnetOwner, SubnetOwnerHotkey, SubnetTAO, SubnetTaoInEmission, SubnetVolume, SubnetworkN,
         TargetRegistrationsPerInterval, Tempo, TokenSymbol, ValidatorPermit, WeightsSetRateLimit,
-        WeightsVersionKey,
-        types::{AxonInfo, ChainIdentityV2, MinerCollateralState, SubnetIdentityV3},
+        WeightsVersionKey, types::MinerCollateralState,
     },
 };
-
-/// A subnet and its neurons; vectors are by uid.
-#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq, TypeInfo)]
-#[allow(missing_docs, reason = "the fields are their names")]
-pub struct Metagraph<AccountId> {
-    pub netuid: Compact<NetUid>,
-    pub name: Vec<Compact<u8>>,
-    pub symbol: Vec<Compact<u8>>,
-    pub identity: Option<SubnetIdentityV3>,
-    pub network_registered_at: Compact<u64>,
-    pub owner_hotkey: AccountId,
-    pub owner_coldkey: AccountId,
-    pub block: Compact<u64>,
-    pub tempo: Compact<u16>,
-    pub last_step: Compact<u64>,
-    pub blocks_since_last_step: Compact<u64>,
-    pub subnet_emission: Compact<u64>,
-    pub alpha_in: Compact<AlphaBalance>,
-    pub alpha_out: Compact<AlphaBalance>,
-    pub tao_in: Compact<TaoBalance>,
-    pub alpha_out_emission: Compact<AlphaBalance>,
-    pub alpha_in_emission: Compact<AlphaBalance>,
-    pub tao_in_emission: Compact<TaoBalance>,
-    pub pending_alpha_emission: Compact<AlphaBalance>,
-    pub pending_root_emission: Compact<TaoBalance>,
-    pub subnet_volume: Compact<u128>,
-    pub moving_price: I96F32,
-    pub rho: Compact<u16>,
-    pub kappa: Compact<u16>,
-    pub min_allowed_weights: Compact<u16>,
-    pub max_weights_limit: Compact<u16>,
-    pub weights_version: Compact<u64>,
-    pub weights_rate_limit: Compact<u64>,
-    pub activity_cutoff: Compact<u64>,
-    pub max_validators: Compact<u16>,
-    pub num_uids: Compact<u16>,
-    pub max_uids: Compact<u16>,
-    pub burn: Compact<TaoBalance>,
-    pub difficulty: Compact<u64>,
-    pub registration_allowed: bool,
-    pub pow_registration_allowed: bool,
-    pub immunity_period: Compact<u16>,
-    pub min_difficulty: Compact<u64>,
-    pub max_difficulty: Compact<u64>,
-    pub min_burn: Compact<TaoBalance>,
-    pub max_burn: Compact<TaoBalance>,
-    pub adjustment_alpha: Compact<u64>,
-    pub adjustment_interval: Compact<u16>,
-    pub target_regs_per_interval: Compact<u16>,
-    pub max_regs_per_block: Compact<u16>,
-    pub serving_rate_limit: Compact<u64>,
-    pub commit_reveal_weights_enabled: bool,
-    pub commit_reveal_period: Compact<u64>,
-    pub liquid_alpha_enabled: bool,
-    pub alpha_high: Compact<u16>,
-    pub alpha_low: Compact<u16>,
-    pub bonds_moving_avg: Compact<u64>,
-    pub hotkeys: Vec<AccountId>,
-    pub coldkeys: Vec<AccountId>,
-    pub identities: Vec<Option<ChainIdentityV2>>,
-    pub axons: Vec<AxonInfo>,
-    pub active: Vec<bool>,
-    pub validator_permit: Vec<bool>,
-    pub pruning_score: Vec<Compact<u16>>,
-    pub last_update: Vec<Compact<u64>>,
-    pub emission: Vec<Compact<AlphaBalance>>,
-    pub dividends: Vec<Compact<PerU16>>,
-    pub incentives: Vec<Compact<PerU16>>,
-    pub consensus: Vec<Compact<PerU16>>,
-    pub trust: Vec<Compact<PerU16>>,
-    pub rank: Vec<Compact<u16>>,
-    pub block_at_registration: Vec<Compact<u64>>,
-    pub alpha_stake: Vec<Compact<AlphaBalance>>,
-    pub tao_stake: Vec<Compact<TaoBalance>>,
-    pub total_stake: Vec<Compact<TaoBalance>>,
-    pub tao_dividends_per_hotkey: Vec<(AccountId, Compact<TaoBalance>)>,
-    pub alpha_dividends_per_hotkey: Vec<(AccountId, Compact<AlphaBalance>)>,
-    pub collateral_locked: Vec<Compact<AlphaBalance>>,
-    pub collateral_min: Vec<Compact<AlphaBalance>>,
-    pub collateral_earned: Vec<Compact<AlphaBalance>>,
-}
 
 /// Stake of each neuron by kind.
 struct Stakes {

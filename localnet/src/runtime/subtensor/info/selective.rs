@@ -1,10 +1,10 @@
-//! `SubnetInfoRuntimeApi.get_selective_metagraph`: the fields of a metagraph a client asks for by number.
+//! The fields of a metagraph: the whole one, and `SubnetInfoRuntimeApi.get_selective_metagraph`, which has those that a client
+//! asks for by number.
 
 use parity_scale_codec::{Compact, Decode, Encode};
 use scale_info::TypeInfo;
 use sp_runtime::{AccountId32, PerU16};
 
-use super::metagraph::Metagraph;
 use crate::runtime::{
     numbers::{AlphaBalance, I96F32, MechId, NetUid, TaoBalance},
     subtensor::{
@@ -20,9 +20,20 @@ const VALIDATORS: u16 = 72;
 /// Number of the commitments, which the whole metagraph does not have.
 const COMMITMENTS: u16 = 73;
 
-/// The selective metagraph and how it is taken from the whole one: each field with its number.
-macro_rules! selective {
+/// Both metagraphs, and how the selective one is taken from the whole one: each field with its number.
+macro_rules! metagraphs {
     ($($number:literal $field:ident: $type:ty,)*) => {
+        /// A subnet and its neurons; vectors are by uid.
+        #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq, TypeInfo)]
+        #[allow(missing_docs, reason = "the fields are their names")]
+        pub struct Metagraph<AccountId> {
+            pub netuid: Compact<NetUid>,
+            $(pub $field: $type,)*
+            pub collateral_locked: Vec<Compact<AlphaBalance>>,
+            pub collateral_min: Vec<Compact<AlphaBalance>>,
+            pub collateral_earned: Vec<Compact<AlphaBalance>>,
+        }
+
         /// A metagraph of which only some fields are there.
         #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq, TypeInfo)]
         #[allow(missing_docs, reason = "the fields are their names")]
@@ -63,7 +74,7 @@ macro_rules! selective {
     };
 }
 
-selective! {
+metagraphs! {
     1 name: Vec<Compact<u8>>,
     2 symbol: Vec<Compact<u8>>,
     3 identity: Option<SubnetIdentityV3>,

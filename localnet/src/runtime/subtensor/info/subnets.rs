@@ -20,206 +20,148 @@ use crate::runtime::{
 /// The chain checks no largest weight and tells so.
 const WEIGHT_MAX: u16 = u16::MAX;
 
-/// A subnet. The chain no longer has modalities, connections or emission values: they are nothing.
-#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq, TypeInfo)]
-#[allow(missing_docs, reason = "the fields are their names")]
-pub struct SubnetInfo<AccountId> {
-    pub netuid: Compact<NetUid>,
-    pub rho: Compact<u16>,
-    pub kappa: Compact<u16>,
-    pub difficulty: Compact<u64>,
-    pub immunity_period: Compact<u16>,
-    pub max_allowed_validators: Compact<u16>,
-    pub min_allowed_weights: Compact<u16>,
-    pub max_weights_limit: Compact<u16>,
-    pub scaling_law_power: Compact<u16>,
-    pub subnetwork_n: Compact<u16>,
-    pub max_allowed_uids: Compact<u16>,
-    pub blocks_since_last_step: Compact<u64>,
-    pub tempo: Compact<u16>,
-    pub network_modality: Compact<u16>,
-    pub network_connect: Vec<[u16; 2]>,
-    pub emission_values: Compact<u64>,
-    pub burn: Compact<TaoBalance>,
-    pub owner: AccountId,
-}
-
-/// A subnet with its identity.
-#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq, TypeInfo)]
-#[allow(missing_docs, reason = "the fields are their names")]
-pub struct SubnetInfov2<AccountId> {
-    pub netuid: Compact<NetUid>,
-    pub rho: Compact<u16>,
-    pub kappa: Compact<u16>,
-    pub difficulty: Compact<u64>,
-    pub immunity_period: Compact<u16>,
-    pub max_allowed_validators: Compact<u16>,
-    pub min_allowed_weights: Compact<u16>,
-    pub max_weights_limit: Compact<u16>,
-    pub scaling_law_power: Compact<u16>,
-    pub subnetwork_n: Compact<u16>,
-    pub max_allowed_uids: Compact<u16>,
-    pub blocks_since_last_step: Compact<u64>,
-    pub tempo: Compact<u16>,
-    pub network_modality: Compact<u16>,
-    pub network_connect: Vec<[u16; 2]>,
-    pub emission_value: Compact<u64>,
-    pub burn: Compact<TaoBalance>,
-    pub owner: AccountId,
-    pub identity: Option<SubnetIdentityV3>,
-}
-
-/// The hyperparameters of a subnet, first shape.
-#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq, TypeInfo)]
-#[allow(missing_docs, reason = "the fields are their names")]
-pub struct SubnetHyperparams {
-    pub rho: Compact<u16>,
-    pub kappa: Compact<u16>,
-    pub immunity_period: Compact<u16>,
-    pub min_allowed_weights: Compact<u16>,
-    pub max_weights_limit: Compact<u16>,
-    pub tempo: Compact<u16>,
-    pub min_difficulty: Compact<u64>,
-    pub max_difficulty: Compact<u64>,
-    pub weights_version: Compact<u64>,
-    pub weights_rate_limit: Compact<u64>,
-    pub adjustment_interval: Compact<u16>,
-    pub activity_cutoff: Compact<u64>,
-    pub registration_allowed: bool,
-    pub target_regs_per_interval: Compact<u16>,
-    pub min_burn: Compact<TaoBalance>,
-    pub max_burn: Compact<TaoBalance>,
-    pub bonds_moving_avg: Compact<u64>,
-    pub max_regs_per_block: Compact<u16>,
-    pub serving_rate_limit: Compact<u64>,
-    pub max_validators: Compact<u16>,
-    pub adjustment_alpha: Compact<u64>,
-    pub difficulty: Compact<u64>,
-    pub commit_reveal_period: Compact<u64>,
-    pub commit_reveal_weights_enabled: bool,
-    pub alpha_high: Compact<u16>,
-    pub alpha_low: Compact<u16>,
-    pub liquid_alpha_enabled: bool,
-}
-
-/// The hyperparameters of a subnet, second shape: the first with a tail, so that its bytes begin with the first's.
-#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
-#[allow(missing_docs, reason = "the fields are their names")]
-pub struct SubnetHyperparamsV2 {
-    pub first: SubnetHyperparams,
-    pub tail: HyperparamsTail,
-}
-
-/// What the second shape adds.
-#[derive(Clone, Debug, Decode, Encode, Eq, PartialEq)]
-#[allow(missing_docs, reason = "the fields are their names")]
-pub struct HyperparamsTail {
-    pub alpha_sigmoid_steepness: I32F32,
-    pub yuma_version: Compact<u16>,
-    pub subnet_is_active: bool,
-    pub transfers_enabled: bool,
-    pub bonds_reset_enabled: bool,
-    pub user_liquidity_enabled: bool,
-}
-
-impl TypeInfo for SubnetHyperparamsV2 {
-    type Identity = Self;
-
-    // To clients the two parts are one list of fields.
-    fn type_info() -> scale_info::Type {
-        macro_rules! fields {
-            ($($name:ident: $type:ty,)*) => {
-                scale_info::build::Fields::named()$(.field(|field| field.ty::<$type>().name(stringify!($name))))*
-            };
+/// A shape of a subnet, and how it is made. The chain no longer has modalities, connections or emission values: they are nothing.
+macro_rules! subnet_info {
+    ($(#[$doc:meta])* $name:ident, $emission:ident $(, $more:ident: $more_type:ty = $item:ident)?) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq, TypeInfo)]
+        #[allow(missing_docs, reason = "the fields are their names")]
+        pub struct $name<AccountId> {
+            pub netuid: Compact<NetUid>,
+            pub rho: Compact<u16>,
+            pub kappa: Compact<u16>,
+            pub difficulty: Compact<u64>,
+            pub immunity_period: Compact<u16>,
+            pub max_allowed_validators: Compact<u16>,
+            pub min_allowed_weights: Compact<u16>,
+            pub max_weights_limit: Compact<u16>,
+            pub scaling_law_power: Compact<u16>,
+            pub subnetwork_n: Compact<u16>,
+            pub max_allowed_uids: Compact<u16>,
+            pub blocks_since_last_step: Compact<u64>,
+            pub tempo: Compact<u16>,
+            pub network_modality: Compact<u16>,
+            pub network_connect: Vec<[u16; 2]>,
+            pub $emission: Compact<u64>,
+            pub burn: Compact<TaoBalance>,
+            pub owner: AccountId,
+            $(pub $more: $more_type,)?
         }
-        let path = scale_info::Path::new("SubnetHyperparamsV2", module_path!());
-        scale_info::Type::builder().path(path).composite(fields! {
-            rho: Compact<u16>,
-            kappa: Compact<u16>,
-            immunity_period: Compact<u16>,
-            min_allowed_weights: Compact<u16>,
-            max_weights_limit: Compact<u16>,
-            tempo: Compact<u16>,
-            min_difficulty: Compact<u64>,
-            max_difficulty: Compact<u64>,
-            weights_version: Compact<u64>,
-            weights_rate_limit: Compact<u64>,
-            adjustment_interval: Compact<u16>,
-            activity_cutoff: Compact<u64>,
-            registration_allowed: bool,
-            target_regs_per_interval: Compact<u16>,
-            min_burn: Compact<TaoBalance>,
-            max_burn: Compact<TaoBalance>,
-            bonds_moving_avg: Compact<u64>,
-            max_regs_per_block: Compact<u16>,
-            serving_rate_limit: Compact<u64>,
-            max_validators: Compact<u16>,
-            adjustment_alpha: Compact<u64>,
-            difficulty: Compact<u64>,
-            commit_reveal_period: Compact<u64>,
-            commit_reveal_weights_enabled: bool,
-            alpha_high: Compact<u16>,
-            alpha_low: Compact<u16>,
-            liquid_alpha_enabled: bool,
-            alpha_sigmoid_steepness: I32F32,
-            yuma_version: Compact<u16>,
-            subnet_is_active: bool,
-            transfers_enabled: bool,
-            bonds_reset_enabled: bool,
-            user_liquidity_enabled: bool,
-        })
-    }
+
+        impl $name<AccountId32> {
+            fn of<T: Config>(netuid: NetUid) -> Self {
+                Self {
+                    netuid: Compact(netuid),
+                    rho: Compact(Rho::<T>::get(netuid)),
+                    kappa: Compact(Kappa::<T>::get(netuid)),
+                    difficulty: Compact(Difficulty::<T>::get(netuid)),
+                    immunity_period: Compact(ImmunityPeriod::<T>::get(netuid)),
+                    max_allowed_validators: Compact(MaxAllowedValidators::<T>::get(netuid)),
+                    min_allowed_weights: Compact(MinAllowedWeights::<T>::get(netuid)),
+                    max_weights_limit: Compact(WEIGHT_MAX),
+                    scaling_law_power: Compact(ScalingLawPower::<T>::get(netuid)),
+                    subnetwork_n: Compact(SubnetworkN::<T>::get(netuid)),
+                    max_allowed_uids: Compact(MaxAllowedUids::<T>::get(netuid)),
+                    blocks_since_last_step: Compact(BlocksSinceLastStep::<T>::get(netuid)),
+                    tempo: Compact(Tempo::<T>::get(netuid)),
+                    network_modality: Compact(0),
+                    network_connect: Vec::new(),
+                    $emission: Compact(0),
+                    burn: Compact(Burn::<T>::get(netuid)),
+                    owner: SubnetOwner::<T>::get(netuid),
+                    $($more: $item::<T>::get(netuid),)?
+                }
+            }
+        }
+    };
+}
+
+subnet_info!(
+    /// A subnet.
+    SubnetInfo, emission_values
+);
+subnet_info!(
+    /// A subnet with its identity.
+    SubnetInfov2, emission_value, identity: Option<SubnetIdentityV3> = SubnetIdentitiesV3
+);
+
+/// Both shapes of a subnet's hyperparameters: the second is the first with more at its end.
+macro_rules! hyperparams {
+    ($($field:ident: $type:ty,)* ; $($more:ident: $more_type:ty,)*) => {
+        /// The hyperparameters of a subnet, first shape.
+        #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq, TypeInfo)]
+        #[allow(missing_docs, reason = "the fields are their names")]
+        pub struct SubnetHyperparams {
+            $(pub $field: $type,)*
+        }
+
+        /// The hyperparameters of a subnet, second shape.
+        #[derive(Clone, Debug, Decode, Encode, Eq, PartialEq, TypeInfo)]
+        #[allow(missing_docs, reason = "the fields are their names")]
+        pub struct SubnetHyperparamsV2 {
+            $(pub $field: $type,)*
+            $(pub $more: $more_type,)*
+        }
+
+        /// What the second shape adds.
+        struct HyperparamsTail {
+            $($more: $more_type,)*
+        }
+
+        impl SubnetHyperparamsV2 {
+            fn of(first: SubnetHyperparams, tail: HyperparamsTail) -> Self {
+                Self { $($field: first.$field,)* $($more: tail.$more,)* }
+            }
+        }
+    };
+}
+
+hyperparams! {
+    rho: Compact<u16>,
+    kappa: Compact<u16>,
+    immunity_period: Compact<u16>,
+    min_allowed_weights: Compact<u16>,
+    max_weights_limit: Compact<u16>,
+    tempo: Compact<u16>,
+    min_difficulty: Compact<u64>,
+    max_difficulty: Compact<u64>,
+    weights_version: Compact<u64>,
+    weights_rate_limit: Compact<u64>,
+    adjustment_interval: Compact<u16>,
+    activity_cutoff: Compact<u64>,
+    registration_allowed: bool,
+    target_regs_per_interval: Compact<u16>,
+    min_burn: Compact<TaoBalance>,
+    max_burn: Compact<TaoBalance>,
+    bonds_moving_avg: Compact<u64>,
+    max_regs_per_block: Compact<u16>,
+    serving_rate_limit: Compact<u64>,
+    max_validators: Compact<u16>,
+    adjustment_alpha: Compact<u64>,
+    difficulty: Compact<u64>,
+    commit_reveal_period: Compact<u64>,
+    commit_reveal_weights_enabled: bool,
+    alpha_high: Compact<u16>,
+    alpha_low: Compact<u16>,
+    liquid_alpha_enabled: bool,
+    ;
+    alpha_sigmoid_steepness: I32F32,
+    yuma_version: Compact<u16>,
+    subnet_is_active: bool,
+    transfers_enabled: bool,
+    bonds_reset_enabled: bool,
+    user_liquidity_enabled: bool,
 }
 
 impl<T: Config> Pallet<T> {
     /// A subnet, second shape.
     pub fn subnet_info_v2(netuid: NetUid) -> Option<SubnetInfov2<AccountId32>> {
-        let info = Self::subnet_info(netuid)?;
-        Some(SubnetInfov2 {
-            netuid: info.netuid,
-            rho: info.rho,
-            kappa: info.kappa,
-            difficulty: info.difficulty,
-            immunity_period: info.immunity_period,
-            max_allowed_validators: info.max_allowed_validators,
-            min_allowed_weights: info.min_allowed_weights,
-            max_weights_limit: info.max_weights_limit,
-            scaling_law_power: info.scaling_law_power,
-            subnetwork_n: info.subnetwork_n,
-            max_allowed_uids: info.max_allowed_uids,
-            blocks_since_last_step: info.blocks_since_last_step,
-            tempo: info.tempo,
-            network_modality: info.network_modality,
-            network_connect: info.network_connect,
-            emission_value: info.emission_values,
-            burn: info.burn,
-            owner: info.owner,
-            identity: SubnetIdentitiesV3::<T>::get(netuid),
-        })
+        NetworksAdded::<T>::get(netuid).then(|| SubnetInfov2::of::<T>(netuid))
     }
 
     /// A subnet, first shape.
     pub fn subnet_info(netuid: NetUid) -> Option<SubnetInfo<AccountId32>> {
-        NetworksAdded::<T>::get(netuid).then(|| SubnetInfo {
-            netuid: Compact(netuid),
-            rho: Compact(Rho::<T>::get(netuid)),
-            kappa: Compact(Kappa::<T>::get(netuid)),
-            difficulty: Compact(Difficulty::<T>::get(netuid)),
-            immunity_period: Compact(ImmunityPeriod::<T>::get(netuid)),
-            max_allowed_validators: Compact(MaxAllowedValidators::<T>::get(netuid)),
-            min_allowed_weights: Compact(MinAllowedWeights::<T>::get(netuid)),
-            max_weights_limit: Compact(WEIGHT_MAX),
-            scaling_law_power: Compact(ScalingLawPower::<T>::get(netuid)),
-            subnetwork_n: Compact(SubnetworkN::<T>::get(netuid)),
-            max_allowed_uids: Compact(MaxAllowedUids::<T>::get(netuid)),
-            blocks_since_last_step: Compact(BlocksSinceLastStep::<T>::get(netuid)),
-            tempo: Compact(Tempo::<T>::get(netuid)),
-            network_modality: Compact(0),
-            network_connect: Vec::new(),
-            emission_values: Compact(0),
-            burn: Compact(Burn::<T>::get(netuid)),
-            owner: SubnetOwner::<T>::get(netuid),
-        })
+        NetworksAdded::<T>::get(netuid).then(|| SubnetInfo::of::<T>(netuid))
     }
 
     /// The hyperparameters of a subnet, first shape.
@@ -261,16 +203,14 @@ impl<T: Config> Pallet<T> {
 
     /// The hyperparameters of a subnet, second shape.
     pub fn hyperparameters_v2(netuid: NetUid) -> Option<SubnetHyperparamsV2> {
-        Some(SubnetHyperparamsV2 {
-            first: Self::hyperparameters_v1(netuid)?,
-            tail: HyperparamsTail {
-                alpha_sigmoid_steepness: I32F32::from_int(AlphaSigmoidSteepness::<T>::get(netuid).into()),
-                yuma_version: Compact(super::hyperparameters::yuma_version(Yuma3On::<T>::get(netuid))),
-                subnet_is_active: SubtokenEnabled::<T>::get(netuid),
-                transfers_enabled: TransferToggle::<T>::get(netuid),
-                bonds_reset_enabled: BondsResetOn::<T>::get(netuid),
-                user_liquidity_enabled: false,
-            },
-        })
+        let tail = HyperparamsTail {
+            alpha_sigmoid_steepness: I32F32::from_int(AlphaSigmoidSteepness::<T>::get(netuid).into()),
+            yuma_version: Compact(super::hyperparameters::yuma_version(Yuma3On::<T>::get(netuid))),
+            subnet_is_active: SubtokenEnabled::<T>::get(netuid),
+            transfers_enabled: TransferToggle::<T>::get(netuid),
+            bonds_reset_enabled: BondsResetOn::<T>::get(netuid),
+            user_liquidity_enabled: false,
+        };
+        Some(SubnetHyperparamsV2::of(Self::hyperparameters_v1(netuid)?, tail))
     }
 }
