@@ -6,6 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use protocol::AccountId;
@@ -163,6 +164,15 @@ pub enum ChainCommand {
     Stake(StakeView),
 }
 
+/// How long a transaction is waited for.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct Waiting {
+    /// Milliseconds until the transaction must be final; what is in a block by then is reported as not final yet
+    /// [default: 60000].
+    #[arg(long, value_name = "MS")]
+    pub submit_timeout_ms: Option<u64>,
+}
+
 /// Flags of `register`.
 #[derive(Debug, Default, Args)]
 pub struct Register {
@@ -187,6 +197,9 @@ pub struct Register {
     /// Blocks to wait for what passes by itself: a price above the limit, a subnet full of immune neurons, a full block.
     #[arg(long, value_name = "BLOCKS", default_value_t = 0)]
     pub wait_blocks: u32,
+    /// How the transaction is waited for.
+    #[command(flatten)]
+    pub waiting: Waiting,
     /// How to print.
     #[command(flatten)]
     pub output: Output,
@@ -210,6 +223,9 @@ pub struct Axon {
     /// Blocks to wait where the chain's limit says that it is too early.
     #[arg(long, value_name = "BLOCKS", default_value_t = 0)]
     pub wait_blocks: u32,
+    /// How the transaction is waited for.
+    #[command(flatten)]
+    pub waiting: Waiting,
     /// Show what would be announced and change nothing.
     #[arg(long)]
     pub dry_run: bool,
@@ -241,6 +257,16 @@ pub struct StakeView {
     /// How to print.
     #[command(flatten)]
     pub output: Output,
+}
+
+impl Waiting {
+    /// Inclusion and finality take less than fifty seconds on public networks.
+    const DEFAULT_MS: u64 = 60_000;
+
+    /// The limit.
+    pub fn limit(&self) -> Duration {
+        Duration::from_millis(self.submit_timeout_ms.unwrap_or(Self::DEFAULT_MS))
+    }
 }
 
 impl LogFlags {

@@ -4,11 +4,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::blocks::BlockRef;
 use crate::drift::{DriftReport, Seen};
 use crate::error::{Fault, QueryError};
+use crate::submit::progress::{Audience, SubmitProgress};
 
 mod link;
 mod paced;
@@ -26,8 +27,9 @@ pub struct ConnectConfig {
     pub urls: Vec<String>,
     /// How long one call may take, connecting included. Default 20,000 ms.
     pub request_timeout_ms: u64,
-    /// How long a submitted extrinsic may take from the pool to a finalised block. Default 240,000 ms: twenty blocks.
-    pub finality_timeout_ms: u64,
+    /// How long one submission may take in all, from signing to a finalised block. What is in a block by then is reported as
+    /// not final yet. Default 30,000 ms.
+    pub submit_timeout_ms: u64,
     /// How many requests a second go to an endpoint on another machine, after a burst of five seconds' worth; 0 for no limit.
     /// Default 20.
     pub requests_per_second_max: u32,
@@ -41,7 +43,8 @@ pub struct ChainClient {
     /// Held from reading a nonce until the pool has accepted the extrinsic that uses it.
     submitting: Arc<tokio::sync::Mutex<()>>,
     request_timeout: Duration,
-    finality_timeout: Duration,
+    submit_timeout: Duration,
+    audience: Audience,
 }
 
 /// Why there is no connection.
@@ -73,7 +76,7 @@ impl Default for ConnectConfig {
         Self {
             urls: Vec::new(),
             request_timeout_ms: 20_000,
-            finality_timeout_ms: 240_000,
+            submit_timeout_ms: 30_000,
             requests_per_second_max: 20,
         }
     }
@@ -87,10 +90,11 @@ impl ConnectConfig {
 }
 
 impl ChainClient {
-    /// Connects to the first endpoint that answers.
+    /// Connects to the first endpoint that answers, within the time of one request.
     pub async fn connect(config: ConnectConfig) -> Result<Self, ConnectError> {
-        let ConnectConfig { urls, request_timeout_ms, finality_timeout_ms, requests_per_second_max } = config;
+        let ConnectConfig { urls, request_timeout_ms, submit_timeout_ms, requests_per_second_max } = config;
         let request_timeout = Duration::from_millis(request_timeout_ms);
+        let deadline = Instant::now() + request_timeout;
         let link = Link::new(urls, request_timeout, requests_per_second_max);
         link.session().await?;
         let client = Self {
@@ -98,16 +102,33 @@ impl ChainClient {
             drift: Arc::default(),
             submitting: Arc::default(),
             request_timeout,
-            finality_timeout: Duration::from_millis(finality_timeout_ms),
+            submit_timeout: Duration::from_millis(submit_timeout_ms),
+            audience: Audience::default(),
         };
-        // Not being told early what will be refused later is no reason to refuse now.
-        if let Err(error) = client.drift_now().await {
-            tracing::warn!(
+        // Not being told early what will be refused later is no reason to refuse now, or to wait.
+        match timeout_at(deadline, client.drift_now()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "cannot look at the runtime's metadata yet"
-            );
+            ),
+            Err(_) => {
+                tracing::warn!("the runtime's metadata takes long; it is looked at with the first read")
+            }
         }
         Ok(client)
+    }
+
+    /// The same client, whose submissions may take this long in all; see [`ConnectConfig::submit_timeout_ms`].
+    #[must_use]
+    pub fn with_submit_timeout(self, submit_timeout: Duration) -> Self {
+        Self { submit_timeout, ..self }
+    }
+
+    /// The same client, telling how far each of its submissions is, at least every ten seconds.
+    #[must_use]
+    pub fn telling(self, tell: impl Fn(SubmitProgress) + Send + Sync + 'static) -> Self {
+        Self { audience: Audience::new(tell), ..self }
     }
 
     /// How the runtime of the newest finalised block differs from the one this software was built for. Costs nothing where
@@ -148,8 +169,12 @@ impl ChainClient {
         self.request_timeout
     }
 
-    pub(crate) fn finality_timeout(&self) -> Duration {
-        self.finality_timeout
+    pub(crate) fn submit_timeout(&self) -> Duration {
+        self.submit_timeout
+    }
+
+    pub(crate) fn audience(&self) -> &Audience {
+        &self.audience
     }
 
     pub(crate) async fn session(&self) -> Result<Arc<Session>, ConnectError> {

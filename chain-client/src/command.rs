@@ -8,9 +8,10 @@ use protocol::AccountId;
 use protocol::signing::Keypair;
 use serde_json::Value;
 
-use crate::cli::{ChainCommand, WalletCommand};
+use crate::cli::{ChainCommand, Waiting, WalletCommand};
+use crate::network::{self, Selection};
 use crate::wallet::{self, Passwords, Role, WalletError, WalletPath};
-use crate::{ChainClient, ConnectConfig, network};
+use crate::{ChainClient, ConnectConfig};
 
 mod axon;
 mod confirm;
@@ -50,10 +51,11 @@ pub struct Site {
 }
 
 impl Site {
-    /// The endpoints of the network.
+    /// The endpoints of the network, in the order in which they are tried.
     pub fn endpoints(&self) -> Result<Vec<String>, CommandError> {
-        network::resolve_with_local(&self.network, self.local_endpoint.as_deref())
-            .map_err(CommandError::Network)
+        let Self { network, local_endpoint, fallback_endpoints, .. } = self;
+        let (local, fallbacks) = (local_endpoint.as_deref(), fallback_endpoints.as_deref());
+        network::endpoints(Selection { network, local, fallbacks }).map_err(CommandError::Network)
     }
 
     /// Connects to the network.
@@ -63,6 +65,14 @@ impl Site {
             ..ConnectConfig::new(self.endpoints()?)
         };
         ChainClient::connect(config).await.map_err(CommandError::Connect)
+    }
+
+    /// Connects to submit something for a person: it is waited for as long as the flags say, and standard error tells how far
+    /// it is.
+    async fn connect_to_submit(&self, waiting: Waiting) -> Result<ChainClient, CommandError> {
+        let client = self.connect().await?.with_submit_timeout(waiting.limit());
+        // Nobody is left to tell if standard error is gone.
+        Ok(client.telling(|progress| drop(tell(&progress.to_string()))))
     }
 
     /// The hotkey.
@@ -105,7 +115,8 @@ impl Site {
         )
     }
 
-    fn not_registered(&self, hotkey: AccountId) -> CommandError {
+    /// That this hotkey has no uid, with the command that gets one.
+    pub fn not_registered(&self, hotkey: AccountId) -> CommandError {
         CommandError::NotRegistered { hotkey, netuid: self.netuid, register: self.register_command() }
     }
 }

@@ -3,7 +3,8 @@
 //! One [`ChainClient`] per process: it is cheap to clone, holds one connection, opens the next one when that is lost (in
 //! turn over the endpoints given), and bounds every call by a deadline. Reads name the block they are made at, so that a
 //! caller sees one consistent state. Submissions are encoded against the live metadata, signed for 128 blocks, watched
-//! until finalised, and fail with a [`SubmitError`] that names the chain's reason and has a hint for the operator.
+//! until finalised or until their deadline, and fail with a [`SubmitError`] that names the chain's reason and has a hint for
+//! the operator. Nothing waits without a limit.
 //!
 //! A whole program that reads a metagraph:
 //!
@@ -44,6 +45,7 @@ pub use query::watch::{MetagraphChanges, MetagraphUpdate};
 pub use submit::axon::{AnnounceError, Announced, Announcement, BadTlsKey, TlsKey};
 pub use submit::error::SubmitError;
 pub use submit::pow::{PowConfig, PowError, PowProgress};
+pub use submit::progress::{SubmitProgress, SubmitStage};
 pub use submit::register::Registration;
 pub use submit::register::quote::{RegistrationObstacle, RegistrationQuote};
 pub use submit::rejection::PoolRejection;

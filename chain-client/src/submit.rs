@@ -1,10 +1,13 @@
 //! Sending extrinsics: encode against the live runtime, sign, submit, wait until finalised, say what happened.
 
+use std::pin::pin;
+
 use protocol::signing::Keypair;
 use subxt::config::DefaultExtrinsicParamsBuilder;
 use subxt::tx::Payload;
 use subxt::utils::AccountId32;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use crate::blocks::BlockRef;
 use crate::client::{Chain, ChainClient};
@@ -15,13 +18,15 @@ mod commitment;
 pub(crate) mod error;
 mod inclusion;
 pub(crate) mod pow;
+pub(crate) mod progress;
 pub(crate) mod register;
 pub(crate) mod rejection;
 pub(crate) mod signer;
 mod stake;
 
-use error::{SubmitError, millis};
+use error::SubmitError;
 use inclusion::Submitted;
+use progress::{Reached, SubmitProgress, SubmitStage, TELL_INTERVAL};
 use rejection::PoolRejection;
 use signer::ExtrinsicSigner;
 
@@ -45,14 +50,47 @@ pub(crate) struct Signed {
 impl ChainClient {
     /// Submits one call and waits until it is in a finalised block and known to have succeeded there.
     ///
-    /// Hotkey calls (axon, weights, commitment) are free for their sender: an account that holds nothing can submit them.
+    /// Never longer than the submission's deadline: what is in a block by then is [`SubmitError::NotFinal`]. Hotkey calls
+    /// (axon, weights, commitment) are free for their sender: an account that holds nothing can submit them.
     async fn submit(
         &self,
         doing: &'static str,
         signer: &Keypair,
         call: &impl Payload,
     ) -> Result<BlockRef, SubmitError> {
-        let deadline = Instant::now() + self.finality_timeout();
+        let (started, limit) = (Instant::now(), self.submit_timeout());
+        let reached = watch::Sender::new(Reached::Stage(SubmitStage::Signing));
+        let mut seen = reached.subscribe();
+        let mut ticks = interval_at(started + TELL_INTERVAL, TELL_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let outcome = {
+            let mut work = pin!(timeout(limit, self.submit_and_follow(doing, signer, call, &reached)));
+            loop {
+                tokio::select! {
+                    outcome = &mut work => break outcome,
+                    _ = ticks.tick() => {}
+                    Ok(()) = seen.changed() => {}
+                }
+                if let Reached::Stage(stage) = *seen.borrow_and_update() {
+                    let elapsed = started.elapsed();
+                    self.audience().tell(SubmitProgress { doing, elapsed, timeout: limit, stage });
+                }
+            }
+        };
+        drop(seen);
+        outcome.unwrap_or_else(|_| {
+            let reached = reached.send_replace(Reached::Stage(SubmitStage::Signing));
+            Err(reached.out_of_time(doing, limit))
+        })
+    }
+
+    async fn submit_and_follow(
+        &self,
+        doing: &'static str,
+        signer: &Keypair,
+        call: &impl Payload,
+        reached: &watch::Sender<Reached>,
+    ) -> Result<BlockRef, SubmitError> {
         let submitted = {
             // One at a time from nonce to pool: two at once would sign with the same nonce.
             let _turn = self.submitting().lock().await;
@@ -61,10 +99,11 @@ impl ChainClient {
                 self.sign_at(signer, call, born, VALID_FOR_BLOCKS).await
             };
             let signed = self.bounded(doing, signing).await?;
+            // From here on it may have arrived.
+            reached.send_replace(Reached::Stage(SubmitStage::Sent));
             self.enter_pool(doing, signed).await?
         };
-        let included = timeout_at(deadline, self.inclusion(doing, submitted)).await;
-        included.map_err(|_| SubmitError::TimedOut { doing, after_ms: millis(self.finality_timeout()) })?
+        self.inclusion(doing, submitted, reached).await
     }
 
     /// Signs a call with the account's next nonce, valid for `life_blocks` (a power of two, at least 4) from `born` on. The

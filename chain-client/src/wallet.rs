@@ -8,8 +8,9 @@
 //! others can read, or a folder that others can write to, is refused. Coldkeys are encrypted with a password unless their
 //! owner insists; [`unlock`] opens them. A process that answers strangers calls [`refuse_open_coldkey`] first.
 //!
-//! Deliberately absent: ed25519 keys (refused by name), and the encryptions that bittensor gave up years ago (Ansible Vault,
-//! Fernet: recognised and refused with the way out).
+//! The encryptions that bittensor gave up years ago (Ansible Vault, Fernet) are opened like today's, and not written.
+//!
+//! Deliberately absent: ed25519 keys. They are refused by name, for this subnet's nodes sign with sr25519.
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,7 @@ use zeroize::Zeroizing;
 
 mod create;
 mod keyfile;
+mod legacy;
 pub mod message;
 mod nacl;
 mod password;
@@ -281,11 +283,8 @@ impl WalletError {
             Self::ExposedFolder { .. } => {
                 "run: chmod 700 on the folder, then make sure that the keys in it are yours"
             }
-            Self::Encrypted { format: "NaCl", .. } => {
-                "a node that runs unattended needs a hotkey without a password; commands that sign with the coldkey ask for one"
-            }
             Self::Encrypted { .. } => {
-                "this encryption is obsolete: regenerate the key from its phrase, or open it once with btcli, which writes it anew"
+                "a node that runs unattended needs a hotkey without a password; commands that sign with the coldkey ask for one"
             }
             Self::NoPassword { .. } => {
                 "set BT_WALLET_PASSWORD, name a file in BT_WALLET_PASSWORD_FILE, or run this on a terminal and type it"

@@ -1,10 +1,8 @@
-//! Keeps the axon's address on the chain equal to the real one.
+//! Keeps the axon's address, and its TLS key if it has one, on the chain equal to the real ones.
 //!
 //! [`decide`] looks at each finalised block what the chain says and what it should say; [`Publisher::follow`] acts on it. The chain
 //! refuses to serve an axon more often than every `serving_rate_limit` blocks, so the publisher waits that long after an
 //! announcement of its own, and until the block that the chain names after one of an earlier run.
-
-use std::net::SocketAddr;
 
 use chain_client::{AnnounceError, Announced, Announcement, ChainClient};
 use protocol::signing::Keypair;
@@ -16,10 +14,8 @@ use crate::chain_watch::Sighting;
 /// What is known at one finalised block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Situation {
-    /// Where the axon can be reached.
-    pub desired: SocketAddr,
-    /// Where the chain says it can be reached.
-    pub on_chain: Option<SocketAddr>,
+    /// Whether the chain says about the axon what it should.
+    pub is_right: bool,
     /// The block this was read at.
     pub block: u32,
     /// No attempt before this block.
@@ -39,7 +35,7 @@ pub enum Decision {
 
 /// Compares, and respects the chain's limit.
 pub fn decide(situation: &Situation) -> Decision {
-    if situation.on_chain == Some(situation.desired) {
+    if situation.is_right {
         Decision::Keep
     } else if situation.block < situation.not_before_block {
         Decision::Wait
@@ -57,8 +53,8 @@ pub struct Publisher {
     pub hotkey: Keypair,
     /// The subnet.
     pub netuid: u16,
-    /// Where the axon can be reached.
-    pub desired: SocketAddr,
+    /// Where the axon can be reached, and the key of its TLS.
+    pub desired: Announcement,
     /// Blocks to wait after an attempt, where the chain's limit is not longer.
     pub retry_blocks: u32,
 }
@@ -74,12 +70,15 @@ impl Publisher {
             match sighting.metagraph.by_hotkey(&self.hotkey.public()) {
                 Some(neuron) => {
                     known = true;
-                    let situation =
-                        Situation { desired: self.desired, on_chain: neuron.axon, block, not_before_block };
-                    if decide(&situation) == Decision::Publish {
+                    let is_right = self.desired.is_of(neuron);
+                    if decide(&Situation { is_right, block, not_before_block }) == Decision::Publish {
+                        tracing::info!(
+                            axon = %self.desired.address, on_chain = ?neuron.axon,
+                            "publishing the axon's address"
+                        );
                         tokio::select! {
                             () = stop.cancelled() => return,
-                            next = self.publish(&situation, &sighting) => not_before_block = next,
+                            next = self.publish(&sighting) => not_before_block = next,
                         }
                     }
                 }
@@ -100,18 +99,22 @@ impl Publisher {
     }
 
     /// One attempt; gives the first block at which another may be made.
-    async fn publish(&self, situation: &Situation, sighting: &Sighting) -> u32 {
+    async fn publish(&self, sighting: &Sighting) -> u32 {
         let limit = sighting.metagraph.hyperparameters.serving_rate_limit;
         let limit = u32::try_from(limit).unwrap_or(u32::MAX).max(self.retry_blocks);
-        tracing::info!(axon = %self.desired, on_chain = ?situation.on_chain, "publishing the axon's address");
-        let wanted = Announcement { address: self.desired, tls_key: None };
-        match self.client.announce_axon(&self.hotkey, self.netuid, &wanted).await {
+        let again = sighting.metagraph.block.number.saturating_add(self.retry_blocks);
+        let axon = self.desired.address;
+        match self.client.announce_axon(&self.hotkey, self.netuid, &self.desired).await {
             Ok(Announced::Now { block }) => {
-                tracing::info!(axon = %self.desired, block = block.number, "the axon's address is on the chain");
+                tracing::info!(%axon, block = block.number, "the axon's address is on the chain");
                 block.number.saturating_add(limit)
             }
-            // In a block that is not final yet.
-            Ok(Announced::Already { .. }) => situation.block.saturating_add(self.retry_blocks),
+            // What it is in may be undone: looked at again with the blocks to come.
+            Ok(Announced::NotFinal { block }) => {
+                tracing::info!(%axon, block = block.number, "the axon's address is in a block that is not final yet");
+                again
+            }
+            Ok(Announced::Already { .. }) => again,
             Err(AnnounceError::TooEarly { at_block, .. }) => {
                 tracing::info!(at_block, "the chain takes the axon's next announcement later");
                 u32::try_from(at_block).unwrap_or(u32::MAX).saturating_sub(1)
@@ -120,25 +123,11 @@ impl Publisher {
                 let hint = error.hint();
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, hint, "the axon's address could not be published");
-                situation.block.saturating_add(self.retry_blocks)
+                again
             }
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_axon_is_published_when_it_drifts_and_not_too_early() {
-        let desired = SocketAddr::from(([192, 0, 2, 1], 8091));
-        let right = Situation { desired, on_chain: Some(desired), block: 10, not_before_block: 0 };
-        assert_eq!(decide(&right), Decision::Keep);
-        let drifted = Situation { on_chain: Some(SocketAddr::from(([192, 0, 2, 1], 1))), ..right };
-        assert_eq!(decide(&drifted), Decision::Publish);
-        assert_eq!(decide(&Situation { on_chain: None, ..right }), Decision::Publish);
-        assert_eq!(decide(&Situation { not_before_block: 11, ..drifted }), Decision::Wait);
-        assert_eq!(decide(&Situation { not_before_block: 10, ..drifted }), Decision::Publish);
-    }
-}
+mod tests;

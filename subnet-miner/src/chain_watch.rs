@@ -19,11 +19,18 @@ pub struct Sighting {
     pub read_at_ms: u64,
 }
 
-/// Reads the subnet at the newest finalised block.
-pub async fn look(client: &ChainClient, netuid: u16) -> Result<Sighting, QueryError> {
+/// Reads the subnet at the newest finalised block; cheaper with what an earlier look has seen.
+pub async fn look(
+    client: &ChainClient,
+    netuid: u16,
+    earlier: Option<&Metagraph>,
+) -> Result<Sighting, QueryError> {
     let block = client.finalized().await?;
-    let metagraph = Arc::new(client.metagraph(netuid, block).await?);
-    Ok(Sighting { metagraph, read_at_ms: clock::unix_ms() })
+    let metagraph = match earlier {
+        None => client.metagraph(netuid, block).await?,
+        Some(earlier) => client.refresh_metagraph(earlier, block).await?,
+    };
+    Ok(Sighting { metagraph: Arc::new(metagraph), read_at_ms: clock::unix_ms() })
 }
 
 /// Publishes a sighting after every finalised block, at most one per `pause`, until stopped.
@@ -47,9 +54,10 @@ pub async fn follow(
             // Announcements pile up while we read and pause; what they announce has been seen then.
             Some(Ok(block)) if block.number <= sightings.borrow().metagraph.block.number => continue,
             Some(Ok(_)) => {
+                let earlier = Arc::clone(&sightings.borrow().metagraph);
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    read = look(&client, netuid) => read,
+                    read = look(&client, netuid, Some(&earlier)) => read,
                 }
             }
             Some(Err(error)) => Err(error),

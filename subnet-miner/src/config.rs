@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
+use chain_client::TlsKey;
 use chain_client::command::Site;
 use chain_client::wallet::WalletPath;
 use protocol::ticket::ModelId;
@@ -109,6 +110,10 @@ pub struct ServeConfig {
     /// The port validators reach this miner under. Default: the one listened on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_port: Option<NonZeroU16>,
+    /// The public key of the certificate that the axon's TLS is served with, for validators to pin: an algorithm byte and at
+    /// most 64 bytes, in hexadecimal. Default: none is published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<TlsKey>,
     /// Blocks to wait after a failed publication, where the chain's own limit is not longer. Default 5.
     pub retry_blocks: NonZeroU32,
 }
@@ -172,6 +177,7 @@ impl Default for ServeConfig {
             axon: true,
             external_ip: None,
             external_port: None,
+            tls_key: None,
             retry_blocks: NonZeroU32::new(5).expect("a literal above zero"),
         }
     }

@@ -6,9 +6,8 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::time::Duration;
 
-use chain_client::command::Site;
-use chain_client::network::Selection;
-use chain_client::{ChainClient, ConnectConfig, network, wallet};
+use chain_client::command::CommandError as SiteError;
+use chain_client::{Announcement, wallet};
 use model_runtime::{Runtime, RuntimeConfig};
 use protocol::account::AccountId;
 use tokio::sync::watch;
@@ -54,14 +53,13 @@ impl Miner {
     /// Starts a miner; returns when its axon is bound. What fails cheaply is tried first: keys, files, chain, then models.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
         if !config.allow_coldkey_present {
-            wallet::refuse_open_coldkey(&config.wallet()).map_err(StartError::Wallet)?;
+            wallet::refuse_open_coldkey(&config.wallet()).map_err(SiteError::Wallet)?;
         }
-        let keypair = wallet::load_hotkey(&config.wallet()).map_err(StartError::Wallet)?;
+        let site = config.site();
+        let keypair = site.hotkey()?;
         let hotkey = keypair.public();
         let receipts_path = config.receipts_path(&hotkey);
         let weights = config.content(&hotkey);
-        let site = config.site();
-        let command = site.register_command();
         let settings = config.clone();
         let Config { netuid, models, runtime, axon, serve, permits: policy, demand, chain, receipts, .. } =
             config;
@@ -73,10 +71,10 @@ impl Miner {
             Models::check(&models).map_err(StartError::Model)?;
         }
         check_external(&serve, axon.bind)?;
-        let client = connect(&site).await?;
-        let sighting = chain_watch::look(&client, netuid).await.map_err(StartError::Chain)?;
+        let client = site.connect().await?;
+        let sighting = chain_watch::look(&client, netuid, None).await.map_err(SiteError::Chain)?;
         if sighting.metagraph.by_hotkey(&hotkey).is_none() {
-            return Err(StartError::NotRegistered { hotkey, netuid, command });
+            return Err(site.not_registered(hotkey).into());
         }
 
         std::fs::DirBuilder::new()
@@ -159,8 +157,9 @@ impl Miner {
 
         let policy = watch::Sender::new(policy);
         tasks.spawn(validators::follow(policy.subscribe(), seen.clone(), permits));
-        if let Some(desired) = external(&serve, axon_addr) {
+        if let Some(address) = external(&serve, axon_addr) {
             let retry_blocks = serve.retry_blocks.get();
+            let desired = Announcement { address, tls_key: serve.tls_key };
             let publisher =
                 Publisher { client: client.clone(), hotkey: keypair, netuid, desired, retry_blocks };
             tasks.spawn(publisher.follow(seen, stop.clone()));
@@ -258,16 +257,6 @@ impl Drop for Miner {
         // The axon, if still there, stops by being dropped after this.
         self.stop.cancel();
     }
-}
-
-/// Connects to the network that the configuration names.
-async fn connect(site: &Site) -> Result<ChainClient, StartError> {
-    let Site { network, local_endpoint, fallback_endpoints, request_timeout_ms, .. } = site;
-    let selection =
-        Selection { network, local: local_endpoint.as_deref(), fallbacks: fallback_endpoints.as_deref() };
-    let urls = network::endpoints(selection).map_err(StartError::Network)?;
-    let config = ConnectConfig { request_timeout_ms: *request_timeout_ms, ..ConnectConfig::new(urls) };
-    ChainClient::connect(config).await.map_err(StartError::Connect)
 }
 
 /// The strategist's budget; without one, three quarters of the machine's memory, or no limit where that is not known.

@@ -40,8 +40,6 @@ pub type ChainView = watch::Receiver<Arc<ChainSnapshot>>;
 pub struct Follow {
     /// The connection.
     pub client: ChainClient,
-    /// The subnet.
-    pub netuid: u16,
     /// The clock.
     pub clock: Arc<Clock>,
     /// Where snapshots go.
@@ -58,21 +56,41 @@ impl ChainSnapshot {
         clock: &Clock,
         block: BlockRef,
     ) -> Result<Self, QueryError> {
-        Ok(Self {
-            block,
-            timestamp_ms: client.timestamp_ms(block).await?,
-            metagraph: client.metagraph(netuid, block).await?,
-            hyperparameters: client.hyperparameters(netuid, block).await?,
-            epoch: client.epoch(netuid, block).await?,
-            weights: client.weights(netuid, block).await?,
-            read_at_ms: clock.now_ms(),
-        })
+        let metagraph = client.metagraph(netuid, block).await?;
+        let weights = client.weights(netuid, block).await?;
+        Self::with(client, clock, metagraph, weights).await
+    }
+
+    /// Reads one block, and of what a later block need not have changed only what may have: TLS keys of axons announced since,
+    /// and the weights of those who may have set some since.
+    pub async fn refresh(
+        earlier: &Self,
+        client: &ChainClient,
+        clock: &Clock,
+        block: BlockRef,
+    ) -> Result<Self, QueryError> {
+        let metagraph = client.refresh_metagraph(&earlier.metagraph, block).await?;
+        let weights = client.refresh_weights(&earlier.metagraph, &earlier.weights, &metagraph).await?;
+        Self::with(client, clock, metagraph, weights).await
+    }
+
+    async fn with(
+        client: &ChainClient,
+        clock: &Clock,
+        metagraph: Metagraph,
+        weights: BTreeMap<u16, Vec<(u16, u16)>>,
+    ) -> Result<Self, QueryError> {
+        let (netuid, block, hyperparameters) = (metagraph.netuid, metagraph.block, metagraph.hyperparameters);
+        let timestamp_ms = client.timestamp_ms(block).await?;
+        let epoch = client.epoch(netuid, block).await?;
+        let read_at_ms = clock.now_ms();
+        Ok(Self { block, timestamp_ms, metagraph, hyperparameters, epoch, weights, read_at_ms })
     }
 }
 
 /// Follows the chain until stopped. When blocks come faster than they can be read, only the latest is.
 pub async fn follow(follow: Follow) {
-    let Follow { client, netuid, clock, view, stop } = follow;
+    let Follow { client, clock, view, stop } = follow;
     while !stop.is_cancelled() {
         let mut blocks = pin!(client.finalized_blocks());
         while let Some(next) = tokio::select! {
@@ -83,7 +101,8 @@ pub async fn follow(follow: Follow) {
             while let Some(Some(newer)) = blocks.next().now_or_never() {
                 latest = newer;
             }
-            let read = async { ChainSnapshot::read(&client, netuid, &clock, latest?).await };
+            let earlier = Arc::clone(&view.borrow());
+            let read = async { ChainSnapshot::refresh(&earlier, &client, &clock, latest?).await };
             let read = tokio::select! {
                 () = stop.cancelled() => return,
                 read = read => read,

@@ -278,13 +278,8 @@ impl Validator {
 
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        let following = Follow {
-            client: client.clone(),
-            netuid,
-            clock: Arc::clone(&clock),
-            view: chain_sender,
-            stop: stop.clone(),
-        };
+        let following =
+            Follow { client: client.clone(), clock: Arc::clone(&clock), view: chain_sender, stop: stop.clone() };
         spawn(&mut tasks, "following the chain", chain_view::follow(following));
         spawn(&mut tasks, "counting usage", Arc::clone(&accounts).follow(stop.clone()));
         spawn(

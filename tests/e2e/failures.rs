@@ -1,5 +1,6 @@
 //! What goes wrong says so: to the user as an OpenAI error object, to the operator with the next step.
 
+use chain_client::command::CommandError;
 use serde_json::json;
 use subnet_miner::miner::StartError;
 use subnet_miner::models::ModelLocation;
@@ -36,9 +37,10 @@ async fn a_user_is_told_to_come_back_when_every_miner_is_dead() {
 async fn an_unregistered_miner_is_told_how_to_register() {
     let subnet = Subnet::start(0, 0).await;
     let error = subnet.start_unregistered_miner().await;
-    assert!(matches!(error, StartError::NotRegistered { .. }), "{error}");
+    assert!(matches!(error, StartError::Site(CommandError::NotRegistered { .. })), "{error}");
     assert_eq!(error.exit_code(), 3);
-    assert!(error.next_step().contains("subnet-miner register"), "{}", error.next_step());
+    let next_step = error.next_step().unwrap();
+    assert!(next_step.contains("subnet-miner register"), "{next_step}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -51,7 +53,8 @@ async fn a_missing_model_file_is_named() {
     }
     let Err(error) = subnet_miner::miner::Miner::bind(config).await else { panic!("it started") };
     assert!(error_chain(&error).contains("/nowhere/model.gguf"), "{}", error_chain(&error));
-    assert!(error.next_step().contains("get-model"), "{}", error.next_step());
+    let next_step = error.next_step().unwrap();
+    assert!(next_step.contains("get-model"), "{next_step}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

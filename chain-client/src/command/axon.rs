@@ -16,7 +16,7 @@ pub(super) async fn run(
     flags: &Axon,
     out: &mut (impl Write + Send),
 ) -> Result<(), CommandError> {
-    let client = site.connect().await?;
+    let client = site.connect_to_submit(flags.waiting).await?;
     let hotkey = site.hotkey_account()?;
     let wanted = flags.wanted().map(|address| Announcement { address, tls_key: flags.tls_key.clone() });
     let block = client.finalized().await.map_err(CommandError::Chain)?;
@@ -72,6 +72,7 @@ async fn announce(
     };
     Ok(match announced.map_err(CommandError::Axon)? {
         Announced::Now { block } => format!("announced in block {}", block.number),
+        Announced::NotFinal { block } => format!("announced in block {}, not yet final", block.number),
         Announced::Already { .. } => "already announced".to_owned(),
     })
 }

@@ -94,7 +94,9 @@ fn commitment_json(commitment: &Commitment) -> Value {
                 ("timelocked", Some(encrypted.as_slice()))
             }
             CommitmentField::ResetBonds => ("reset_bonds", None),
-            CommitmentField::TimelockRevealFailed => ("timelock_reveal_failed", None),
+            CommitmentField::TimelockRevealFailed { encrypted, .. } => {
+                ("timelock_reveal_failed", Some(encrypted.as_slice()))
+            }
         };
         json!({ "kind": kind, "hex": bytes.map(|bytes| format!("0x{}", hex::encode(bytes))) })
     });

@@ -29,10 +29,11 @@ pub async fn register(
 ) -> Result<(), CommandError> {
     let hotkey = site.hotkey_account()?;
     let payer = site.coldkey_account()?;
-    let client = site.connect().await?;
+    let client = site.connect_to_submit(flags.waiting).await?;
     let mut quote = quote(&client, site.netuid, &hotkey, &payer).await?;
     if let Some(uid) = quote.uid {
-        return report(&quote, Some(uid), "already registered", flags, out);
+        let registration = Registration::AlreadyRegistered { uid };
+        return report(&quote, Some(registration), "already registered", flags, out);
     }
     if flags.pow {
         return Box::pin(work(site, &client, &quote, flags, out)).await;
@@ -207,20 +208,33 @@ fn done(
     out: &mut impl Write,
 ) -> Result<(), CommandError> {
     let outcome = match registration {
-        Registration::Registered { .. } => "registered",
-        Registration::AlreadyRegistered { .. } => "already registered",
+        Registration::Registered { .. } => "registered".to_owned(),
+        Registration::NotFinal { block, .. } => {
+            format!("registered in block {}, not yet final", block.number)
+        }
+        Registration::AlreadyRegistered { .. } => "already registered".to_owned(),
     };
-    report(quote, Some(registration.uid()), outcome, flags, out)
+    report(quote, Some(registration), &outcome, flags, out)
 }
 
 fn report(
     quote: &RegistrationQuote,
-    uid: Option<u16>,
+    registration: Option<Registration>,
     outcome: &str,
     flags: &Register,
     out: &mut impl Write,
 ) -> Result<(), CommandError> {
     let (count, count_max) = quote.neurons;
+    let uid = registration.map(|registration| registration.uid());
+    // What the chain counts from: the registration's block, or the next one for a preview.
+    let (since, is_final) = match registration {
+        Some(Registration::Registered { block, .. }) => (Some(block.number), Some(true)),
+        Some(Registration::NotFinal { block, .. }) => (Some(block.number), Some(false)),
+        Some(Registration::AlreadyRegistered { .. }) => (None, None),
+        None => (Some(quote.block.number.saturating_add(1)), None),
+    };
+    let immune_until = since.map(|since| u64::from(since) + u64::from(quote.immunity_period));
+    let weights_from = since.map(|since| u64::from(since).saturating_add(quote.weights_rate_limit));
     if flags.output.json {
         let amount = |rao: u64| rao.to_string();
         return print_json(
@@ -230,19 +244,37 @@ fn report(
                 "block": quote.block.number, "burn_rao": amount(quote.burn_rao), "fee_rao": amount(quote.fee_rao),
                 "needed_rao": amount(quote.needed_rao()), "balance_rao": amount(quote.balance_rao),
                 "limit_rao": flags.limit_rao().map(amount), "neurons": count, "neurons_max": count_max,
-                "immunity_blocks": quote.immunity_period, "pow": flags.pow, "dry_run": flags.dry_run,
+                "immune_neurons": quote.immune, "immunity_blocks": quote.immunity_period,
+                "immune_until_block": immune_until, "weights_from_block": weights_from, "final": is_final,
+                "pow": flags.pow, "dry_run": flags.dry_run,
             }),
         );
     }
     let uid = uid.map_or_else(String::new, |uid| format!(", uid {uid}"));
-    let replaces =
-        if count >= count_max { ": a newcomer replaces the one with the least emission" } else { "" };
+    let replaces = match quote.immune {
+        None => String::new(),
+        Some(immune) => format!(
+            ": a newcomer replaces the one with the least emission among the {} that are not immune, or if there are \
+             none among the immune; the owner's are never replaced",
+            count.saturating_sub(immune)
+        ),
+    };
     let mut lines = vec![format!("{outcome}: hotkey {} on subnet {}{uid}", quote.hotkey, quote.netuid)];
     lines.extend(pairs(&[
         ("price", format!("{} and a fee of {}", tao(quote.burn_rao), tao(quote.fee_rao))),
         ("coldkey", format!("{} has {}", quote.coldkey, tao(quote.balance_rao))),
         ("neurons", format!("{count} of {count_max}{replaces}")),
-        ("immunity", format!("{} blocks", quote.immunity_period)),
     ]));
+    if let (Some(immune_until), Some(weights_from)) = (immune_until, weights_from) {
+        let (immunity, limit) = (quote.immunity_period, quote.weights_rate_limit);
+        lines.extend(pairs(&[
+            ("immunity", format!("{immunity} blocks: nobody takes this uid until block {immune_until}")),
+            ("axon", "can be announced at once".to_owned()),
+            (
+                "weights",
+                format!("a validator's first from block {weights_from} on: their limit of {limit} blocks counts from registering, and they take a permit, which epochs give"),
+            ),
+        ]));
+    }
     print_lines(out, &lines)
 }

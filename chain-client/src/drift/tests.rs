@@ -27,15 +27,33 @@ fn sources(folder: &Path, into: &mut Vec<String>) {
     }
 }
 
+/// As subxt names its accessors: a word begins at a capital after a small letter, or at the last of several before one.
 fn snake(name: &str) -> String {
+    let letters: Vec<char> = name.chars().collect();
     let mut snake = String::new();
-    for character in name.chars() {
-        if character.is_uppercase() && !snake.is_empty() {
+    for (at, letter) in letters.iter().enumerate() {
+        let follows_small = at > 0 && !letters[at - 1].is_uppercase() && letters[at - 1] != '_';
+        let precedes_small = letters.get(at + 1).is_some_and(|next| next.is_lowercase());
+        if letter.is_uppercase() && at > 0 && (follows_small || precedes_small) && !snake.ends_with('_') {
             snake.push('_');
         }
-        snake.extend(character.to_lowercase());
+        snake.extend(letter.to_lowercase());
     }
     snake
+}
+
+#[test]
+fn accessors_are_named_as_subxt_names_them() {
+    for (name, expected) in [
+        ("SubnetTAO", "subnet_tao"),
+        ("SubnetTaoInEmission", "subnet_tao_in_emission"),
+        ("RAORecycledForRegistration", "rao_recycled_for_registration"),
+        ("EMAPriceHalvingBlocks", "ema_price_halving_blocks"),
+        ("Now", "now"),
+        ("get_subnet_hyperparams_v3", "get_subnet_hyperparams_v3"),
+    ] {
+        assert_eq!(snake(name), expected);
+    }
 }
 
 /// The names that follow `head` as a method call in a text without white space: `head.name(`.
@@ -93,8 +111,10 @@ fn used_in_sources() -> BTreeSet<Item> {
                 .storage()
                 .map(|storage| storage.entries().iter().map(|entry| with_snake(entry.name())).collect())
                 .unwrap_or_default();
+            let constants: Vec<_> = pallet.constants().map(|constant| with_snake(constant.name())).collect();
             used.extend(on(Kind::Call, "tx", group, &calls));
             used.extend(on(Kind::Storage, "storage", group, &entries));
+            used.extend(on(Kind::Constant, "constants", group, &constants));
         }
         for api in pinned.runtime_api_traits() {
             let group: &'static str = api.name().to_owned().leak();

@@ -1,5 +1,9 @@
 //! What this crate uses of the runtime's interface. A test reads the crate's sources and fails when this list differs from
 //! what stands there, so it cannot rot.
+//!
+//! Left out on purpose: `System.Events` and `TransactionPaymentApi.query_info`, whose types hold every pallet's events and
+//! calls. They change with each unrelated pallet, and are decoded with the live metadata, or by hand from its first bytes.
+//! `SubtensorModule.pow_register` is not in the pinned metadata and is looked for in the live one before each use.
 
 use super::{Item, Kind};
 
@@ -61,6 +65,7 @@ used! {
     Storage SubtensorModule.SubnetEpochIndex;
     Storage SubtensorModule.SubnetMovingPrice;
     Storage SubtensorModule.SubnetOwnerHotkey;
+    Storage SubtensorModule.SubnetTAO;
     Storage SubtensorModule.SubnetTaoInEmission;
     Storage SubtensorModule.SubnetVolume;
     Storage SubtensorModule.SubnetworkN;
@@ -77,6 +82,7 @@ used! {
     Storage System.Account;
     Storage Timestamp.Now;
     Constant Aura.SlotDuration;
+    Constant Balances.ExistentialDeposit;
     RuntimeApi StakeInfoRuntimeApi.get_stake_info_for_coldkey;
     RuntimeApi SubnetInfoRuntimeApi.get_block_emission;
     RuntimeApi SubnetInfoRuntimeApi.get_metagraph;

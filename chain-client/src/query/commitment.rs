@@ -51,8 +51,13 @@ pub enum CommitmentField {
     },
     /// A wish to forget the bonds towards this neuron.
     ResetBonds,
-    /// The chain could not open a timelocked field.
-    TimelockRevealFailed,
+    /// A timelocked field that the chain could not open.
+    TimelockRevealFailed {
+        /// The ciphertext.
+        encrypted: Vec<u8>,
+        /// The round that should have opened it.
+        reveal_round: u64,
+    },
 }
 
 impl Commitment {
@@ -92,15 +97,22 @@ impl CommitmentField {
             132 => Self::Keccak256(Decode::decode(input)?),
             133 => Self::ShaThree256(Decode::decode(input)?),
             134 => {
-                let encrypted = bounded_bytes(input, TIMELOCKED_BYTES_MAX)?;
-                Self::TimelockEncrypted { encrypted, reveal_round: Decode::decode(input)? }
+                let (encrypted, reveal_round) = timelocked(input)?;
+                Self::TimelockEncrypted { encrypted, reveal_round }
             }
             135 => Self::ResetBonds,
             136 => Self::Raw(bounded_bytes(input, BIG_RAW_BYTES_MAX)?),
-            137 => Self::TimelockRevealFailed,
+            137 => {
+                let (encrypted, reveal_round) = timelocked(input)?;
+                Self::TimelockRevealFailed { encrypted, reveal_round }
+            }
             _ => return Err("unknown kind of field".into()),
         })
     }
+}
+
+fn timelocked(input: &mut &[u8]) -> Result<(Vec<u8>, u64), ScaleError> {
+    Ok((bounded_bytes(input, TIMELOCKED_BYTES_MAX)?, Decode::decode(input)?))
 }
 
 fn bounded_bytes(input: &mut &[u8], max: u32) -> Result<Vec<u8>, ScaleError> {
@@ -236,9 +248,11 @@ mod tests {
         let timelocked = CommitmentField::TimelockEncrypted { encrypted: vec![1, 2], reveal_round: 8 };
         let expected = [timelocked, CommitmentField::ResetBonds, CommitmentField::Raw(vec![7; 200])];
         assert_eq!(commitment.fields, expected);
-        let bytes = registration(&[vec![0], vec![137]]);
+        let failed = [vec![137], vec![1u8, 2].encode(), 8u64.encode()].concat();
+        let bytes = registration(&[vec![0], failed]);
         let commitment = Commitment::decode(&mut bytes.as_slice()).unwrap();
-        assert_eq!(commitment.fields, [CommitmentField::None, CommitmentField::TimelockRevealFailed]);
+        let failed = CommitmentField::TimelockRevealFailed { encrypted: vec![1, 2], reveal_round: 8 };
+        assert_eq!(commitment.fields, [CommitmentField::None, failed]);
         for (tag, make) in [
             (130, CommitmentField::BlakeTwo256 as fn([u8; 32]) -> CommitmentField),
             (132, CommitmentField::Keccak256),
@@ -254,6 +268,7 @@ mod tests {
         let too_long = [vec![136], Compact(513u32).encode(), vec![0; 513]].concat();
         let cases = [
             registration(&[vec![138]]),
+            registration(&[vec![137]]),
             registration(&[vec![131, 1]]),
             registration(&[too_long]),
             registration(&[vec![0], vec![0], vec![0], vec![0]]),

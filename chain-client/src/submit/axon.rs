@@ -6,12 +6,14 @@ use std::str::FromStr;
 use chain_metadata::subtensor;
 use chain_metadata::subtensor::runtime_types::subtensor_runtime_common::NetUid;
 use protocol::signing::Keypair;
+use serde::{Deserialize, Serialize};
 
 use super::error::SubmitError;
 use crate::blocks::BlockRef;
 use crate::client::ChainClient;
 use crate::error::QueryError;
 use crate::query::axon::{AxonRecord, AxonState};
+use crate::query::metagraph::Neuron;
 
 const DOING: &str = "announcing the axon";
 
@@ -20,7 +22,8 @@ const PROTOCOL: u8 = 4;
 const VERSION: u32 = 1;
 
 /// The public key of the certificate with which an axon serves TLS, for callers to pin.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct TlsKey {
     algorithm: u8,
     public_key: Vec<u8>,
@@ -48,6 +51,11 @@ pub enum Announced {
     /// Announced now, and read back.
     Now {
         /// The finalised block that did it.
+        block: BlockRef,
+    },
+    /// Announced in a block that is not final yet, and read back from it.
+    NotFinal {
+        /// That block.
         block: BlockRef,
     },
     /// The chain said the same before; nothing was submitted.
@@ -161,9 +169,32 @@ impl Announcement {
 
     /// Whether the chain says this.
     pub fn is(&self, record: &AxonRecord) -> bool {
+        self.is_said(record.address, record.tls_key.as_ref())
+    }
+
+    /// Whether this neuron's axon is said to be this.
+    pub fn is_of(&self, neuron: &Neuron) -> bool {
+        self.is_said(neuron.axon, neuron.tls_key.as_ref())
+    }
+
+    fn is_said(&self, address: Option<SocketAddr>, tls_key: Option<&TlsKey>) -> bool {
         let canonical = SocketAddr::new(self.address.ip().to_canonical(), self.address.port());
         // An announcement without a key does not take back an earlier key: the chain has no call for that.
-        record.address == Some(canonical) && (self.tls_key.is_none() || self.tls_key == record.tls_key)
+        address == Some(canonical) && (self.tls_key.is_none() || self.tls_key.as_ref() == tls_key)
+    }
+}
+
+impl TryFrom<String> for TlsKey {
+    type Error = BadTlsKey;
+
+    fn try_from(text: String) -> Result<Self, BadTlsKey> {
+        text.parse()
+    }
+}
+
+impl From<TlsKey> for String {
+    fn from(key: TlsKey) -> Self {
+        key.to_string()
     }
 }
 
@@ -246,12 +277,17 @@ impl ChainClient {
         if at_block > u64::from(head.number).saturating_add(1) {
             return Err(AnnounceError::TooEarly { since_block, at_block });
         }
-        let block = match &wanted.tls_key {
-            None => self.serve_axon(hotkey, netuid, wanted.address).await?,
-            Some(key) => self.serve_axon_tls(hotkey, netuid, wanted.address, key).await?,
+        let submitted = match &wanted.tls_key {
+            None => self.serve_axon(hotkey, netuid, wanted.address).await,
+            Some(key) => self.serve_axon_tls(hotkey, netuid, wanted.address, key).await,
+        };
+        let (block, announced) = match submitted {
+            Ok(block) => (block, Announced::Now { block }),
+            Err(SubmitError::NotFinal { block, .. }) => (block, Announced::NotFinal { block }),
+            Err(error) => return Err(error.into()),
         };
         match self.axon(netuid, &hotkey.public(), block).await?.record {
-            Some(record) if wanted.is(&record) => Ok(Announced::Now { block }),
+            Some(record) if wanted.is(&record) => Ok(announced),
             found => {
                 let found =
                     found.map_or_else(|| "that it does not serve".to_owned(), |record| record.to_string());

@@ -5,6 +5,7 @@ use std::time::Duration;
 use subxt::error::DispatchError;
 
 use super::rejection::PoolRejection;
+use crate::blocks::BlockRef;
 use crate::error::QueryError;
 
 /// Why a submission did not succeed. [`SubmitError::hint`] says what to do.
@@ -31,8 +32,18 @@ pub enum SubmitError {
         /// What was being done.
         doing: &'static str,
     },
-    /// It was accepted but is not in a finalised block yet. It may still succeed.
-    #[error("{doing}: not in a finalised block after {after_ms} ms; it may still get there")]
+    /// It succeeded in a block that is not final yet, which is usual where finality is slow. It may still be undone.
+    #[error("{doing}: in block {}, not yet final after {after_ms} ms", block.number)]
+    NotFinal {
+        /// What was being done.
+        doing: &'static str,
+        /// The block.
+        block: BlockRef,
+        /// The deadline.
+        after_ms: u64,
+    },
+    /// It was sent but is not known to be in a block. It may still get into one and succeed.
+    #[error("{doing}: not known to be in a block after {after_ms} ms; it may still get there")]
     TimedOut {
         /// What was being done.
         doing: &'static str,
@@ -56,6 +67,9 @@ impl SubmitError {
             Self::Query(error) => error.hint(),
             Self::Pool(rejection) => rejection.hint(),
             Self::Dispatch { pallet, error } => dispatch_hint(pallet, error),
+            Self::NotFinal { .. } => {
+                "look again in a minute, with the `chain status` subcommand: a block that is not final can still be undone"
+            }
             Self::Disconnected { .. } | Self::TimedOut { .. } => {
                 "look at the chain before trying again: it may have succeeded; it expires after 128 blocks"
             }
@@ -147,9 +161,11 @@ fn dispatch_hint(pallet: &str, error: &str) -> &'static str {
         ("SubtensorModule", "InvalidWorkBlock" | "InvalidDifficulty" | "InvalidSeal") => {
             "the proof of work came too late: work on a newer block, over a faster endpoint"
         }
-        ("SubtensorModule", "NoNeuronIdAvailable") => "the subnet is full of immune neurons: try again later",
+        ("SubtensorModule", "NoNeuronIdAvailable") => {
+            "the subnet is full and none of its neurons may be replaced: try again later, or wait with --wait-blocks"
+        }
         ("SubtensorModule", "TooManyRegistrationsThisBlock" | "TooManyRegistrationsThisInterval") => {
-            "others registered at the same time: try again in the next block"
+            "others registered at the same time: try again in the next block, or wait with --wait-blocks"
         }
         ("SubtensorModule", "NonAssociatedColdKey") => PoolRejection::NonAssociatedColdKey.hint(),
         ("SubtensorModule", "NeuronNoValidatorPermit") => {
@@ -176,10 +192,40 @@ fn dispatch_hint(pallet: &str, error: &str) -> &'static str {
         ("Runtime", "BadOrigin") => {
             "this key may not do that: coldkeys register and stake, hotkeys serve and set weights"
         }
-        _ => "look the error up in the subtensor documentation under its name",
+        _ => UNKNOWN,
     }
 }
 
+/// The hint for an error that has none of its own.
+const UNKNOWN: &str = "look the error up in the subtensor documentation under its name";
+
 pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_in_which_a_registration_fails_has_words_of_its_own() {
+        let pinned = chain_metadata::metadata();
+        let errors = pinned.pallet_by_name("SubtensorModule").unwrap().error_variants().unwrap();
+        for name in [
+            "HotKeyAlreadyRegisteredInSubNet",
+            "NoNeuronIdAvailable",
+            "NonAssociatedColdKey",
+            "NotEnoughBalanceToStake",
+            "RegistrationNotPermittedOnRootSubnet",
+            "RegistrationPriceLimitExceeded",
+            "SubNetRegistrationDisabled",
+            "SubnetNotExists",
+            "TooManyRegistrationsThisBlock",
+            "TooManyRegistrationsThisInterval",
+        ] {
+            assert!(errors.iter().any(|error| error.name == name), "the chain has no error {name}");
+            assert_ne!(dispatch_hint("SubtensorModule", name), UNKNOWN, "{name}");
+        }
+        assert_eq!(dispatch_hint("SubtensorModule", "NoSuchError"), UNKNOWN);
+    }
 }

@@ -10,16 +10,21 @@ use subxt::config::HashFor;
 use subxt::events::Phase;
 use subxt::rpcs::client::RpcSubscription;
 use subxt::rpcs::methods::legacy::TransactionStatus;
+use tokio::sync::watch;
 
 use super::VALID_FOR_BLOCKS;
 use super::error::SubmitError;
+use super::progress::{Reached, SubmitStage};
 use crate::blocks::BlockRef;
 use crate::client::{AtBlock, Chain, ChainClient};
 use crate::error::{Fault, QueryError};
 
+/// A node's notifications about one extrinsic.
+type Statuses = RpcSubscription<TransactionStatus<HashFor<Chain>>>;
+
 /// An extrinsic that a node's pool has accepted, with the node's notifications if there are any.
 pub(super) struct Submitted {
-    pub(super) statuses: Option<RpcSubscription<TransactionStatus<HashFor<Chain>>>>,
+    pub(super) statuses: Option<Statuses>,
     pub(super) bytes: Vec<u8>,
     pub(super) born: BlockRef,
 }
@@ -38,10 +43,11 @@ impl ChainClient {
         &self,
         doing: &'static str,
         submitted: Submitted,
+        reached: &watch::Sender<Reached>,
     ) -> Result<BlockRef, SubmitError> {
         let Submitted { statuses, bytes, born } = submitted;
         let watched = match statuses {
-            Some(statuses) => watch(statuses).await,
+            Some(statuses) => self.watch(doing, &bytes, statuses, reached).await,
             None => Watched::Lost,
         };
         match watched {
@@ -56,6 +62,49 @@ impl ChainClient {
             }
             Watched::Gone(reason) => Err(SubmitError::Dropped { doing, reason }),
             Watched::Lost => self.search(doing, &bytes, born).await,
+        }
+    }
+
+    /// Follows the node's notifications. A block that is not final yet is looked into all the same: it is what can be told when
+    /// the time is up, and most often the one that becomes final, about which nothing is asked twice.
+    async fn watch(
+        &self,
+        doing: &'static str,
+        bytes: &[u8],
+        mut statuses: Statuses,
+        reached: &watch::Sender<Reached>,
+    ) -> Watched {
+        while let Some(status) = statuses.next().await {
+            match status {
+                Ok(TransactionStatus::InBlock(hash)) => {
+                    reached.send_replace(self.reached_in(doing, bytes, hash).await);
+                }
+                Ok(TransactionStatus::Retracted(_)) => {
+                    reached.send_replace(Reached::Stage(SubmitStage::Sent));
+                }
+                Ok(TransactionStatus::Finalized(hash)) => return Watched::Finalized(hash),
+                Ok(TransactionStatus::Usurped(_)) => {
+                    return Watched::Gone("replaced by another extrinsic with the same nonce");
+                }
+                Ok(TransactionStatus::Invalid) => return Watched::Gone("it became invalid while it waited"),
+                Ok(TransactionStatus::Dropped) => return Watched::Gone("the node's pool is full"),
+                Ok(TransactionStatus::FinalityTimeout(_)) | Err(_) => return Watched::Lost,
+                Ok(_) => {}
+            }
+        }
+        Watched::Lost
+    }
+
+    /// What is known when this block, which may not be final, has the extrinsic.
+    async fn reached_in(&self, doing: &'static str, bytes: &[u8], hash: HashFor<Chain>) -> Reached {
+        let looked = async {
+            let block = self.bounded(doing, async { self.session().await?.block(Some(hash)).await }).await?;
+            self.outcome_in(doing, bytes, block).await
+        };
+        match looked.await {
+            Ok(Some(Ok(block))) => Reached::Stage(SubmitStage::InBlock(block)),
+            Ok(Some(Err(failure))) => Reached::Failed(failure),
+            Ok(None) | Err(_) => Reached::Stage(SubmitStage::Sent),
         }
     }
 
@@ -126,20 +175,4 @@ async fn failure(at: &AtBlock, index: usize) -> Result<Option<SubmitError>, Faul
         }
     }
     Ok(None)
-}
-
-async fn watch(mut statuses: RpcSubscription<TransactionStatus<HashFor<Chain>>>) -> Watched {
-    while let Some(status) = statuses.next().await {
-        match status {
-            Ok(TransactionStatus::Finalized(hash)) => return Watched::Finalized(hash),
-            Ok(TransactionStatus::Usurped(_)) => {
-                return Watched::Gone("replaced by another extrinsic with the same nonce");
-            }
-            Ok(TransactionStatus::Invalid) => return Watched::Gone("it became invalid while it waited"),
-            Ok(TransactionStatus::Dropped) => return Watched::Gone("the node's pool is full"),
-            Ok(TransactionStatus::FinalityTimeout(_)) | Err(_) => return Watched::Lost,
-            Ok(_) => {}
-        }
-    }
-    Watched::Lost
 }

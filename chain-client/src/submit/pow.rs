@@ -147,14 +147,10 @@ impl ChainClient {
                     break (work_block, solution);
                 }
             };
-            match self.submit_pow(coldkey, hotkey, netuid, work_block, solution).await {
-                Err(error) if is_too_old(&error) => continue,
-                Err(error) => return Err(error.into()),
-                Ok(block) => {
-                    let uid = self.uid_of(netuid, hotkey, block).await?;
-                    let pruned = SubmitError::Dropped { doing: DOING, reason: "it was pruned at once" };
-                    return Ok(Registration::Registered { uid: uid.ok_or(pruned)?, block });
-                }
+            let submitted = self.submit_pow(coldkey, hotkey, netuid, work_block, solution).await;
+            match self.seat_of(netuid, hotkey, submitted, DOING).await {
+                Err(error) if is_too_old(&error) => {}
+                registration => return Ok(registration?),
             }
         }
         Err(PowError::TooSlow { attempts: config.attempts_max })

@@ -24,6 +24,13 @@ pub enum Registration {
         /// The finalised block that did it.
         block: BlockRef,
     },
+    /// Registered in a block that is not final yet: it may still be undone.
+    NotFinal {
+        /// The uid it got there.
+        uid: u16,
+        /// That block.
+        block: BlockRef,
+    },
     /// It was registered before; nothing was paid.
     AlreadyRegistered {
         /// Its uid.
@@ -35,7 +42,9 @@ impl Registration {
     /// The hotkey's uid.
     pub fn uid(&self) -> u16 {
         match self {
-            Self::Registered { uid, .. } | Self::AlreadyRegistered { uid } => *uid,
+            Self::Registered { uid, .. } | Self::NotFinal { uid, .. } | Self::AlreadyRegistered { uid } => {
+                *uid
+            }
         }
     }
 }
@@ -86,13 +95,8 @@ impl ChainClient {
                 self.submit(DOING, coldkey, &module.register_limit(NetUid(netuid), who, limit)).await
             }
         };
-        match submitted {
-            Ok(block) => {
-                let uid = self.uid_of(netuid, hotkey, block).await?;
-                let uid =
-                    uid.ok_or(SubmitError::Dropped { doing: DOING, reason: "it was pruned at once" })?;
-                Ok(Registration::Registered { uid, block })
-            }
+        match self.seat_of(netuid, hotkey, submitted, DOING).await {
+            Ok(registration) => Ok(registration),
             Err(error) => {
                 // Somebody else, or an earlier attempt of ours, may have been quicker.
                 let lost_race = matches!(&error, SubmitError::Dispatch { error, .. } if error == "HotKeyAlreadyRegisteredInSubNet");
@@ -102,5 +106,26 @@ impl ChainClient {
                 Err(error)
             }
         }
+    }
+
+    /// The registration that a submission has made.
+    pub(super) async fn seat_of(
+        &self,
+        netuid: u16,
+        hotkey: &AccountId,
+        submitted: Result<BlockRef, SubmitError>,
+        doing: &'static str,
+    ) -> Result<Registration, SubmitError> {
+        let (block, is_final) = match submitted {
+            Ok(block) => (block, true),
+            Err(SubmitError::NotFinal { block, .. }) => (block, false),
+            Err(error) => return Err(error),
+        };
+        let uid = self.uid_of(netuid, hotkey, block).await?;
+        let uid = uid.ok_or(SubmitError::Dropped { doing, reason: "it was pruned at once" })?;
+        Ok(match is_final {
+            true => Registration::Registered { uid, block },
+            false => Registration::NotFinal { uid, block },
+        })
     }
 }

@@ -10,7 +10,7 @@ use protocol::signing::Keypair;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
-use super::{Passwords, WalletError, nacl, phrase};
+use super::{Passwords, WalletError, legacy, nacl, phrase};
 
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 const OTHERS: u32 = 0o077;
@@ -60,13 +60,20 @@ impl CryptoType {
 pub(super) fn load(path: &Path, passwords: Option<&Passwords>) -> Result<Keypair, WalletError> {
     check_folder(path)?;
     let mut content = read(path, true)?;
-    if let Some(format) = encryption(&content) {
-        let Some(passwords) = passwords.filter(|_| nacl::is_sealed(&content)) else {
-            return Err(WalletError::Encrypted { path: path.to_owned(), format });
+    if let Some(sealing) = sealing(&content) {
+        let Some(passwords) = passwords else {
+            return Err(WalletError::Encrypted { path: path.to_owned(), format: sealing.name() });
         };
-        let key = nacl::derive(passwords.find(path)?.expose()).ok_or(WalletError::NoMemory)?;
-        content =
-            nacl::open(&key, &content).ok_or_else(|| WalletError::WrongPassword { path: path.to_owned() })?;
+        let password = passwords.find(path)?;
+        let opened = match sealing {
+            Sealing::Nacl => {
+                let key = nacl::derive(password.expose()).ok_or(WalletError::NoMemory)?;
+                nacl::open(&key, &content)
+            }
+            Sealing::AnsibleVault => legacy::open_vault(password.expose(), &content),
+            Sealing::Fernet => legacy::open_fernet(password.expose(), &content),
+        };
+        content = opened.ok_or_else(|| WalletError::WrongPassword { path: path.to_owned() })?;
     }
     let malformed = |reason| WalletError::Malformed { path: path.to_owned(), reason };
     let text = std::str::from_utf8(&content).map_err(|_| malformed("it is not text"))?.trim();
@@ -90,7 +97,7 @@ pub(super) fn load_public(path: &Path) -> Result<AccountId, WalletError> {
 pub(super) fn is_open(path: &Path) -> bool {
     let mut start = Vec::with_capacity(16);
     let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut start));
-    read.is_ok_and(|length| length > 0) && encryption(&start).is_none()
+    read.is_ok_and(|length| length > 0) && sealing(&start).is_none()
 }
 
 /// Very old files are nothing but a seed in hexadecimal, or a phrase.
@@ -195,10 +202,32 @@ fn read(path: &Path, secret: bool) -> Result<Zeroizing<Vec<u8>>, WalletError> {
     Ok(content)
 }
 
-fn encryption(content: &[u8]) -> Option<&'static str> {
-    const FORMATS: &[(&[u8], &str)] =
-        &[(b"$NACL", "NaCl"), (b"$ANSIBLE_VAULT", "Ansible Vault"), (b"gAAAAA", "Fernet")];
-    FORMATS.iter().find(|(start, _)| content.starts_with(start)).map(|(_, name)| *name)
+/// How a file is encrypted.
+#[derive(Clone, Copy)]
+enum Sealing {
+    Nacl,
+    AnsibleVault,
+    Fernet,
+}
+
+impl Sealing {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Nacl => "NaCl",
+            Self::AnsibleVault => "Ansible Vault",
+            Self::Fernet => "Fernet",
+        }
+    }
+}
+
+/// Each form has its beginning.
+fn sealing(content: &[u8]) -> Option<Sealing> {
+    const STARTS: [(&[u8], Sealing); 3] = [
+        (nacl::START, Sealing::Nacl),
+        (b"$ANSIBLE_VAULT", Sealing::AnsibleVault),
+        (b"gAAAAA", Sealing::Fernet),
+    ];
+    STARTS.iter().find(|(start, _)| content.starts_with(start)).map(|(_, sealing)| *sealing)
 }
 
 fn hex_bytes<const N: usize>(text: &str) -> Option<Zeroizing<[u8; N]>> {

@@ -34,11 +34,6 @@ pub(super) fn derive(password: &str) -> Option<Zeroizing<[u8; 32]>> {
     Some(key)
 }
 
-/// Whether the content is sealed in this form.
-pub(super) fn is_sealed(content: &[u8]) -> bool {
-    content.starts_with(START)
-}
-
 /// The content of a sealed file, or `None` if the key is not the one it was sealed with.
 pub(super) fn open(key: &[u8; 32], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let rest = sealed.strip_prefix(START)?;

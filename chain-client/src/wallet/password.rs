@@ -114,7 +114,7 @@ fn unscramble(text: &str, name: &str) -> Option<Password> {
 }
 
 /// Standard base64 with padding.
-fn base64(text: &str) -> Option<Vec<u8>> {
+pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     let digits = text.trim_end_matches('=');
     let mut bytes = Vec::with_capacity(digits.len() / 4 * 3 + 2);
     let (mut bits, mut count) = (0u32, 0);

@@ -277,17 +277,46 @@ fn sealed_content_opens_with_its_key_only_and_not_after_a_change() {
     }
 }
 
+/// The coldkey of [`COLDKEY`] under [`PASSWORD`]; see the README beside the files.
+const VAULT: &str = include_str!("../../tests/data/wallet-legacy/ansible-vault");
+const FERNET: &str = include_str!("../../tests/data/wallet-legacy/fernet");
+/// What Python's hashlib makes of the password after ten million rounds, and after a thousand.
+const FERNET_KEY: &str = "1a076baec3f9d8a98cf04b7926fde61650ccef0e3e8868ebbaf2d686adc531d6";
+const FERNET_KEY_AFTER_1000: &str = "740eac8e921555041bd3a2524ed62887bb3c1575af9fe3acff2d47ad0292c5ce";
+
 #[test]
-fn obsolete_encryptions_are_refused_even_with_a_password() {
-    let passwords = Passwords::of_variables(|_| Some(PASSWORD.into()));
-    for content in ["$ANSIBLE_VAULT;1.1", "gAAAAABx"] {
-        let (_root, path) = wallet_with(content);
-        let error = unlock(&path, Role::Hotkey, &passwords).unwrap_err();
-        assert!(
-            matches!(error, WalletError::Encrypted { .. }) && error.hint().contains("obsolete"),
-            "{error}"
-        );
+fn an_ansible_vault_of_an_old_release_opens_with_its_password_alone() {
+    let with = |password: &'static str| {
+        let (root, path) = wallet_with(VAULT);
+        let unlocked = unlock(&path, Role::Hotkey, &Passwords::of_variables(move |_| Some(password.into())));
+        drop(root);
+        unlocked
+    };
+    let coldkey: Value = serde_json::from_str(COLDKEY).unwrap();
+    assert_eq!(with(PASSWORD).unwrap().public().to_ss58(), coldkey["ss58Address"]);
+    assert!(matches!(with("another"), Err(WalletError::WrongPassword { .. })));
+    for broken in
+        [VAULT.replacen("34", "35", 1), VAULT[..VAULT.len() - 9].to_owned(), "$ANSIBLE_VAULT;1.1".into()]
+    {
+        assert!(legacy::open_vault(PASSWORD, broken.as_bytes()).is_none(), "{broken:.60}");
     }
+}
+
+/// Its ten million rounds take too long without optimisation, so the key is given and its derivation checked after fewer.
+#[test]
+fn a_fernet_token_of_an_old_release_opens_with_its_key_alone() {
+    assert_eq!(hex::encode(*legacy::fernet_key(PASSWORD, 1_000)), FERNET_KEY_AFTER_1000);
+    let mut key = [0; 32];
+    hex::decode_to_slice(FERNET_KEY, &mut key).unwrap();
+    let opened = legacy::open_token(&key, FERNET.as_bytes()).unwrap();
+    assert_eq!(opened.as_slice(), COLDKEY.trim().as_bytes());
+    for at in [10, 40, FERNET.len() - 8] {
+        let mut changed = FERNET.as_bytes().to_vec();
+        changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+        assert!(legacy::open_token(&key, &changed).is_none(), "byte {at}");
+    }
+    key[0] ^= 1;
+    assert!(legacy::open_token(&key, FERNET.as_bytes()).is_none());
 }
 
 #[test]

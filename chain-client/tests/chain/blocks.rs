@@ -106,7 +106,7 @@ async fn register_with_a_cut(answered: bool) {
 async fn submission_waits_for_finality_and_not_longer_than_allowed() {
     let world = World::manual().await;
     let config = chain_client::ConnectConfig {
-        finality_timeout_ms: 300,
+        submit_timeout_ms: 300,
         ..chain_client::ConnectConfig::new([world.localnet.ws_url()])
     };
     let chain = chain_client::ChainClient::connect(config).await.unwrap();

@@ -7,7 +7,7 @@ use chain_client::{AnnounceError, RegistrationObstacle};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{NETUID, TAO, VALIDATOR, World, account, key};
+use crate::support::{NETUID, TAO, VALIDATOR, World, account, key, until};
 use crate::weights::Setting;
 
 const JSON: Output = Output { json: true };
@@ -106,6 +106,72 @@ async fn a_price_above_the_limit_is_waited_out() {
 }
 
 #[tokio::test]
+async fn a_registration_that_is_not_final_in_time_is_reported_with_its_block() {
+    let world = World::instant().await;
+    let operator = Operator::on(&world).await;
+    world.localnet.stall_finality(true);
+    let hasty = register(|flags| flags.waiting.submit_timeout_ms = Some(500));
+    let done = operator.json(hasty).await.unwrap();
+    let block = world.localnet.best_number();
+    assert_eq!(done["outcome"], format!("registered in block {block}, not yet final"));
+    assert_eq!((&done["uid"], &done["final"]), (&0.into(), &false.into()));
+}
+
+#[tokio::test]
+async fn what_follows_from_registering_is_explained_before_and_after() {
+    let world = World::with_subnet(|subnet| {
+        (subnet.immunity_blocks, subnet.weights_rate_limit_blocks) = (70, 30);
+    })
+    .await;
+    let operator = Operator::on(&world).await;
+    let preview = operator.json(register(|flags| flags.dry_run = true)).await.unwrap();
+    let next = u64::from(world.localnet.best_number()) + 1;
+    assert_eq!(preview["immune_until_block"], next + 70);
+    let text = |dry_run| {
+        let output = TEXT;
+        ChainCommand::Register(Register { yes: true, dry_run, output, ..Register::default() })
+    };
+    let words = operator.text(text(true)).await.unwrap();
+    assert!(words.contains(&format!("until block {}", next + 70)), "{words}");
+    let words = operator.text(text(false)).await.unwrap();
+    let block = u64::from(world.localnet.best_number());
+    for part in [format!("until block {}", block + 70), format!("from block {}", block + 30)] {
+        assert!(words.contains(&part), "{part} is not in:\n{words}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_subnet_of_protected_neurons_is_waited_for_until_there_is_room() {
+    let world = World::with_validator(|subnet| {
+        subnet.uids_max = 1;
+        subnet.neurons.truncate(1);
+    })
+    .await;
+    let operator = Operator::on(&world).await;
+    let error = operator.json(register(|_| {})).await.unwrap_err();
+    assert!(error.next_step().unwrap().contains("--wait-blocks"), "{:?}", error.next_step());
+    let preview = operator.json(register(|flags| flags.dry_run = true)).await.unwrap();
+    assert_eq!((&preview["neurons"], &preview["immune_neurons"]), (&1.into(), &1.into()), "{preview}");
+    let room = async {
+        until("some attempts", || world.localnet.best_number() >= 5).await;
+        world.set_storage(&uids_max_key(), "0x0200").await;
+        std::future::pending::<()>().await;
+    };
+    let done = tokio::select! {
+        done = operator.json(register(|flags| flags.wait_blocks = 200)) => done.unwrap(),
+        () = room => unreachable!("it never ends"),
+    };
+    assert_eq!((&done["outcome"], &done["uid"]), (&"registered".into(), &1.into()));
+}
+
+/// Where the chain keeps how many neurons fit.
+fn uids_max_key() -> String {
+    let names =
+        ["SubtensorModule", "MaxAllowedUids"].map(|name| sp_crypto_hashing::twox_128(name.as_bytes()));
+    format!("0x{}{}", hex::encode(names.concat()), hex::encode(NETUID.to_le_bytes()))
+}
+
+#[tokio::test]
 async fn working_for_a_uid_is_refused_where_the_chain_does_not_know_it() {
     let world = World::without_work().await;
     let operator = Operator::on(&world).await;
@@ -148,6 +214,17 @@ async fn an_axon_is_shown_previewed_and_announced() {
         () = blocks => unreachable!("blocks come for ever"),
     };
     assert_eq!(moved["axon"], "203.0.113.7:2");
+}
+
+#[tokio::test]
+async fn fallback_endpoints_are_used_by_commands_too() {
+    let world = World::instant().await;
+    let mut operator = Operator::on(&world).await;
+    let chain = std::mem::replace(&mut operator.site.network, "ws://127.0.0.1:1".to_owned());
+    let error = operator.json(ChainCommand::Status(JSON)).await.unwrap_err();
+    assert!(matches!(error, CommandError::Connect(_)), "{error:?}");
+    operator.site.fallback_endpoints = Some(chain);
+    operator.json(ChainCommand::Status(JSON)).await.unwrap();
 }
 
 #[tokio::test]

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use chain_client::weights::{Manner, Progress, Scores, Step, Timing, Wait, WeightSetter, WeightsTarget};
-use chain_client::{ChainClient, SubmitError};
+use chain_client::{ChainClient, ConnectConfig, SubmitError};
 use protocol::digest::Digest;
 use tempfile::TempDir;
 
+use crate::metered_wire::MeteredWire;
 use crate::support::{NETUID, VALIDATOR, World, account, key, soon};
 
 /// Any time in the tempo.
@@ -138,4 +139,31 @@ async fn a_refusal_is_reported_and_tried_again_later_with_the_same_vector() {
     world.localnet.produce_blocks(3).await.unwrap();
     assert!(matches!(setting.step(&[(1, 1.0)]).await, Step::Submitted { .. }), "the same again");
     assert_eq!(setting.setter.last().unwrap().vector, decided);
+}
+
+#[tokio::test]
+async fn weights_are_read_again_only_where_somebody_may_have_set_some() {
+    let world = World::with_validator(|_| {}).await;
+    let wire = MeteredWire::to(world.localnet.address()).await;
+    let chain = ChainClient::connect(ConnectConfig::new([wire.url()])).await.unwrap();
+    let look = async || {
+        let head = chain.finalized().await.unwrap();
+        chain.metagraph(NETUID, head).await.unwrap()
+    };
+    let first = look().await;
+    let weights = chain.weights(NETUID, first.block).await.unwrap();
+    assert!(weights.is_empty());
+    world.localnet.produce_blocks(2).await.unwrap();
+    let second = look().await;
+    let before = wire.meter();
+    assert_eq!(chain.refresh_weights(&first, &weights, &second).await.unwrap(), weights);
+    assert_eq!(wire.meter().since(&before).methods, [""; 0], "nobody set any");
+
+    Setting::of(&world.chain, VALIDATOR).await.land(&[(0, 0.5), (1, 1.0)]).await;
+    let third = look().await;
+    let before = wire.meter();
+    let now = chain.refresh_weights(&second, &weights, &third).await.unwrap();
+    assert_eq!(wire.meter().since(&before).methods, ["state_queryStorageAt"]);
+    assert_eq!(now[&0], [(0, 32_768), (1, u16::MAX)]);
+    assert_eq!(now, world.chain.weights(NETUID, third.block).await.unwrap());
 }

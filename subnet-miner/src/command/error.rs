@@ -88,7 +88,7 @@ impl CommandError {
         Some(match self {
             Self::Config(_) => "compare with `subnet-miner config --print-default`".to_owned(),
             Self::LogLevel(_) => "use error, warn, info, debug or trace".to_owned(),
-            Self::Start(error) => return Some(error.next_step()),
+            Self::Start(error) => return error.next_step(),
             Self::Shared(error) => return error.next_step(),
             Self::Top(TopError::Fetch { .. }) => {
                 "start the miner, or pass --url with the address of its operations.bind".to_owned()

@@ -25,7 +25,7 @@ fn the_printed_default_file_names_every_setting() {
     expected.sort();
     assert_eq!(actual, expected);
     // What is absent by default is shown as a comment.
-    for optional in ["local_endpoint", "threads", "external_ip", "external_port"] {
+    for optional in ["local_endpoint", "threads", "external_ip", "external_port", "tls_key"] {
         assert!(DEFAULT_FILE.contains(&format!("# {optional} = ")), "{optional}");
     }
 }

@@ -3,10 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use chain_client::network::UnknownNetwork;
-use chain_client::wallet::WalletError;
-use chain_client::{ConnectError, QueryError};
-use protocol::account::AccountId;
+use chain_client::command::CommandError as SiteError;
 
 use crate::axon::AxonBindError;
 use crate::demand::FollowError;
@@ -17,9 +14,9 @@ use crate::receipts::OpenError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The hotkey cannot be loaded, or a coldkey lies open beside it.
-    #[error("cannot use the wallet")]
-    Wallet(#[source] WalletError),
+    /// Keys, chain, registration: what every command needs.
+    #[error(transparent)]
+    Site(#[from] SiteError),
     /// A model is missing or broken.
     #[error(transparent)]
     Model(ModelError),
@@ -28,25 +25,6 @@ pub enum StartError {
     NoExternalAddress {
         /// The address listened on.
         bind: SocketAddr,
-    },
-    /// The network's name is not known.
-    #[error(transparent)]
-    Network(UnknownNetwork),
-    /// No endpoint answers.
-    #[error("cannot connect to the chain")]
-    Connect(#[source] ConnectError),
-    /// The chain cannot be read.
-    #[error("cannot read the subnet from the chain")]
-    Chain(#[source] QueryError),
-    /// The hotkey has no uid.
-    #[error("hotkey {hotkey} is not registered on subnet {netuid}")]
-    NotRegistered {
-        /// The hotkey.
-        hotkey: AccountId,
-        /// The subnet.
-        netuid: u16,
-        /// The command that registers it.
-        command: String,
     },
     /// The state folder cannot be made.
     #[error("cannot make the state folder {}", path.display())]
@@ -87,16 +65,16 @@ impl StartError {
     /// 2 for wrong usage, 3 for a hotkey without a uid, 1 otherwise.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::NotRegistered { .. } => 3,
-            Self::Network(_) | Self::NoExternalAddress { .. } | Self::Model(ModelError::None) => 2,
+            Self::Site(error) => error.exit_code(),
+            Self::NoExternalAddress { .. } | Self::Model(ModelError::None) => 2,
             _ => 1,
         }
     }
 
     /// What the operator does next.
-    pub fn next_step(&self) -> String {
-        match self {
-            Self::Wallet(error) => error.hint().to_owned(),
+    pub fn next_step(&self) -> Option<String> {
+        Some(match self {
+            Self::Site(error) => return error.next_step(),
             Self::Model(ModelError::None) => {
                 "download the default model with scripts/get-model, then pass --model SmolLM2-135M-Instruct=PATH".to_owned()
             }
@@ -109,10 +87,6 @@ impl StartError {
             Self::NoExternalAddress { .. } => {
                 "pass --external-ip with the address validators can reach, or --no-serve-axon".to_owned()
             }
-            Self::Network(_) => "pass --network finney, test, local, or a ws:// or wss:// URL".to_owned(),
-            Self::Connect(error) => error.hint().to_owned(),
-            Self::Chain(error) => error.hint().to_owned(),
-            Self::NotRegistered { command, .. } => format!("register it: {command}"),
             Self::State { .. } => "make the folder writable, or pass another with --state".to_owned(),
             Self::Receipts(_) => {
                 "check that no other miner runs with this hotkey, that the disk is not full, and the folder's rights; --state takes another".to_owned()
@@ -127,6 +101,6 @@ impl StartError {
             Self::Axon(AxonBindError::Listen { .. }) => "free the port, or pass another with --bind".to_owned(),
             Self::Demand(_) => "check the system's certificates, then start again".to_owned(),
             Self::Axon(_) => "correct the limits in the configuration file".to_owned(),
-        }
+        })
     }
 }

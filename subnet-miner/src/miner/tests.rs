@@ -23,7 +23,7 @@ fn an_axon_that_listens_everywhere_must_say_where_it_is_reached() {
     let everywhere = SocketAddr::from(([0, 0, 0, 0], 8091));
     let error = check_external(&ServeConfig::default(), everywhere).unwrap_err();
     assert_eq!(error.exit_code(), 2);
-    assert!(error.next_step().contains("--external-ip"));
+    assert!(error.next_step().unwrap().contains("--external-ip"));
     let quiet = ServeConfig { axon: false, ..ServeConfig::default() };
     assert!(check_external(&quiet, everywhere).is_ok());
     assert!(check_external(&ServeConfig::default(), SocketAddr::from(([127, 0, 0, 1], 0))).is_ok());
@@ -34,8 +34,11 @@ async fn an_unencrypted_coldkey_keeps_a_miner_from_starting() {
     let folder = tempfile::tempdir().unwrap();
     let config = Config { allow_coldkey_present: false, ..config_with_wallet(folder.path()) };
     let error = Miner::bind(config).await.unwrap_err();
-    assert!(matches!(error, StartError::Wallet(WalletError::OpenColdkey { .. })), "{error:?}");
-    assert!(error.next_step().contains("--allow-coldkey-present"));
+    assert!(
+        matches!(error, StartError::Site(SiteError::Wallet(WalletError::OpenColdkey { .. }))),
+        "{error:?}"
+    );
+    assert!(error.next_step().unwrap().contains("--allow-coldkey-present"));
 }
 
 #[tokio::test]
@@ -47,7 +50,7 @@ async fn a_miner_without_its_model_file_names_it_and_the_script_that_gets_it() {
     };
     let error = Miner::bind(config).await.unwrap_err();
     assert!(error.to_string().contains("nowhere/m.gguf"), "{error}");
-    assert!(error.next_step().contains("scripts/get-model"));
+    assert!(error.next_step().unwrap().contains("scripts/get-model"));
     assert_eq!(error.exit_code(), 1);
 }
 
@@ -55,7 +58,7 @@ async fn a_miner_without_its_model_file_names_it_and_the_script_that_gets_it() {
 async fn a_miner_without_a_hotkey_file_does_not_start() {
     let folder = tempfile::tempdir().unwrap();
     let config = Config { wallet_path: folder.path().join("none"), ..Config::default() };
-    assert!(matches!(Miner::bind(config).await.unwrap_err(), StartError::Wallet(_)));
+    assert!(matches!(Miner::bind(config).await.unwrap_err(), StartError::Site(SiteError::Wallet(_))));
 }
 
 fn config_with_wallet(folder: &std::path::Path) -> Config {

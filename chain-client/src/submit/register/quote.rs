@@ -55,8 +55,12 @@ pub struct RegistrationQuote {
     /// Neurons on the subnet, and how many fit. On a full subnet the newcomer replaces the neuron with the least emission
     /// that is not immune.
     pub neurons: (u16, u16),
+    /// On a full subnet, how many of its neurons are immune.
+    pub immune: Option<u16>,
     /// Blocks for which the newcomer cannot be replaced itself.
     pub immunity_period: u16,
+    /// Blocks between two weight settings, and from the registration to the first.
+    pub weights_rate_limit: u64,
 }
 
 /// Why registering would fail, known before anything is sent.
@@ -159,7 +163,8 @@ impl RegistrationObstacle {
 }
 
 impl ChainClient {
-    /// Asks what registering `hotkey` with `coldkey` would do and cost: one storage request and one runtime call.
+    /// Asks what registering `hotkey` with `coldkey` would do and cost: one storage request and one runtime call, and for a full
+    /// subnet a second storage request.
     pub async fn registration_quote(
         &self,
         netuid: u16,
@@ -189,9 +194,16 @@ impl ChainClient {
             let neurons = reader.want(module.subnetwork_n(), key())?;
             let neurons_max = reader.want(module.max_allowed_uids(), key())?;
             let immunity_period = reader.want(module.immunity_period(), key())?;
+            let weights_rate_limit = reader.want(module.weights_set_rate_limit(), key())?;
             let deposit = reader.constant(constants.balances().existential_deposit())?;
             let values = reader.fetch().await?;
             check_existence(values.value(&exists)?, netuid)?;
+            let neurons = (values.value(&neurons)?, values.value(&neurons_max)?);
+            let immunity_period = values.value(&immunity_period)?;
+            let immune = match neurons.0 >= neurons.1 {
+                true => Some(self.immune(netuid, neurons.0, immunity_period, at).await?),
+                false => None,
+            };
             // Nobody owns a hotkey whose owner is the account of zeroes, the entry's default.
             let owner =
                 values.get(&owner)?.map(|owner| AccountId(owner.0)).filter(|owner| owner.0 != [0; 32]);
@@ -212,11 +224,30 @@ impl ChainClient {
                 is_open_to_work: values.value(&open_to_work)?,
                 difficulty: values.value(&difficulty)?,
                 registrations_in_block: (values.value(&in_block)?, values.value(&in_block_max)?),
-                neurons: (values.value(&neurons)?, values.value(&neurons_max)?),
-                immunity_period: values.value(&immunity_period)?,
+                neurons,
+                immune,
+                immunity_period,
+                weights_rate_limit: values.value(&weights_rate_limit)?,
             })
         })
         .await
+    }
+
+    /// How many of the first `count` neurons nobody can replace yet, for they are new.
+    async fn immune(&self, netuid: u16, count: u16, period: u16, at: BlockRef) -> Result<u16, Fault> {
+        let mut reader = self.reader(at).await?;
+        let mut slots = Vec::with_capacity(count.into());
+        for uid in 0..count {
+            let registered = subtensor::storage().subtensor_module().block_at_registration();
+            slots.push(reader.want(registered, (NetUid(netuid), uid))?);
+        }
+        let values = reader.fetch().await?;
+        let mut immune = 0;
+        for slot in &slots {
+            let age = u64::from(at.number).saturating_sub(values.value(slot)?);
+            immune += u16::from(age < period.into());
+        }
+        Ok(immune)
     }
 
     /// The fee of a registration, as the runtime computes it. A fee depends on the call and its length and not on who signs, so
@@ -279,7 +310,9 @@ mod tests {
             difficulty: 10_000,
             registrations_in_block: (0, 1),
             neurons: (3, 256),
+            immune: None,
             immunity_period: 4_096,
+            weights_rate_limit: 100,
         }
     }
 
