@@ -1,7 +1,11 @@
 //! The command line that miner and validator share: flags that name chain, subnet and keys, and the `chain` and `wallet`
 //! commands. btcli's names, with the older dotted spellings accepted but not shown.
 //!
-//! A flag wins over the environment, which clap reads; a binary's configuration file comes below both.
+//! A flag wins over a `BT_*` variable, which clap reads; below come the variables of [`settings`], the binary's configuration
+//! file, and the defaults.
+
+pub mod generate;
+pub mod settings;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroUsize};
@@ -85,6 +89,24 @@ pub struct Output {
     /// Print one JSON object instead of text.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Flags of `config`: without any, the configuration in force.
+#[derive(Debug, Args)]
+pub struct ShowConfig {
+    /// Print the documented file with every default instead.
+    #[arg(long, alias = "print-default-config")]
+    pub print_default: bool,
+    /// What else to do with it.
+    #[command(subcommand)]
+    pub action: Option<ConfigAction>,
+}
+
+/// What can be done with a configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigAction {
+    /// Read it as `run` would, with the files that it names, and say what is wrong. Ends with code 2 if something is.
+    Check(Output),
 }
 
 /// Commands about keys.

@@ -249,7 +249,8 @@ impl Drop for Axon {
     }
 }
 
-fn check(limits: &Limits) -> Result<(), AxonBindError> {
+/// Whether these limits go together.
+pub fn check(limits: &Limits) -> Result<(), AxonBindError> {
     let found = limits.head_bytes_max.get();
     if found < 8_192 {
         return Err(AxonBindError::HeadLimit { found });

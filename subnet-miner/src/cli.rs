@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 
-use chain_client::cli::{ChainCommand, ChainFlags, LogFlags, Output, Register, WalletCommand};
+use chain_client::cli::generate::Generate;
+use chain_client::cli::{ChainCommand, ChainFlags, LogFlags, Output, Register, ShowConfig, WalletCommand};
 use clap::{Args, Parser, Subcommand};
 use protocol::account::AccountId;
 
@@ -67,8 +68,11 @@ pub enum Command {
     Top(Top),
     /// Compare what the strategist would have earned on a trace of demand with the best that was possible.
     Simulate(Simulate),
-    /// Show the configuration.
+    /// Show or check the configuration.
     Config(ShowConfig),
+    /// Make completions, man pages and the reference page.
+    #[command(subcommand, hide = true)]
+    Generate(Generate),
 }
 
 /// Flags of `run`.
@@ -182,14 +186,6 @@ pub enum Receipts {
         #[command(flatten)]
         output: Output,
     },
-}
-
-/// Flags of `config`.
-#[derive(Debug, Args)]
-pub struct ShowConfig {
-    /// Print the documented file with every default, instead of the configuration in force.
-    #[arg(long)]
-    pub print_default: bool,
 }
 
 impl Global {

@@ -13,10 +13,11 @@ use std::io::Write;
 
 use chain_client::command as shared;
 use chain_client::command::Site;
+use clap::CommandFactory;
 
 pub use self::error::CommandError;
 use crate::cli::{Cli, Command, Global};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::logging;
 
 /// Runs the command to its end.
@@ -39,12 +40,16 @@ pub async fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<(), CommandE
         Command::Simulate(flags) => simulate::run(&config.strategist.policy, &flags, out),
         Command::Receipts(command) => receipts::run(&config, &command, out),
         Command::Config(flags) => show_config::run(&config, &flags, out),
+        Command::Generate(what) => {
+            what.run(Cli::command(), config::DEFAULT_FILE, out).map_err(CommandError::Output)
+        }
     }
 }
 
-/// The file, under environment and flags.
+/// The file, under the environment and flags.
 fn configured(global: &Global, command: &Command) -> Result<Config, CommandError> {
-    let mut config = Config::load(global.config.as_deref()).map_err(CommandError::Config)?;
+    let config = Config::load(global.config.as_deref()).map_err(CommandError::Config)?;
+    let mut config = config.under_environment().map_err(CommandError::Config)?;
     global.apply(&mut config);
     if let Command::Run(flags) = command {
         flags.apply(&mut config);

@@ -3,12 +3,13 @@
 //! A flag wins over the environment, the environment over the file, the file over the default.
 //! `subnet-miner config --print-default` prints the file with every default, which a test keeps equal to this code.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 use chain_client::TlsKey;
+use chain_client::cli::settings::{self, BadVariable};
 use chain_client::command::Site;
 use chain_client::wallet::WalletPath;
 use protocol::ticket::ModelId;
@@ -221,6 +222,9 @@ pub enum ConfigError {
         #[source]
         source: Box<toml::de::Error>,
     },
+    /// An environment variable.
+    #[error(transparent)]
+    Variable(BadVariable),
 }
 
 impl Config {
@@ -235,22 +239,13 @@ impl Config {
 
     /// The settings that differ in `new` and come into force only by a restart, by name.
     pub fn restart_needed(&self, new: &Self) -> Vec<String> {
-        let (mut old_values, mut new_values) = (BTreeMap::new(), BTreeMap::new());
-        for (config, values) in [(self, &mut old_values), (new, &mut new_values)] {
-            // A configuration came from TOML or could have: it can be written as such.
-            flatten("", &toml::Value::try_from(config).unwrap_or(toml::Value::Boolean(false)), values);
-        }
-        let reloaded = |name: &str| {
-            RELOADED.iter().any(|known| {
-                name.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            })
-        };
-        let names: BTreeSet<&String> = old_values.keys().chain(new_values.keys()).collect();
-        names
-            .into_iter()
-            .filter(|name| old_values.get(*name) != new_values.get(*name) && !reloaded(name))
-            .cloned()
-            .collect()
+        settings::differing(self, new, &RELOADED)
+    }
+
+    /// This configuration under the environment's `SUBNET_MINER__...` variables.
+    pub fn under_environment(self) -> Result<Self, ConfigError> {
+        settings::under_environment(self, "SUBNET_MINER", settings::environment())
+            .map_err(ConfigError::Variable)
     }
 
     /// Replaces a leading `~` in paths by the home folder.
@@ -299,18 +294,6 @@ impl Config {
     /// Where the receipts of `hotkey` are kept.
     pub fn receipts_path(&self, hotkey: &protocol::account::AccountId) -> PathBuf {
         self.state_path.join(hotkey.to_ss58()).join("receipts")
-    }
-}
-
-fn flatten(prefix: &str, value: &toml::Value, into: &mut BTreeMap<String, toml::Value>) {
-    match value.as_table() {
-        Some(table) => {
-            let dot = if prefix.is_empty() { "" } else { "." };
-            table.iter().for_each(|(name, value)| flatten(&format!("{prefix}{dot}{name}"), value, into));
-        }
-        None => {
-            into.insert(prefix.to_owned(), value.clone());
-        }
     }
 }
 

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use chain_client::amount::parse_tao;
-use chain_client::cli::{ChainCommand, ChainFlags, LogFlags, Output, Register, WalletCommand};
+use chain_client::cli::generate::Generate;
+use chain_client::cli::{ChainCommand, ChainFlags, LogFlags, Output, Register, ShowConfig, WalletCommand};
 use clap::{Args, Parser, Subcommand};
 use protocol::account::AccountId;
 use protocol::ticket::ModelId;
@@ -72,8 +73,11 @@ pub enum Command {
     /// Make, show and use keys.
     #[command(subcommand)]
     Wallet(WalletCommand),
-    /// Show the configuration.
+    /// Show or check the configuration.
     Config(ShowConfig),
+    /// Make completions, man pages and the reference page.
+    #[command(subcommand, hide = true)]
+    Generate(Generate),
 }
 
 /// Flags of `run`.
@@ -321,14 +325,6 @@ pub enum Audit {
     },
 }
 
-/// Flags of `config`.
-#[derive(Debug, Args)]
-pub struct ShowConfig {
-    /// Print the documented file with every default, instead of the configuration in force.
-    #[arg(long)]
-    pub print_default: bool,
-}
-
 impl Global {
     /// Puts what was given on the command line or in the environment over `config`.
     pub fn apply(&self, config: &mut Config) {
@@ -403,5 +399,29 @@ mod tests {
             "ws://c",
         ]);
         assert_eq!(new, old);
+    }
+
+    #[test]
+    fn the_reference_page_says_what_the_program_does() {
+        let made = chain_client::cli::generate::reference(Cli::command(), crate::config::DEFAULT_TOML);
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/subnet-validator.md");
+        let kept = std::fs::read_to_string(page).unwrap_or_default();
+        assert!(
+            made == kept,
+            "docs/reference/subnet-validator.md is out of date: run scripts/update-reference"
+        );
+    }
+
+    #[test]
+    fn every_setting_in_the_default_file_stands_under_an_explanation() {
+        let mut explained = false;
+        for line in crate::config::DEFAULT_TOML.lines() {
+            match line {
+                "" => explained = false,
+                _ if line.starts_with('#') => explained = true,
+                _ if line.starts_with('[') => explained = false,
+                _ => assert!(explained, "`{line}` has no comment above it"),
+            }
+        }
     }
 }

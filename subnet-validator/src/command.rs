@@ -12,13 +12,16 @@ mod status;
 
 use std::io::Write;
 
+use chain_client::cli::{ConfigAction, ShowConfig};
 use chain_client::command as shared;
+use clap::CommandFactory;
 
 pub use self::error::CommandError;
 use self::place::Place;
-use crate::cli::{Cli, Command, Global, ShowConfig};
+use crate::cli::{Cli, Command, Global};
 use crate::config::{self, Config};
 use crate::logging;
+use crate::tls::Tls;
 
 /// Runs the command to its end.
 pub async fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<(), CommandError> {
@@ -37,16 +40,20 @@ pub async fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<(), CommandE
         Command::Audit(command) => audit::run(&place, command, out).await,
         Command::Chain(command) => Ok(shared::chain(&place.site, &command, out).await?),
         Command::Wallet(command) => Ok(shared::wallet(&place.site, &command, out)?),
-        Command::Config(flags) => show_config(&place.config, &flags, out),
+        Command::Config(flags) => show_config(&place, &flags, out),
+        Command::Generate(what) => {
+            what.run(Cli::command(), config::DEFAULT_TOML, out).map_err(CommandError::Output)
+        }
     }
 }
 
 /// The file, under environment and flags.
 fn configured(global: &Global, command: &Command) -> Result<Config, CommandError> {
-    let mut config = match &global.config {
+    let config = match &global.config {
         Some(path) => Config::load(path).map_err(CommandError::Config)?,
         None => Config::default(),
     };
+    let mut config = config.under_environment().map_err(CommandError::Config)?;
     global.apply(&mut config);
     if let Command::Run(flags) = command {
         flags.apply(&mut config);
@@ -55,11 +62,20 @@ fn configured(global: &Global, command: &Command) -> Result<Config, CommandError
     Ok(config)
 }
 
-fn show_config(config: &Config, flags: &ShowConfig, out: &mut impl Write) -> Result<(), CommandError> {
+fn show_config(place: &Place, flags: &ShowConfig, out: &mut impl Write) -> Result<(), CommandError> {
+    if let Some(ConfigAction::Check(output)) = &flags.action {
+        // What `run` would refuse before it asks the chain.
+        place.listed()?;
+        Tls::load(&place.config.gateway.tls).map_err(CommandError::Tls)?;
+        if output.json {
+            return print_json(out, &serde_json::json!({ "ok": true }));
+        }
+        return print_lines(out, &["the configuration is in order".to_owned()]);
+    }
     let text = if flags.print_default {
         config::DEFAULT_TOML.to_owned()
     } else {
-        toml::to_string(config).map_err(CommandError::ShowConfig)?
+        toml::to_string(&place.config).map_err(CommandError::ShowConfig)?
     };
     write!(out, "{text}").map_err(CommandError::Output)
 }

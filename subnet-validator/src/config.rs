@@ -3,10 +3,10 @@
 //! `config.default.toml` beside this crate's manifest holds the same values with an explanation of each;
 //! `subnet-validator config --print-default` prints it, and a test keeps the two equal.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use chain_client::cli::settings::{self, BadVariable};
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::config::AccountsConfig;
@@ -380,6 +380,9 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// An environment variable.
+    #[error(transparent)]
+    Variable(BadVariable),
 }
 
 impl Config {
@@ -396,18 +399,13 @@ impl Config {
     /// The settings that differ in `new` and come into force only by a restart, by name.
     #[must_use]
     pub fn restart_needed(&self, new: &Self) -> Vec<String> {
-        let (mut old_values, mut new_values) = (BTreeMap::new(), BTreeMap::new());
-        for (config, values) in [(self, &mut old_values), (new, &mut new_values)] {
-            // A configuration came from TOML or could have: it can be written as such.
-            flatten("", &toml::Value::try_from(config).unwrap_or(toml::Value::Boolean(false)), values);
-        }
-        let names = old_values.keys().chain(new_values.keys()).collect::<BTreeSet<_>>().into_iter();
-        names
-            .filter(|name| {
-                old_values.get(*name) != new_values.get(*name) && !RELOADED.contains(&name.as_str())
-            })
-            .cloned()
-            .collect()
+        settings::differing(self, new, &RELOADED)
+    }
+
+    /// This configuration under the environment's `SUBNET_VALIDATOR__...` variables.
+    pub fn under_environment(self) -> Result<Self, ConfigError> {
+        settings::under_environment(self, "SUBNET_VALIDATOR", settings::environment())
+            .map_err(ConfigError::Variable)
     }
 
     /// Checks what the types cannot say.
@@ -445,18 +443,6 @@ impl Config {
             });
         }
         Ok(())
-    }
-}
-
-fn flatten(prefix: &str, value: &toml::Value, into: &mut BTreeMap<String, toml::Value>) {
-    match value.as_table() {
-        Some(table) => {
-            let dot = if prefix.is_empty() { "" } else { "." };
-            table.iter().for_each(|(name, value)| flatten(&format!("{prefix}{dot}{name}"), value, into));
-        }
-        None => {
-            into.insert(prefix.to_owned(), value.clone());
-        }
     }
 }
 
@@ -503,8 +489,7 @@ mod tests {
 
     #[test]
     fn every_setting_that_is_reloaded_exists() {
-        let mut names = std::collections::BTreeMap::new();
-        super::flatten("", &toml::Value::try_from(Config::default()).unwrap(), &mut names);
+        let names = super::settings::flat(&Config::default());
         for name in super::RELOADED {
             assert!(names.contains_key(name), "{name}");
         }

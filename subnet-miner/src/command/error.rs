@@ -22,6 +22,9 @@ pub enum CommandError {
     /// The configuration in force cannot be shown.
     #[error("cannot write the configuration as TOML")]
     ShowConfig(#[source] toml::ser::Error),
+    /// `run` would not start with this configuration.
+    #[error("the configuration cannot be used")]
+    Check(#[source] Box<StartError>),
     /// The log level.
     #[error(transparent)]
     LogLevel(BadLevel),
@@ -89,6 +92,7 @@ impl CommandError {
             Self::Config(_) => "compare with `subnet-miner config --print-default`".to_owned(),
             Self::LogLevel(_) => "use error, warn, info, debug or trace".to_owned(),
             Self::Start(error) => return error.next_step(),
+            Self::Check(error) => return error.next_step(),
             Self::Shared(error) => return error.next_step(),
             Self::Top(TopError::Fetch { .. }) => {
                 "start the miner, or pass --url with the address of its operations.bind".to_owned()

@@ -9,6 +9,7 @@ use crate::catalogue;
 use crate::config::ConfigError;
 use crate::ledger::{OpenError, ReadError};
 use crate::logging::BadLevel;
+use crate::tls::TlsError;
 use crate::validator::StartError;
 
 /// Why a command did not do what it was asked.
@@ -30,6 +31,9 @@ pub enum CommandError {
     /// A catalogue to be made.
     #[error(transparent)]
     BuildCatalogue(catalogue::build::BuildError),
+    /// The gateway's certificate.
+    #[error("cannot serve TLS")]
+    Tls(#[source] TlsError),
     /// The process has no threads.
     #[error("cannot start the program's threads")]
     Threads(#[source] std::io::Error),
@@ -85,7 +89,7 @@ impl CommandError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::LogLevel(_) | Self::Catalogue(_) => 2,
+            Self::Config(_) | Self::LogLevel(_) | Self::Catalogue(_) | Self::Tls(_) => 2,
             Self::Shared(error) => error.exit_code(),
             Self::Review(_) | Self::Disagreed(_) => 4,
             _ => 1,
