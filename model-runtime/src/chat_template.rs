@@ -5,7 +5,12 @@
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error as TemplateError, ErrorKind, UndefinedBehavior, Value, context};
+use serde_json::{Map, Value as Json};
 use thiserror::Error;
+
+mod tools;
+
+use crate::dialect::{Calls, Dialect};
 
 /// One turn of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +25,20 @@ impl Message {
     fn value(&self) -> Value {
         Value::from_pairs([("role", self.role.as_str()), ("content", self.content.as_str())])
     }
+}
+
+/// A conversation with all that a template may know of it. Keys are those of OpenAI's messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conversation {
+    /// Objects with `role`, a text as `content`, and where they belong `tool_calls` (arguments as objects), `tool_call_id`, `name`,
+    /// `reasoning_content`.
+    pub messages: Vec<Json>,
+    /// Functions that may be called, as objects with `type` and `function`.
+    pub tools: Vec<Json>,
+    /// More variables for the template, such as `enable_thinking`.
+    pub variables: Map<String, Json>,
+    /// Whether the last message is the assistant's, to be continued instead of answered.
+    pub continues: bool,
 }
 
 /// A template that cannot be used, or a conversation it refuses.
@@ -47,6 +66,9 @@ pub struct TemplateTokens {
 pub struct ChatTemplate {
     environment: Environment<'static>,
     tokens: TemplateTokens,
+    dialect: Dialect,
+    /// Whether it writes tools into the prompt by itself.
+    knows_tools: bool,
 }
 
 const NAME: &str = "chat";
@@ -69,7 +91,9 @@ impl ChatTemplate {
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", raise_exception);
         environment.add_template_owned(NAME, source.to_owned()).map_err(ChatTemplateError::Parse)?;
-        Ok(Self { environment, tokens })
+        let dialect = Dialect::of_template(source);
+        let knows_tools = source.contains("tools") && dialect.calls != Calls::None;
+        Ok(Self { environment, tokens, dialect, knows_tools })
     }
 
     /// The text up to where the answer begins.
@@ -87,6 +111,66 @@ impl ChatTemplate {
         let template = self.environment.get_template(NAME).map_err(ChatTemplateError::Parse)?;
         template.render(variables).map_err(ChatTemplateError::Render)
     }
+}
+
+impl ChatTemplate {
+    /// The text up to where the answer begins, for a conversation with tools and options. A template that knows no tools gets them as
+    /// words of the system's and the user's, in the tagged dialect.
+    ///
+    /// # Errors
+    /// When the template refuses the conversation.
+    pub fn render_conversation(&self, conversation: &Conversation) -> Result<String, ChatTemplateError> {
+        let Conversation { messages, tools, variables, continues } = conversation;
+        let in_words = (!self.knows_tools).then(|| tools::in_words(messages, tools));
+        let messages = in_words.as_ref().unwrap_or(messages);
+        let tools =
+            if self.knows_tools && !tools.is_empty() { value_of_list(tools) } else { Value::from(()) };
+        let given = context! {
+            messages => value_of_list(messages),
+            tools,
+            add_generation_prompt => !continues,
+            continue_final_message => continues,
+            bos_token => self.tokens.bos.as_str(),
+            eos_token => self.tokens.eos.as_str(),
+        };
+        let variables = context! { ..given, ..value_of_object(variables) };
+        let template = self.environment.get_template(NAME).map_err(ChatTemplateError::Parse)?;
+        template.render(variables).map_err(ChatTemplateError::Render)
+    }
+
+    /// How an answer is written, when tools are on offer or not.
+    #[must_use]
+    pub fn dialect(&self, with_tools: bool) -> Dialect {
+        match (with_tools, self.knows_tools) {
+            (true, true) => self.dialect,
+            (true, false) => Dialect { calls: Calls::Tagged, ..self.dialect },
+            (false, _) => Dialect { calls: Calls::None, ..self.dialect },
+        }
+    }
+}
+
+/// By hand, because serde_json's numbers may be kept as written, which minijinja would show as objects.
+fn value_of(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::from(()),
+        Json::Bool(value) => Value::from(*value),
+        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(number), _) => Value::from(number),
+            (None, Some(number)) => Value::from(number),
+            (None, None) => Value::from(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::String(text) => Value::from(text.as_str()),
+        Json::Array(items) => value_of_list(items),
+        Json::Object(object) => value_of_object(object),
+    }
+}
+
+fn value_of_list(items: &[Json]) -> Value {
+    items.iter().map(value_of).collect()
+}
+
+fn value_of_object(object: &Map<String, Json>) -> Value {
+    Value::from_pairs(object.iter().map(|(key, value)| (key.as_str(), value_of(value))))
 }
 
 fn raise_exception(message: String) -> Result<String, TemplateError> {

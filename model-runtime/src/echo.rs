@@ -64,6 +64,14 @@ pub(crate) fn encode(prompt: &Prompt) -> EncodedPrompt {
             let count = messages.iter().map(|message| words(&message.content).count()).sum();
             (count, last.map(|message| message.content.clone()).unwrap_or_default())
         }
+        Prompt::Conversation(conversation) => {
+            let texts = || {
+                conversation.messages.iter().map(|message| (&message["role"], message["content"].as_str()))
+            };
+            let count = texts().map(|(_, text)| words(text.unwrap_or_default()).count()).sum();
+            let last = texts().rfind(|(role, _)| *role == "user").and_then(|(_, text)| text);
+            (count, last.unwrap_or_default().to_owned())
+        }
     };
     let pieces: Vec<Vec<u8>> = words(&said).map(|word| word.as_bytes().to_vec()).collect();
     let end = pieces.len() as u32;

@@ -1,8 +1,8 @@
 //! Sentence embeddings by a BERT encoder, as sentence-transformers computes them: tokens, encoder, pooling, normalisation.
 //!
 //! A text is computed by itself, without filling, so its vector does not depend on the others.
-//! A folder without sentence-transformers' own files gives normed means. Deliberately absent: encoders other than BERT, and a queue; the
-//! caller decides how many texts run at once.
+//! A folder without sentence-transformers' own files gives normed means. Deliberately absent: encoders other than BERT. The queue is
+//! [`ModelHandle::embed`](crate::ModelHandle::embed)'s.
 
 mod bert;
 mod settings;
@@ -95,6 +95,28 @@ impl Embedder {
         Ok(Self { tokenizer, bert, settings, parameters: tensors.weights() })
     }
 
+    /// Whether a folder holds an encoder of this kind, by its `config.json`.
+    #[must_use]
+    pub fn is_at(folder: &Path) -> bool {
+        let config = bounded::json(&folder.join("config.json"), JSON_BYTES_MAX);
+        config.is_ok_and(|config: serde_json::Value| config["model_type"] == "bert")
+    }
+
+    /// Number of different tokens.
+    #[must_use]
+    pub fn vocabulary_tokens(&self) -> usize {
+        self.bert.config().vocabulary
+    }
+
+    /// The tokens of a text, those around it included, cut to the model's length.
+    ///
+    /// # Errors
+    /// When the text cannot be encoded.
+    pub fn tokenize(&self, text: &str) -> Result<Vec<u32>, EmbedError> {
+        let encoding = self.tokenizer.encode_fast(text.trim(), true).map_err(EmbedError::Encode)?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
     /// Numbers of a vector.
     #[must_use]
     pub fn width(&self) -> usize {
@@ -118,9 +140,8 @@ impl Embedder {
     /// # Errors
     /// When the text cannot be encoded.
     pub fn embed(&self, text: &str) -> Result<Embedding, EmbedError> {
-        let encoding = self.tokenizer.encode_fast(text.trim(), true).map_err(EmbedError::Encode)?;
-        let tokens = encoding.get_ids();
-        let vocabulary = self.bert.config().vocabulary;
+        let tokens = &self.tokenize(text)?;
+        let vocabulary = self.vocabulary_tokens();
         if let Some(&token) = tokens.iter().find(|token| **token as usize >= vocabulary) {
             return Err(EmbedError::UnknownToken { token, vocabulary });
         }

@@ -95,7 +95,7 @@ impl<M: Model> Engine<M> {
             draft_tokens_max: request.draft_tokens_max as usize,
             dictated: request.dictated.clone(),
         };
-        let active = Active { request, started: None, first_token: None, last_token: None };
+        let active = Active { request, started: None, first_token: None, last_token: None, cached_tokens: 0 };
         match self.scheduler.arrive(arrival) {
             Ok(()) => drop(self.active.insert(id, active)),
             Err(error) => active.send(Event::Failed(error.to_string())),
@@ -174,6 +174,8 @@ struct Active {
     started: Option<Instant>,
     first_token: Option<Instant>,
     last_token: Option<Instant>,
+    /// Prompt tokens found in the cache.
+    cached_tokens: u32,
 }
 
 impl Active {
@@ -189,6 +191,9 @@ impl Active {
         if !planned.complete {
             scheduler.advance(planned, &[]);
             return false;
+        }
+        if self.first_token.is_none() {
+            self.cached_tokens = scheduler.shared(planned.id) as u32;
         }
         let guesses = &planned.tokens[planned.tokens.len() - planned.drafts..];
         let position = planned.start + planned.tokens.len() - planned.drafts;
@@ -267,6 +272,7 @@ impl Active {
         Finished {
             reason,
             prompt_tokens: self.request.prompt.tokens.len() as u32,
+            cached_tokens: self.cached_tokens,
             completion_tokens: self.request.answer.tokens(),
             queued_ms: since(self.started),
             first_token_ms: since(self.first_token),

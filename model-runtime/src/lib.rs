@@ -48,7 +48,9 @@ pub mod stop;
 pub mod tokenizer;
 pub mod weights;
 
-pub use chat_template::Message;
+pub use chat_template::{Conversation, Message};
+pub use dialect::{AnswerParser, Dialect, Piece, ToolCall};
+pub use embedder::Embedding;
 pub use engine::ingress::{Event, FinishReason, Finished};
 pub use engine::metrics::Metrics;
 pub use facts::ModelFacts;

@@ -62,7 +62,7 @@ impl Default for RuntimeConfig {
 /// Where a model comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelSource {
-    /// A GGUF file, or a folder as Hugging Face has it.
+    /// A GGUF file, or a folder as Hugging Face has it: of a decoder, or of an encoder for embeddings.
     Gguf(PathBuf),
     /// No weights: answers with the words of the last user message. See [`crate::echo`].
     Echo,

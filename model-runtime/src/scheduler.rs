@@ -101,6 +101,10 @@ struct Sequence {
     /// Pages from the first on that others may share, and the last of them.
     registered: usize,
     node: Node,
+    /// Prompt tokens that were found in the cache when it was first taken in.
+    shared: usize,
+    /// Whether it had to give up its pages.
+    preempted: bool,
 }
 
 /// The state.
@@ -132,6 +136,13 @@ impl Scheduler {
         self.counts
     }
 
+    /// Prompt tokens of a sequence that were found in the cache; zero for one that is not here.
+    #[must_use]
+    pub fn shared(&self, id: u64) -> usize {
+        let mut all = self.running.iter().chain(&self.waiting);
+        all.find(|sequence| sequence.arrival.id == id).map_or(0, |sequence| sequence.shared)
+    }
+
     /// Sequences that run, and sequences that wait.
     #[must_use]
     pub fn load(&self) -> (usize, usize) {
@@ -158,7 +169,9 @@ impl Scheduler {
         let order = self.arrivals;
         self.arrivals += 1;
         let (pages, node) = (Vec::new(), Node::ROOT);
-        self.waiting.push(Sequence { arrival, order, computed: 0, pages, registered: 0, node });
+        let sequence =
+            Sequence { arrival, order, computed: 0, pages, registered: 0, node, shared: 0, preempted: false };
+        self.waiting.push(sequence);
         Ok(())
     }
 
@@ -246,6 +259,7 @@ impl Scheduler {
     fn preempt(&mut self, index: usize) {
         let mut sequence = self.running.remove(index);
         sequence.give_up(&mut self.pages);
+        sequence.preempted = true;
         self.counts.preemptions += 1;
         self.waiting.push(sequence);
     }
@@ -344,12 +358,12 @@ impl Sequence {
 
     /// Shares what is there of the prompt, and gets pages for the rest of it; keeps nothing when there are not enough.
     fn take_pages(&mut self, pages: &mut Pages, counts: &mut Counts) -> bool {
-        let before = *counts;
+        let before = (*counts, self.shared);
         self.adopt(pages, counts);
         if self.reach(self.arrival.tokens.len(), pages) {
             return true;
         }
-        *counts = before;
+        (*counts, self.shared) = before;
         self.give_up(pages);
         false
     }
@@ -373,6 +387,9 @@ impl Sequence {
             (self.node, self.registered) = (found, self.registered + 1);
             self.computed += PAGE_TOKENS;
             counts.prompt_tokens_shared += PAGE_TOKENS as u64;
+            if !self.preempted {
+                self.shared += PAGE_TOKENS;
+            }
         }
     }
 

@@ -17,6 +17,7 @@ from processes import Failure, Processes, free_port, run_json
 
 NETUID = 64
 MODEL_ID = "SmolLM2-135M-Instruct"
+EMBEDDER_ID = "all-MiniLM-L6-v2"
 QUESTION = "What is gravity? Answer in two sentences."
 # One block every half second and a tempo of 20 blocks: an epoch takes ten seconds.
 BLOCK_TIME_MS = 500
@@ -51,6 +52,7 @@ class Demo:
         self.state = Path(options.state).expanduser().resolve()
         self.bin = Path(options.bin)
         self.model = Path(options.model)
+        self.embedder = Path(options.embedder)
         self.logs = self.state / "logs"
         self.wallets = self.state / "wallets"
         self.processes = Processes(self.state)
@@ -197,7 +199,7 @@ class Demo:
             say(f"    validator: {VALIDATOR_STAKE_TAO} TAO staked, finalised in block {answer['block']}")
 
     def start_miners(self):
-        self.steps.begin(f"start two miners with {MODEL_ID}")
+        self.steps.begin(f"start two miners with {MODEL_ID} and {EMBEDDER_ID}")
         for who in ("miner-1", "miner-2"):
             if not self.processes.running(who):
                 self.processes.start(
@@ -206,8 +208,8 @@ class Demo:
                         "subnet-miner", "run", *self.identity(who), "--network", self.chain_url, "--netuid", NETUID,
                         "--bind", f"{AXON_IP}:{self.ports[who]}", "--external-ip", AXON_IP,
                         "--external-port", self.ports[who], "--state", self.state / who,
-                        "--model", f"{MODEL_ID}={self.model}", "--allow-coldkey-present",
-                        "--metrics-bind", "127.0.0.1:0",
+                        "--model", f"{MODEL_ID}={self.model}", "--model", f"{EMBEDDER_ID}={self.embedder}",
+                        "--allow-coldkey-present", "--metrics-bind", "127.0.0.1:0",
                     ),
                 )
         for who in ("miner-1", "miner-2"):
@@ -408,6 +410,7 @@ def parse(arguments):
     parser.add_argument("--stop", action="store_true", help="stop what an earlier --keep left running")
     parser.add_argument("--bin", default="", help=argparse.SUPPRESS)
     parser.add_argument("--model", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--embedder", default="", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
 

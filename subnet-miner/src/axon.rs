@@ -4,9 +4,12 @@
 //! value from finalised blocks; tests set it.
 
 mod admission;
+mod answer;
 mod body;
 mod cancel;
 mod chat;
+mod completion;
+mod embedding;
 mod error;
 mod fair;
 mod inventory;
@@ -18,6 +21,9 @@ mod replay;
 mod request_id;
 mod server;
 mod slots;
+mod states;
+mod tokenize;
+mod wire;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +34,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use protocol::openai::Endpoint;
 use protocol::signing::Keypair;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -232,7 +239,7 @@ impl Axon {
         if tokio::time::timeout(self.drain, self.connections.wait()).await.is_err() {
             tracing::warn!(open = self.connections.len(), "ending answers that did not finish in time");
             self.cut.cancel();
-            if tokio::time::timeout(chat::LAST_WORDS, self.connections.wait()).await.is_err() {
+            if tokio::time::timeout(wire::LAST_WORDS, self.connections.wait()).await.is_err() {
                 self.hang_up.cancel();
                 self.connections.wait().await;
             }
@@ -265,7 +272,11 @@ pub fn check(limits: &Limits) -> Result<(), AxonBindError> {
 
 fn router(state: AxonState) -> Router {
     Router::new()
-        .route("/v1/chat/completions", post(chat::complete))
+        .route(Endpoint::Chat.path(), post(chat::complete))
+        .route(Endpoint::Completion.path(), post(completion::complete))
+        .route(Endpoint::Embedding.path(), post(embedding::embed))
+        .route(Endpoint::Tokenize.path(), post(tokenize::tokenize))
+        .route(Endpoint::Detokenize.path(), post(tokenize::detokenize))
         .route("/fingerprints/{digest}", get(proofs::fingerprint))
         .route("/countersigned", post(proofs::countersigned))
         .route(protocol::cancel::TARGET, post(cancel::cancel))

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum ModelLocation {
-    /// A GGUF file.
+    /// A GGUF file, or a folder as Hugging Face has it: of a decoder, or of an encoder for embeddings.
     Gguf(PathBuf),
     /// No weights: the runtime's echo model, which answers with the prompt. For trying out a subnet.
     Echo,
@@ -66,7 +66,7 @@ impl Models {
         }
         for (model, location) in locations {
             match location {
-                ModelLocation::Gguf(path) if !path.is_file() => {
+                ModelLocation::Gguf(path) if !path.exists() => {
                     return Err(ModelError::Missing { model: model.clone(), path: path.clone() });
                 }
                 ModelLocation::Gguf(_) | ModelLocation::Echo => {}
@@ -177,7 +177,7 @@ impl ModelLocation {
 
 /// The text names no location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a model's location is the path of its GGUF file, or `echo:`")]
+#[error("a model's location is the path of its GGUF file or folder, or `echo:`")]
 pub struct BadModelLocation;
 
 impl FromStr for ModelLocation {

@@ -1,4 +1,4 @@
-//! The users' side: an OpenAI-compatible HTTP server.
+//! The users' side: an OpenAI-compatible HTTP server, which speaks Anthropic's form too.
 //!
 //! It checks who asks and what is asked, hands the request on to the [`crate::fleet`], and relays what comes back. It touches
 //! neither RocksDB nor the chain.
@@ -7,12 +7,18 @@ pub mod access;
 pub mod error;
 
 mod bundles;
+mod calls;
 mod catalogue;
-mod chat;
 mod demand;
+mod inner;
+mod messages;
 mod models;
+mod openapi;
 mod operations;
+mod processing;
 mod request_id;
+mod responses;
+mod routes;
 mod selection;
 mod serve;
 mod sse;
@@ -25,13 +31,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::any;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::error::GatewayError;
+use self::routes::{Access, Route};
 pub use self::serve::cors::CorsConfig;
 use self::serve::cors::{self, Cors};
 use crate::accounts::Accounts;
@@ -139,28 +146,23 @@ impl Drop for Gateway {
 }
 
 fn router(state: Arc<State>, cors: Arc<Cors>) -> Router {
-    let v1 = Router::new()
-        .route("/models", get(models::list))
-        .route("/models/{*id}", get(models::one))
-        .route("/warmup", post(demand::warm_up))
-        .route("/chat/completions", post(chat::completions))
-        .route("/usage", get(usage::own))
-        .route("/admin/usage", get(usage::all))
-        .fallback(unknown_path)
+    let (mut open, mut with_key) = (Router::new(), Router::new());
+    for Route { path, access, handler, .. } in routes::all() {
+        match access {
+            Access::Open => open = open.route(path, handler),
+            Access::Key => with_key = with_key.route(path, handler),
+        }
+    }
+    // Whoever has no key learns nothing of what is below /v1, not even that there is nothing.
+    let with_key = with_key
+        .route("/v1/{*rest}", any(unknown_path))
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&state), access::require));
-    Router::new()
-        .nest("/v1", v1)
-        .route(protocol::catalogue_document::TARGET, get(catalogue::show))
-        .route("/audit/v1/epochs", get(bundles::list))
-        .route("/audit/v1/epochs/{epoch}/{file}", get(bundles::file))
-        .route(protocol::demand::EVENTS_TARGET, get(demand::events))
-        .route(protocol::demand::INVENTORY_TARGET, post(demand::inventory))
-        .route("/health", get(operations::health))
-        .route("/metrics", get(operations::metrics))
+    open.merge(with_key)
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn(access::note_target))
+        .layer(middleware::from_fn(processing::measure))
         .layer(middleware::from_fn(request_id::assign))
         .layer(middleware::from_fn_with_state(cors, cors::apply))
         .with_state(state)

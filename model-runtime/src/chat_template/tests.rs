@@ -51,3 +51,51 @@ fn a_template_that_never_ends_is_stopped() {
 fn a_broken_template_is_an_error_at_load() {
     assert!(matches!(render("{% for %}", &[]), Err(ChatTemplateError::Parse(_))));
 }
+
+fn conversation(messages: serde_json::Value, tools: serde_json::Value) -> Conversation {
+    let list = |value: serde_json::Value| value.as_array().cloned().unwrap_or_default();
+    Conversation { messages: list(messages), tools: list(tools), ..Conversation::default() }
+}
+
+#[test]
+fn a_template_that_knows_tools_gets_tools_calls_and_variables() {
+    let source = "{% for t in tools %}<tool_call>{{ t.function.name }}{% endfor %}|{% for m in messages %}\
+        {% for c in m.tool_calls or [] %}{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}|{{ enable_thinking }}";
+    let template = ChatTemplate::new(source, TemplateTokens::default()).unwrap();
+    let mut with_tools = conversation(
+        serde_json::json!([{"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": {"a": 1}}}]}]),
+        serde_json::json!([{"type": "function", "function": {"name": "f"}}]),
+    );
+    with_tools.variables.insert("enable_thinking".into(), true.into());
+    let text = template.render_conversation(&with_tools).unwrap();
+    assert_eq!(text.replace(": ", ":"), "<tool_call>f|{\"a\":1}|True");
+    assert_eq!(template.dialect(true).calls, Calls::Tagged);
+    assert_eq!(template.dialect(false).calls, Calls::None);
+}
+
+#[test]
+fn a_template_that_knows_none_gets_tools_and_results_as_words() {
+    let source = "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}";
+    let template = ChatTemplate::new(source, TemplateTokens::default()).unwrap();
+    let tools = serde_json::json!([{"type": "function", "function": {"name": "weather"}}]);
+    let text = template
+        .render_conversation(&conversation(
+            serde_json::json!([
+                {"role": "user", "content": "Rain?"},
+                {"role": "assistant", "content": null, "tool_calls": [{"id": "1", "function": {"name": "weather", "arguments": {"city": "Ulm"}}}]},
+                {"role": "tool", "tool_call_id": "1", "content": "dry"},
+            ]),
+            tools,
+        ))
+        .unwrap();
+    assert!(text.starts_with("[system] You may call functions"), "{text}");
+    assert!(text.contains("{\"name\":\"weather\"}"), "{text}");
+    let rest = "[user] Rain?\n[assistant] <tool_call>\n{\"arguments\":{\"city\":\"Ulm\"},\"name\":\"weather\"}\n</tool_call>\n\
+                [user] <tool_response>\ndry\n</tool_response>\n";
+    let found = text.replace(
+        "{\"name\":\"weather\",\"arguments\":{\"city\":\"Ulm\"}}",
+        "{\"arguments\":{\"city\":\"Ulm\"},\"name\":\"weather\"}",
+    );
+    assert!(found.ends_with(rest), "{found}");
+    assert_eq!(template.dialect(true).calls, Calls::Tagged);
+}

@@ -50,6 +50,8 @@ pub struct Finished {
     pub reason: FinishReason,
     /// Tokens of the prompt.
     pub prompt_tokens: u32,
+    /// Those of them that were in the cache already.
+    pub cached_tokens: u32,
     /// Tokens the model gave, the one that ended the answer included.
     pub completion_tokens: u32,
     /// Until the request got a slot.

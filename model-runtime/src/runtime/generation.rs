@@ -1,28 +1,53 @@
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::Stream;
 use tokio::sync::mpsc;
 
+use crate::dialect::{AnswerParser, Dialect};
 use crate::engine::ingress::Event;
+use crate::tokenizer::Vocabulary;
 
 /// The stream of one answer. Dropping it stops the work: at once while the request waits, within a turn while it runs.
 #[derive(Debug)]
 pub struct Generation {
     events: mpsc::Receiver<Event>,
     prompt_tokens: u32,
+    form: Form,
     over: bool,
 }
 
+/// What an answer is written in.
+#[derive(Clone, Debug)]
+pub(crate) struct Form {
+    pub(crate) vocabulary: Arc<Vocabulary>,
+    pub(crate) dialect: Dialect,
+    /// Whether the prompt ends inside of the reasoning.
+    pub(crate) in_reasoning: bool,
+}
+
 impl Generation {
-    pub(super) fn new(events: mpsc::Receiver<Event>, prompt_tokens: u32) -> Self {
-        Self { events, prompt_tokens, over: false }
+    pub(super) fn new(events: mpsc::Receiver<Event>, prompt_tokens: u32, form: Form) -> Self {
+        Self { events, prompt_tokens, form, over: false }
     }
 
     /// Tokens of the prompt.
     #[must_use]
     pub fn prompt_tokens(&self) -> u32 {
         self.prompt_tokens
+    }
+
+    /// Takes this answer's text apart: reasoning, calls of tools, and the rest.
+    #[must_use]
+    pub fn parser(&self) -> AnswerParser {
+        AnswerParser::new(self.form.dialect, self.form.in_reasoning)
+    }
+
+    /// The bytes that a token of this answer shows; none for one that ends it.
+    #[must_use]
+    pub fn token_bytes(&self, token: u32) -> &[u8] {
+        self.form.vocabulary.bytes(token)
     }
 }
 

@@ -5,9 +5,11 @@ use std::time::Instant;
 use rayon::ThreadPool;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::encoder::Encoder;
+use super::encoder::{Encoded, Encoder};
 use super::generation::Generation;
-use super::request::{DRAFT_TOKENS_MAX, GenerateError, GenerateRequest, STOP_TOKENS_MAX};
+use super::memory::Reserved;
+use super::request::{DRAFT_TOKENS_MAX, GenerateError, GenerateRequest, Prompt, STOP_TOKENS_MAX};
+use crate::embedder::Embedding;
 use crate::engine::answer::{Answer, AnswerLimits};
 use crate::engine::ingress::Request;
 use crate::engine::metrics::{Metrics, MetricsBoard};
@@ -32,6 +34,8 @@ pub(super) struct Shared {
     pub(super) requests_max: usize,
     pub(super) threads: Arc<ThreadPool>,
     pub(super) metrics: Arc<MetricsBoard>,
+    /// An embedder's share of the memory; a decoder's lives with its thread.
+    pub(super) _reserved: Option<Reserved>,
 }
 
 /// How busy a model is.
@@ -77,6 +81,48 @@ impl ModelHandle {
         self.shared.encoder.count(text)
     }
 
+    /// Whether the model makes embeddings, and no text.
+    #[must_use]
+    pub fn is_embedder(&self) -> bool {
+        matches!(*self.shared.encoder, Encoder::Embedder(_))
+    }
+
+    /// The tokens of a prompt. A text gets the tokens that the model wants around it if `special` says so.
+    ///
+    /// # Errors
+    /// When it cannot be encoded, or the model has no vocabulary.
+    pub async fn tokenize(&self, prompt: Prompt, special: bool) -> Result<Vec<u32>, GenerateError> {
+        let encoder = self.shared.encoder.clone();
+        self.compute(move || encoder.tokens(&prompt, special)).await?
+    }
+
+    /// The bytes that each token shows; one that shows nothing is written as the vocabulary has it.
+    ///
+    /// # Errors
+    /// When a token does not exist, or the model has no vocabulary.
+    pub fn detokenize(&self, tokens: &[u32]) -> Result<Vec<Vec<u8>>, GenerateError> {
+        self.shared.encoder.bytes(tokens)
+    }
+
+    /// The vectors of texts, in their order. All of them together are one of the requests that may be running or waiting.
+    ///
+    /// # Errors
+    /// When the model makes text, a text cannot be encoded, or too many requests are waiting.
+    pub async fn embed(&self, texts: Vec<String>) -> Result<Vec<Embedding>, GenerateError> {
+        let _place = self.take_place()?;
+        let mut embeddings = Vec::with_capacity(texts.len());
+        for text in texts {
+            // One text after the other, so that requests take turns and one that is given up ends soon.
+            let encoder = self.shared.encoder.clone();
+            let work = move || match &*encoder {
+                Encoder::Embedder(embedder) => embedder.embed(&text).map_err(GenerateError::Embed),
+                Encoder::Model(_) | Encoder::Echo => Err(GenerateError::NoEmbeddings),
+            };
+            embeddings.push(self.compute(work).await??);
+        }
+        Ok(embeddings)
+    }
+
     /// Queues a request. The answer begins to arrive when it gets a slot.
     ///
     /// # Errors
@@ -111,7 +157,7 @@ impl ModelHandle {
             let constraint = grammar.map(|grammar| encoder.constraint(&grammar)).transpose()?;
             encoder.encode(&prompt, context_tokens).map(|prompt| (prompt, constraint))
         };
-        let (prompt, constraint) = self.compute(encode).await??;
+        let (Encoded { prompt, form }, constraint) = self.compute(encode).await??;
         let prompt_tokens = prompt.tokens.len() as u32;
         let tokens_max = tokens_max.min(context_tokens - prompt_tokens);
         let seed = getrandom::u64().map_err(GenerateError::Seed)?;
@@ -138,7 +184,7 @@ impl ModelHandle {
             _place: place,
         };
         self.shared.queue.send(queued).map_err(|_| GenerateError::Stopped)?;
-        Ok(Generation::new(receiver, prompt_tokens))
+        Ok(Generation::new(receiver, prompt_tokens, form))
     }
 
     /// Queues a request `count` times: each answer draws by a seed of its own, the request's plus its index. The prompt is read once.

@@ -16,7 +16,9 @@ use crate::chat_template::{ChatTemplate, ChatTemplateError, TemplateTokens};
 use crate::checkpoint::{Checkpoint, Decoder, OpenError};
 use crate::cpu::{self, CpuConfig, CpuError, CpuModel};
 use crate::decoder::{BlockKind, Model, PAGE_TOKENS};
+use crate::device::ComputeDevice;
 use crate::echo::{self, Echo};
+use crate::embedder::{Embedder, EmbedderError};
 use crate::engine::Engine;
 use crate::engine::ingress::Request;
 use crate::engine::metrics::MetricsBoard;
@@ -26,6 +28,7 @@ use crate::kernels::Isa;
 use crate::scheduler::SchedulerConfig;
 use crate::tokenizer::{Tokenizer, TokenizerError};
 use crate::weights::bounded::FileError;
+use crate::weights::safetensors::Safetensors;
 
 /// A model that could not be loaded.
 #[derive(Debug, Error)]
@@ -60,6 +63,15 @@ pub enum LoadError {
         /// Why.
         #[source]
         source: Box<CpuError>,
+    },
+    /// A model of embeddings.
+    #[error("cannot build the model of embeddings of {}", path.display())]
+    Embedder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<EmbedderError>,
     },
     /// The other models leave too little memory.
     #[error(
@@ -117,7 +129,7 @@ struct Loaded<M> {
 }
 
 /// What the handle needs to know once loading is through.
-type Ready = oneshot::Sender<Result<(ModelFacts, Encoder), LoadError>>;
+type Ready = oneshot::Sender<Result<(ModelFacts, Encoder, Option<Reserved>), LoadError>>;
 
 /// Starts the model's thread and waits until it is ready.
 pub(super) async fn start(
@@ -134,13 +146,19 @@ pub(super) async fn start(
             let loaded = Ok(load_echo(&thread));
             thread.run(loaded, ready);
         }
+        ModelSource::Gguf(path) if Embedder::is_at(&path) => {
+            // It has no engine: its texts are computed on the threads that encode.
+            let loaded = load_embedder(&thread, &path);
+            drop(thread);
+            drop(ready.send(loaded));
+        }
         ModelSource::Gguf(path) => {
             let loaded = load_files(&thread, &path);
             thread.run(loaded, ready);
         }
     };
     thread::Builder::new().name(format!("model {id}")).spawn(work).map_err(LoadError::Thread)?;
-    let (facts, encoder) = loaded.await.map_err(|_| LoadError::Failed)??;
+    let (facts, encoder, reserved) = loaded.await.map_err(|_| LoadError::Failed)??;
     let slots = inner.config.slots.get();
     let requests_max =
         slots.saturating_add(inner.config.queue_requests_max.get()).min(Semaphore::MAX_PERMITS);
@@ -153,6 +171,7 @@ pub(super) async fn start(
         requests_max,
         threads: inner.threads.clone(),
         metrics,
+        _reserved: reserved,
     }))
 }
 
@@ -174,7 +193,7 @@ impl Thread {
         let config = SchedulerConfig { slots, step_tokens_max: prefill_tokens_max, pages };
         // The runtime must not be kept alive by the thread it keeps alive.
         drop(self.inner);
-        if ready.send(Ok((facts, encoder))).is_ok() {
+        if ready.send(Ok((facts, encoder, None))).is_ok() {
             Engine::new(model, self.requests, self.metrics, config).run();
         }
         drop(reserved);
@@ -186,6 +205,31 @@ fn load_echo(thread: &Thread) -> Loaded<Echo> {
     let facts = echo::facts(&thread.id, context_tokens_max);
     let pages = slots.get() * (context_tokens_max as usize).div_ceil(PAGE_TOKENS);
     Loaded { facts, encoder: Encoder::Echo, model: Echo::default(), pages, reserved: None }
+}
+
+fn load_embedder(thread: &Thread, path: &Path) -> Result<(ModelFacts, Encoder, Option<Reserved>), LoadError> {
+    let started = Instant::now();
+    let failed = |source: EmbedderError| LoadError::Embedder { path: path.to_owned(), source: source.into() };
+    let tensors = Safetensors::open(path).map_err(|source| failed(source.into()))?;
+    let bytes = tensors.weights() * size_of::<f32>() as u64;
+    let memory = |bytes_left| LoadError::Memory { bytes, bytes_left };
+    let reserved = thread.inner.memory.reserve(bytes).map_err(memory)?;
+    let build = || rayon::join(|| tensors.sha256(), || Embedder::load(path, &ComputeDevice::cpu()));
+    let (weights_sha256, embedder) = thread.inner.threads.install(build);
+    let embedder = embedder.map_err(failed)?;
+    let facts = ModelFacts {
+        id: thread.id.clone(),
+        architecture: "bert".to_owned(),
+        parameters: embedder.parameters(),
+        memory_bytes: bytes,
+        context_tokens: embedder.settings().tokens_max as u32,
+        vocabulary_tokens: embedder.vocabulary_tokens() as u32,
+        end_tokens: Vec::new(),
+        weights_sha256,
+        device: format!("cpu ({})", std::env::consts::ARCH),
+        load_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+    };
+    Ok((facts, Encoder::Embedder(Box::new(embedder)), Some(reserved)))
 }
 
 fn load_files(thread: &Thread, path: &Path) -> Result<Loaded<CpuModel>, LoadError> {

@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::chat_template::{ChatTemplateError, Message};
+use crate::chat_template::{ChatTemplateError, Conversation, Message};
+use crate::embedder::EmbedError;
 use crate::grammar::{Grammar, GrammarError};
 use crate::sampling::{Sampling, SamplingError};
 use crate::stop::StopError;
@@ -14,6 +15,8 @@ use crate::tokenizer::TokenizerError;
 pub enum Prompt {
     /// A conversation, put into the model's own form by its chat template.
     Chat(Vec<Message>),
+    /// The same with tools, calls of tools, and options.
+    Conversation(Box<Conversation>),
     /// A text to continue, as it is.
     Text(String),
     /// Tokens to continue, as they are.
@@ -181,6 +184,18 @@ pub enum GenerateError {
     /// The operating system gave no randomness for a seed.
     #[error("cannot draw a seed")]
     Seed(#[source] getrandom::Error),
+    /// The model makes embeddings.
+    #[error("the model makes embeddings and no text")]
+    NoText,
+    /// The model makes text.
+    #[error("the model makes text and no embeddings")]
+    NoEmbeddings,
+    /// The model has no tokens of its own.
+    #[error("the model has no vocabulary")]
+    NoVocabulary,
+    /// A text could not be embedded.
+    #[error("a text cannot be embedded")]
+    Embed(#[from] EmbedError),
     /// The model's thread is gone.
     #[error("the model has stopped")]
     Stopped,

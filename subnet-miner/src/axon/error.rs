@@ -55,7 +55,7 @@ pub(super) enum AxonError {
     TicketModel { ticket: String, request: String },
     #[error("the ticket allows no completion tokens")]
     TicketTokens,
-    #[error("the body is not a chat request: {0}")]
+    #[error("the body is not a valid request: {0}")]
     NotJson(serde_json::Error),
     #[error("{}", .0.message)]
     Request(RequestError),
@@ -64,9 +64,15 @@ pub(super) enum AxonError {
     #[error("this miner holds other weights of model `{model}` than the ticket names")]
     OtherWeights { model: String },
     #[error("the prompt has {tokens} tokens, {tokens_max} are allowed")]
-    PromptTooLong { tokens: u64, tokens_max: u64 },
+    PromptTooLong { param: &'static str, tokens: u64, tokens_max: u64 },
     #[error("the request cannot be turned into a prompt: {reason}")]
-    Prompt { reason: String },
+    Prompt { param: &'static str, reason: String },
+    #[error("the answer cannot be kept to this form: {reason}")]
+    Form { reason: String },
+    #[error("this model cannot do that: {reason}")]
+    WrongModel { reason: String },
+    #[error("the model makes vectors of {width} numbers; leave dimensions out or set it to {width}")]
+    Dimensions { width: usize },
     #[error("the answer was not begun before the ticket's deadline")]
     Deadline,
     #[error("the model failed to answer")]
@@ -79,7 +85,9 @@ pub(super) enum AxonError {
     Copies(protocol::countersigned::CopyError),
     #[error("no answer to a ticket of yours with this hash is in the making")]
     NoSuchAnswer,
-    #[error("there is nothing at this path; see /v1/chat/completions, /inventory and /health")]
+    #[error(
+        "there is nothing at this path; see /v1/chat/completions, /v1/completions, /v1/embeddings, /tokenize, /detokenize, /inventory and /health"
+    )]
     NoRoute,
     #[error("this path does not take that method")]
     Method,
@@ -119,7 +127,10 @@ impl AxonError {
             | Self::Request(_)
             | Self::PromptTooLong { .. }
             | Self::Copies(_)
-            | Self::Prompt { .. } => StatusCode::BAD_REQUEST,
+            | Self::Prompt { .. }
+            | Self::Form { .. }
+            | Self::WrongModel { .. }
+            | Self::Dimensions { .. } => StatusCode::BAD_REQUEST,
         }
     }
 
@@ -153,6 +164,9 @@ impl AxonError {
             Self::OtherWeights { .. } => "weights_not_found",
             Self::PromptTooLong { .. } => "context_length_exceeded",
             Self::Prompt { .. } => "invalid_prompt",
+            Self::Form { .. } => "invalid_schema",
+            Self::WrongModel { .. } => "wrong_model",
+            Self::Dimensions { .. } => "invalid_dimensions",
             Self::Deadline => "deadline_exceeded",
             Self::Generation => "generation_failed",
             Self::Storage => "receipt_store_unavailable",
@@ -181,7 +195,10 @@ impl AxonError {
             Self::UnknownModel { .. } | Self::OtherWeights { .. } | Self::TicketModel { .. } => {
                 Some("model".to_owned())
             }
-            Self::PromptTooLong { .. } | Self::Prompt { .. } => Some("messages".to_owned()),
+            Self::PromptTooLong { param, .. } | Self::Prompt { param, .. } => Some((*param).to_owned()),
+            Self::Form { .. } => Some("response_format".to_owned()),
+            Self::WrongModel { .. } => Some("model".to_owned()),
+            Self::Dimensions { .. } => Some("dimensions".to_owned()),
             _ => None,
         }
     }

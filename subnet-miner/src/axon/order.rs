@@ -2,8 +2,9 @@
 
 use axum::extract::Request;
 use protocol::account::AccountId;
-use protocol::digest::Digest;
+use protocol::digest::{Digest, Hasher};
 use protocol::openai::Endpoint;
+use protocol::receipt::FinishReason;
 use protocol::ticket::{ModelId, ValidTicket};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,7 @@ use super::server::Peer;
 use super::slots::Slot;
 use crate::clock;
 use crate::models::Model;
+use crate::receipts::Draft;
 
 /// An admitted request. Its ticket's sequence number is not used up yet, so that a malformed body costs none.
 #[derive(Debug)]
@@ -85,6 +87,47 @@ impl Order {
         let ticket = &self.ticket;
         tracing::info!(validator = %ticket.validator, model = %asked, kind = ?ticket.kind, sequence = ticket.sequence, "answering");
         Ok((model, slot))
+    }
+
+    /// Waits for work that generates nothing, for as long as the ticket and the miner's stop allow.
+    pub async fn within_limits<T>(&self, work: impl Future<Output = T>) -> Result<T, AxonError> {
+        tokio::select! {
+            biased;
+            () = self.limits.cut.cancelled() => Err(AxonError::Generation),
+            () = tokio::time::sleep_until(self.limits.deadline) => Err(AxonError::Deadline),
+            done = work => Ok(done),
+        }
+    }
+
+    /// Refuses to claim more prompt tokens than the ticket allows.
+    pub fn check_prompt(&self, tokens: u32, param: &'static str) -> Result<(), AxonError> {
+        let tokens_max = self.ticket.prompt_tokens_max;
+        if tokens > tokens_max {
+            return Err(AxonError::PromptTooLong {
+                param,
+                tokens: tokens.into(),
+                tokens_max: tokens_max.into(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The receipt's content for an answer of one JSON text that took no generated tokens.
+    pub fn draft(self, json: &[u8], prompt_tokens: u32, finish_reason: FinishReason) -> Draft {
+        let total_ms = clock::elapsed_ms(self.limits.arrived);
+        let mut output = Hasher::new();
+        output.update(json);
+        output.update(b"\n");
+        Draft {
+            ticket: self.ticket,
+            output_sha256: output.finish(),
+            prompt_tokens,
+            completion_tokens: 0,
+            first_token_ms: total_ms,
+            total_ms,
+            finish_reason,
+            fingerprint: None,
+        }
     }
 
     fn model(&self, state: &AxonState, asked: &ModelId) -> Result<Model, AxonError> {

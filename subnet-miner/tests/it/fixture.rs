@@ -1,5 +1,6 @@
 //! A running axon, and a validator that calls it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,6 +9,7 @@ use model_runtime::{Runtime, RuntimeConfig};
 use protocol::account::AccountId;
 use protocol::btauth::{self, RequestParts};
 use protocol::digest::Digest;
+use protocol::openai::Endpoint;
 use protocol::signing::Keypair;
 use protocol::ticket::{self, Kind, ModelId, SignedTicket, Ticket};
 use reqwest::{RequestBuilder, Response};
@@ -44,6 +46,11 @@ impl Fixture {
     }
 
     pub async fn with(limits: Limits) -> Self {
+        Self::serving([(MODEL.parse().unwrap(), ModelLocation::Echo)].into(), limits).await
+    }
+
+    /// An axon with other models than the echo.
+    pub async fn serving(locations: BTreeMap<ModelId, ModelLocation>, limits: Limits) -> Self {
         // The first test of the process wins; all install the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let miner = Keypair::from_dev_uri("//Bob").unwrap();
@@ -52,7 +59,6 @@ impl Fixture {
             watch::channel(Permits::of(PermitPolicy::default(), [validator.public()], now_ms()));
         let config = RuntimeConfig { context_tokens_max: 65_536, ..RuntimeConfig::default() };
         let runtime = Runtime::start(config).unwrap();
-        let locations = [(MODEL.parse().unwrap(), ModelLocation::Echo)].into();
         let mut fixture = Self {
             miner,
             validator,
@@ -148,6 +154,24 @@ impl Fixture {
             payer: Digest::ZERO,
             kind: Kind::Chat,
         }
+    }
+
+    /// A request of any endpoint and model that lacks nothing.
+    pub fn ask(&self, endpoint: Endpoint, body: &Value) -> RequestBuilder {
+        let model: ModelId = body["model"].as_str().unwrap().parse().unwrap();
+        let weights_digest = self.models.get(&model).map_or(Digest::ZERO, |model| model.weights_digest());
+        let body = serde_json::to_vec(body).unwrap();
+        let ticket = Ticket { kind: endpoint.kind(), model, weights_digest, ..self.ticket(&body) };
+        self.ask_with(endpoint, &body, &ticket.sign(&self.validator))
+    }
+
+    /// The same with a ticket of choice.
+    pub fn ask_with(&self, endpoint: Endpoint, body: &[u8], ticket: &SignedTicket) -> RequestBuilder {
+        let target = endpoint.path();
+        let headers = sign(&self.validator, target, body, &self.miner.public(), self.nonce_ns());
+        let request = self.client.post(self.url(target)).body(body.to_vec());
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+        request.header(ticket::HEADER, ticket.to_header())
     }
 
     pub fn signed_ticket(&self, body: &[u8]) -> SignedTicket {

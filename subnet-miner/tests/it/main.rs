@@ -3,6 +3,7 @@
 
 mod answers;
 mod cancellation;
+mod endpoints;
 mod file_server;
 mod fixture;
 mod limits;

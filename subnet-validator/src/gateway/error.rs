@@ -8,6 +8,8 @@ use http::header::{HeaderValue, RETRY_AFTER};
 use http::{HeaderName, StatusCode};
 use protocol::demand::BadCursor;
 use protocol::openai::{ErrorBody, RequestError};
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::access::AccessError;
 use crate::accounts::meter::Exceeded;
@@ -90,6 +92,9 @@ pub enum GatewayError {
     /// Too many calls are open here.
     #[error("too many calls are in progress; try again shortly")]
     Full,
+    /// What a miner answered to a converted call is not what it should be. The relay has checked it, so this is our fault.
+    #[error("the answer could not be converted")]
+    Unreadable,
     /// The fleet did not serve it.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -164,6 +169,9 @@ impl GatewayError {
             Self::Miner(error) => miner_answer(error),
             Self::Full => {
                 Answer::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "too_many_calls").retry(1_000)
+            }
+            Self::Unreadable => {
+                Answer::new(StatusCode::BAD_GATEWAY, "server_error", "answer_unreadable").retry(1_000)
             }
             Self::Call(error) => call_answer(error),
         }
@@ -261,12 +269,44 @@ impl GatewayError {
         body.error.param = param;
         body
     }
+
+    /// The answer as Anthropic's clients read it.
+    pub(super) fn into_anthropic(self) -> Response {
+        let answer = self.answer();
+        let kind = match answer.status {
+            StatusCode::UNAUTHORIZED => "authentication_error",
+            StatusCode::FORBIDDEN => "permission_error",
+            StatusCode::NOT_FOUND => "not_found_error",
+            StatusCode::PAYLOAD_TOO_LARGE => "request_too_large",
+            StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+            StatusCode::SERVICE_UNAVAILABLE => "overloaded_error",
+            status if status.is_client_error() => "invalid_request_error",
+            _ => "api_error",
+        };
+        let message = match &answer.param {
+            Some(param) => format!("{param}: {self}"),
+            None => self.to_string(),
+        };
+        answer.into_response(anthropic_error(kind, &message))
+    }
+}
+
+/// Anthropic's error object.
+#[must_use]
+pub(super) fn anthropic_error(kind: &str, message: &str) -> Value {
+    json!({ "type": "error", "error": { "type": kind, "message": message } })
 }
 
 impl IntoResponse for GatewayError {
     fn into_response(self) -> Response {
-        let Answer { status, retry_after_ms, exact, give_up, .. } = self.answer();
-        let mut response = (status, Json(self.body())).into_response();
+        self.answer().into_response(self.body())
+    }
+}
+
+impl Answer {
+    fn into_response(self, body: impl Serialize) -> Response {
+        let Self { status, retry_after_ms, exact, give_up, .. } = self;
+        let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
         if let Some(after_ms) = retry_after_ms {
             // Of a guess no more than 30 s: clients do not try again by themselves after more than 120 s.

@@ -26,8 +26,13 @@ pub(super) async fn assign(mut request: Request, next: Next) -> Response {
 }
 
 fn generate() -> String {
+    format!("req_{}", random_hex())
+}
+
+/// Sixteen random bytes in hex.
+pub(super) fn random_hex() -> String {
     let mut bytes = [0u8; 16];
     // Without randomness the id is all zero, which is still a valid one.
     let _ = getrandom::fill(&mut bytes);
-    format!("req_{}", hex::encode(bytes))
+    hex::encode(bytes)
 }

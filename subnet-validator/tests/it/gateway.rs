@@ -5,6 +5,7 @@ mod browsers;
 mod cold;
 mod demand;
 mod failures;
+mod forms;
 mod refusals;
 mod routing;
 mod tls;

@@ -1,4 +1,4 @@
-//! A streamed answer: one role chunk, text chunks, one finish chunk, and a usage chunk if asked for.
+//! A streamed answer: for each choice one role chunk, its pieces, and one finish chunk; then a usage chunk if asked for.
 //!
 //! Each rule here is one that a real client breaks on: the first delta has role `assistant` and content `""`;
 //! the key `finish_reason` is in every choice, `null` until the end; a delta leaves out what it does not set;
@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{FinishReason, Usage};
+use super::{ChoiceLogprobs, FinishReason, ToolCall, Usage};
 
 /// What all parts of one answer have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct StreamHead {
 }
 
 /// One piece of an answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChatChunk {
     /// The same in every chunk of one answer.
     pub id: String,
@@ -32,18 +32,21 @@ pub struct ChatChunk {
     pub model: String,
     /// One, or none in the usage chunk.
     pub choices: Vec<ChunkChoice>,
-    /// The tokens used; only in the usage chunk.
+    /// The tokens used; only in the usage chunk, unless every chunk is to report them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
 }
 
 /// A piece of one answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChunkChoice {
     /// The answer's number, from 0.
     pub index: u32,
     /// What is new.
     pub delta: Delta,
+    /// Of the tokens that are new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<ChoiceLogprobs>,
     /// Always written: `null` until the end.
     #[serde(default)]
     pub finish_reason: Option<FinishReason>,
@@ -58,23 +61,85 @@ pub struct Delta {
     /// The next piece of text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
+    /// The next piece of what the model thinks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_content: Option<String>,
+    /// The same again, under the name that other clients read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<String>,
+    /// A call's next piece.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCallDelta>,
+}
+
+/// A piece of a call: first its id and name, then its arguments.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolCallDelta {
+    /// The call's number in its answer, from 0.
+    pub index: u32,
+    /// Once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// `function`, once.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// What is new.
+    pub function: FunctionDelta,
+}
+
+/// A piece of which function is called, and with what.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionDelta {
+    /// Once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The next piece of the arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<String>,
+}
+
+impl Delta {
+    /// Who speaks, and an empty text.
+    pub fn first() -> Self {
+        Self { role: Some("assistant".to_owned()), content: Some(String::new()), ..Self::default() }
+    }
+
+    /// A piece of text.
+    pub fn text(content: impl Into<String>) -> Self {
+        Self { content: Some(content.into()), ..Self::default() }
+    }
+
+    /// A piece of what the model thinks.
+    pub fn reasoning(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { reasoning_content: Some(text.clone()), reasoning: Some(text), ..Self::default() }
+    }
+
+    /// A whole call as its two pieces.
+    pub fn call(index: u32, call: ToolCall) -> [Self; 2] {
+        let ToolCall { id, kind, function } = call;
+        let name = FunctionDelta { name: Some(function.name), arguments: Some(String::new()) };
+        let begin = ToolCallDelta { index, id: Some(id), kind: Some(kind), function: name };
+        let rest = FunctionDelta { name: None, arguments: Some(function.arguments) };
+        let rest = ToolCallDelta { index, id: None, kind: None, function: rest };
+        [begin, rest].map(|piece| Self { tool_calls: vec![piece], ..Self::default() })
+    }
 }
 
 impl ChatChunk {
     /// The first chunk: who speaks, and an empty text.
     pub fn first(head: &StreamHead) -> Self {
-        let delta = Delta { role: Some("assistant".to_owned()), content: Some(String::new()) };
-        Self::choice(head, delta, None)
+        Self::choice(head, ChunkChoice { delta: Delta::first(), ..ChunkChoice::default() })
     }
 
     /// A piece of text.
     pub fn text(head: &StreamHead, content: impl Into<String>) -> Self {
-        Self::choice(head, Delta { role: None, content: Some(content.into()) }, None)
+        Self::choice(head, ChunkChoice { delta: Delta::text(content), ..ChunkChoice::default() })
     }
 
     /// The end, with an empty delta.
     pub fn finish(head: &StreamHead, reason: FinishReason) -> Self {
-        Self::choice(head, Delta::default(), Some(reason))
+        Self::choice(head, ChunkChoice { finish_reason: Some(reason), ..ChunkChoice::default() })
     }
 
     /// The tokens used. To be sent last, and only if the request asked for it.
@@ -82,8 +147,9 @@ impl ChatChunk {
         Self { usage: Some(usage), ..Self::with_choices(head, Vec::new()) }
     }
 
-    fn choice(head: &StreamHead, delta: Delta, finish_reason: Option<FinishReason>) -> Self {
-        Self::with_choices(head, vec![ChunkChoice { index: 0, delta, finish_reason }])
+    /// A piece of any kind of any choice.
+    pub fn choice(head: &StreamHead, choice: ChunkChoice) -> Self {
+        Self::with_choices(head, vec![choice])
     }
 
     fn with_choices(head: &StreamHead, choices: Vec<ChunkChoice>) -> Self {

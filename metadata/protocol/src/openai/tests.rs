@@ -4,8 +4,22 @@ use serde_json::{Value, json};
 
 use super::*;
 
+/// From bytes, as requests come: serde_json reads numbers another way there than from values.
+fn read<T: serde::de::DeserializeOwned>(body: &Value) -> T {
+    serde_json::from_slice(body.to_string().as_bytes()).unwrap()
+}
+
 fn parse(body: Value) -> ChatRequest {
-    serde_json::from_value(body).unwrap()
+    read(&body)
+}
+
+#[test]
+fn numbers_are_read_however_they_are_written() {
+    let body = br#"{"model": "m", "messages": [{"role": "user", "content": "a"}], "temperature": 7e-1, "top_p": 0.90,
+        "logit_bias": {"5": -1e1}, "max_tokens": 9}"#;
+    let valid = serde_json::from_slice::<ChatRequest>(body).unwrap().validate().unwrap();
+    assert_eq!((valid.sampling.temperature, valid.sampling.top_p), (Some(0.7), Some(0.9)));
+    assert_eq!(valid.sampling.logit_bias, [(5, -10.0)].into());
 }
 
 fn with(field: &str, value: Value) -> ChatRequest {
@@ -37,10 +51,11 @@ fn a_full_request_of_the_python_client_is_read() {
         valid.messages.iter().map(|message| (message.role.as_str(), message.content.as_str())).collect();
     assert_eq!(messages, [("system", "Be brief."), ("user", "Say hi"), ("assistant", "")]);
     assert_eq!(valid.model.as_str(), "SmolLM2-135M-Instruct");
-    assert!(valid.stream && valid.include_usage);
-    assert_eq!((valid.completion_tokens_max, valid.seed), (Some(16), Some(u64::MAX)));
-    assert_eq!((valid.temperature, valid.top_p), (Some(0.7), Some(0.9)));
-    assert_eq!(valid.stop, ["\n\n", "END"]);
+    assert!(valid.stream.on && valid.stream.include_usage);
+    let ValidSampling { seed, temperature, top_p, top_k, stop, .. } = valid.sampling;
+    assert_eq!((valid.completion_tokens_max, seed), (Some(16), Some(u64::MAX)));
+    assert_eq!((temperature, top_p, top_k), (Some(0.7), Some(0.9), Some(40)));
+    assert_eq!(stop, ["\n\n", "END"]);
 }
 
 #[test]
@@ -53,11 +68,8 @@ fn a_small_request_has_the_defaults_and_null_is_absent() {
     }));
     assert_eq!(minimal, nulls);
     let valid = minimal.validate().unwrap();
-    assert!(!valid.stream && !valid.include_usage && valid.stop.is_empty());
-    assert_eq!(
-        (valid.completion_tokens_max, valid.temperature, valid.top_p, valid.seed),
-        (None, None, None, None)
-    );
+    assert_eq!((valid.stream, valid.choices), (Streaming::default(), 1));
+    assert_eq!((valid.completion_tokens_max, valid.sampling), (None, ValidSampling::default()));
 }
 
 #[test]
@@ -76,13 +88,26 @@ fn each_value_out_of_range_names_its_parameter() {
         ("top_p", json!(0)),
         ("top_p", json!(1.01)),
         ("n", json!(0)),
-        ("n", json!(2)),
+        ("n", json!(CHOICES_MAX + 1)),
+        ("top_k", json!(-2)),
+        ("min_p", json!(1.1)),
+        ("frequency_penalty", json!(2.1)),
+        ("presence_penalty", json!(-2.1)),
+        ("repetition_penalty", json!(0)),
+        ("logit_bias", json!({"1": 101})),
+        ("logit_bias", json!({"one": 1})),
+        ("min_tokens", json!(-1)),
+        ("stop_token_ids", json!([-1])),
+        ("top_logprobs", json!(3)),
+        ("continue_final_message", json!(true)),
         ("stop", json!(["a", "b", "c", "d", "e"])),
         ("stop", json!("")),
         ("stop", json!("x".repeat(STOP_BYTES_MAX + 1))),
-        ("logprobs", json!(true)),
         ("response_format", json!({"type": "json_schema", "json_schema": {}})),
-        ("tools", json!([{"type": "function"}])),
+        ("response_format", json!({"type": "xml"})),
+        ("tool_choice", json!("required")),
+        ("tool_choice", json!("perhaps")),
+        ("tool_choice", json!({"type": "function", "function": {"name": "absent"}})),
     ] {
         assert_eq!(param(with(field, value.clone())), field, "{value}");
     }
@@ -123,14 +148,14 @@ fn a_bad_message_is_named_by_its_index() {
 #[test]
 fn usage_is_included_only_in_a_stream() {
     let valid = with("stream_options", json!({"include_usage": true})).validate().unwrap();
-    assert!(!valid.include_usage);
+    assert_eq!(valid.stream, Streaming::default());
 }
 
 #[test]
 fn an_error_has_all_four_keys() {
-    let body = ErrorBody::from(with("n", json!(2)).validate().unwrap_err());
+    let body = ErrorBody::from(with("n", json!(0)).validate().unwrap_err());
     let expected = json!({"error": {
-        "message": "n must be 1: several answers to one request are not supported",
+        "message": "n must be between 1 and 4294967295",
         "type": "invalid_request_error", "param": "n", "code": null,
     }});
     assert_eq!(serde_json::to_value(&body).unwrap(), expected);
@@ -197,4 +222,124 @@ fn a_receipts_reason_has_a_name_here_unless_the_answer_failed() {
     assert_eq!(FinishReason::from_receipt(Signed::Length), Some(FinishReason::Length));
     assert_eq!(FinishReason::from_receipt(Signed::Cancelled), None);
     assert_eq!(FinishReason::from_receipt(Signed::Error), None);
+}
+
+fn tool(name: &str) -> Value {
+    json!({"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": {}}}})
+}
+
+#[test]
+fn tools_and_their_choice_are_read_and_a_bad_tool_is_named_by_its_index() {
+    for (choice, expected) in [
+        (Value::Null, ToolChoice::Auto),
+        (json!("auto"), ToolChoice::Auto),
+        (json!("none"), ToolChoice::None),
+        (json!("required"), ToolChoice::Required),
+        (json!({"type": "function", "function": {"name": "b"}}), ToolChoice::Named("b".into())),
+    ] {
+        let mut request = with("tools", json!([tool("a"), tool("b")]));
+        request.tool_choice = Some(choice);
+        let valid = request.validate().unwrap();
+        assert_eq!((valid.tool_choice, valid.tools.len()), (expected, 2));
+    }
+    assert_eq!(with("tools", json!([])).validate().unwrap().tool_choice, ToolChoice::None);
+    assert_eq!(param(with("tools", json!([tool("a"), tool("a b")]))), "tools[1].function.name");
+    assert_eq!(param(with("tools", json!([{"type": "web_search"}]))), "tools[0].type");
+}
+
+#[test]
+fn a_required_call_has_the_schema_of_the_tools_it_may_choose_from() {
+    let tools: Vec<Tool> = serde_json::from_value(json!([tool("a"), tool("b")])).unwrap();
+    let schema = ToolChoice::Named("b".into()).required_call(&tools).unwrap();
+    assert_eq!(schema["properties"]["name"], json!({"const": "b"}));
+    let schema = ToolChoice::Required.required_call(&tools).unwrap();
+    assert_eq!(schema["anyOf"].as_array().unwrap().len(), 2);
+    assert_eq!(ToolChoice::Auto.required_call(&tools), None);
+}
+
+#[test]
+fn a_call_is_streamed_as_its_name_and_then_its_arguments() {
+    let [begin, rest] = Delta::call(1, ToolCall::new("call_1", "f", "{\"a\":1}"));
+    assert_eq!(
+        serde_json::to_value(&begin).unwrap(),
+        json!({"tool_calls": [{"index": 1, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": ""}}]})
+    );
+    assert_eq!(
+        serde_json::to_value(&rest).unwrap(),
+        json!({"tool_calls": [{"index": 1, "function": {"arguments": "{\"a\":1}"}}]})
+    );
+}
+
+fn completion(field: &str, value: Value) -> CompletionRequest {
+    let mut body = json!({"model": "m", "prompt": "Once"});
+    body[field] = value;
+    read(&body)
+}
+
+#[test]
+fn prompts_of_all_four_forms_are_read() {
+    for (prompt, expected) in [
+        (json!("a"), vec![PromptText::Text("a".into())]),
+        (json!(["a", "b"]), vec![PromptText::Text("a".into()), PromptText::Text("b".into())]),
+        (json!([1, 2]), vec![PromptText::Tokens(vec![1, 2])]),
+        (json!([[1], [2]]), vec![PromptText::Tokens(vec![1]), PromptText::Tokens(vec![2])]),
+    ] {
+        let valid = completion("prompt", prompt).validate().unwrap();
+        assert_eq!((valid.prompts, valid.completion_tokens_max), (expected, 16));
+    }
+}
+
+#[test]
+fn a_text_completion_out_of_range_names_its_parameter() {
+    for (field, value) in [
+        ("prompt", Value::Null),
+        ("prompt", json!("")),
+        ("prompt", json!([])),
+        ("prompt", json!(["a", ""])),
+        ("n", json!(17)),
+        ("best_of", json!(2)),
+        ("suffix", json!("end")),
+        ("logprobs", json!(6)),
+        ("max_tokens", json!(0)),
+        ("temperature", json!(3)),
+    ] {
+        assert_eq!(completion(field, value.clone()).validate().unwrap_err().param.unwrap(), field, "{value}");
+    }
+    let many = completion("prompt", json!(vec!["a"; 33]));
+    let many = CompletionRequest { n: Some(2), ..many };
+    assert_eq!(many.validate().unwrap_err().param.as_deref(), Some("n"));
+}
+
+#[test]
+fn embeddings_take_texts_and_refuse_what_means_nothing_by_name() {
+    let request = |body: Value| read::<EmbeddingRequest>(&body).validate();
+    let valid =
+        request(json!({"model": "m", "input": "a", "encoding_format": "base64", "user": "u"})).unwrap();
+    assert_eq!((valid.texts, valid.base64), (vec!["a".to_owned()], true));
+    for (field, value) in [
+        ("input", json!([])),
+        ("input", json!([""])),
+        ("input", json!([1, 2])),
+        ("input", json!([[1]])),
+        ("encoding_format", json!("hex")),
+        ("dimensions", json!(0)),
+    ] {
+        let mut body = json!({"model": "m", "input": "a"});
+        body[field] = value.clone();
+        assert_eq!(request(body).unwrap_err().param.as_deref(), Some(field), "{value}");
+    }
+}
+
+#[test]
+fn vectors_are_numbers_or_base64_of_little_endian_floats() {
+    let list =
+        EmbeddingList::new("m", vec![Vector::new(vec![1.0, -0.5], false), Vector::new(vec![1.0], true)], 7);
+    let expected = json!({
+        "object": "list", "model": "m", "usage": {"prompt_tokens": 7, "total_tokens": 7},
+        "data": [
+            {"object": "embedding", "index": 0, "embedding": [1.0, -0.5]},
+            {"object": "embedding", "index": 1, "embedding": "AACAPw=="},
+        ],
+    });
+    assert_eq!(serde_json::to_value(&list).unwrap(), expected);
 }

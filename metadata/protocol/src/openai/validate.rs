@@ -1,16 +1,19 @@
-//! From a request as received to one that can be served, or to an error that names the parameter.
+//! From a chat request as received to one that can be served, or to an error that names the parameter.
 
-use super::{ChatMessage, ChatRequest, Content, RequestError, Stop};
+use serde_json::{Map, Value};
+
+use super::sampling::{TOP_LOGPROBS_MAX, count};
+use super::tools::{ToolChoice, valid_tools};
+use super::{
+    ChatMessage, ChatRequest, Content, RequestError, ResponseFormat, StreamOptions, Tool, ToolCall,
+    ValidSampling,
+};
 use crate::ticket::ModelId;
 
 /// How many messages a conversation may have.
 pub const MESSAGES_MAX: usize = 1_024;
-
-/// How many stop texts a request may have.
-pub const STOPS_MAX: usize = 4;
-
-/// How long a stop text may be.
-pub const STOP_BYTES_MAX: usize = 256;
+/// How many answers a request may ask for.
+pub const CHOICES_MAX: u32 = 16;
 
 /// A request within every limit of this protocol. Made only by [`ChatRequest::validate`].
 #[derive(Debug, Clone, PartialEq)]
@@ -20,20 +23,51 @@ pub struct ValidChatRequest {
     pub model: ModelId,
     /// The conversation: at least one message.
     pub messages: Vec<ValidMessage>,
-    /// Whether to answer piece by piece.
-    pub stream: bool,
-    /// Whether the stream's last chunk reports the tokens used. Never without `stream`.
-    pub include_usage: bool,
-    /// The most tokens to generate, if the client says so.
+    /// How many answers: 1 to 16.
+    pub choices: u32,
+    /// Whether to answer piece by piece, and with which reports of tokens.
+    pub stream: Streaming,
+    /// The most tokens to generate for each answer, if the client says so.
     pub completion_tokens_max: Option<u32>,
-    /// 0 to 2.
-    pub temperature: Option<f32>,
-    /// Above 0, up to 1.
-    pub top_p: Option<f32>,
-    /// The client's 64 bits of seed; a negative number in two's complement.
-    pub seed: Option<u64>,
-    /// Where to stop: up to four texts, none empty.
-    pub stop: Vec<String>,
+    /// Whether to tell the probability of each token, and of so many of the likeliest.
+    pub logprobs: Option<u32>,
+    /// How tokens are drawn and what ends the answer.
+    pub sampling: ValidSampling,
+    /// The form of the answer.
+    pub form: AnswerForm,
+    /// Functions that may be called.
+    pub tools: Vec<Tool>,
+    /// Whether and which of them must be called.
+    pub tool_choice: ToolChoice,
+    /// Whether one answer may call several.
+    pub parallel_tool_calls: bool,
+    /// More variables for the chat template.
+    pub template_variables: Map<String, Value>,
+    /// Whether the last message is the assistant's, to be continued.
+    pub continues: bool,
+}
+
+/// Whether an answer comes piece by piece.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Streaming {
+    /// Whether it does.
+    pub on: bool,
+    /// Whether the last chunk reports the tokens used. Never without `on`.
+    pub include_usage: bool,
+    /// Whether every chunk does. Never without `include_usage`.
+    pub continuous_usage: bool,
+}
+
+/// The form an answer must have.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum AnswerForm {
+    /// Any text.
+    #[default]
+    Text,
+    /// A JSON object.
+    JsonObject,
+    /// JSON of this schema.
+    JsonSchema(Value),
 }
 
 /// One message with its parts joined.
@@ -44,6 +78,14 @@ pub struct ValidMessage {
     pub role: Role,
     /// What is said.
     pub content: String,
+    /// Who says it, among several with one role.
+    pub name: Option<String>,
+    /// What the assistant thought before.
+    pub reasoning: Option<String>,
+    /// The functions the assistant called.
+    pub tool_calls: Vec<ToolCall>,
+    /// Which call a tool's message answers.
+    pub tool_call_id: Option<String>,
 }
 
 /// Who speaks.
@@ -73,88 +115,128 @@ impl Role {
 
 impl ChatRequest {
     /// Checks every field. The length of the texts together is bounded by whoever bounds the request's body.
-    pub fn validate(self) -> Result<ValidChatRequest, RequestError> {
-        self.refuse_unsupported()?;
-        let bad_model =
-            |_| RequestError::new("model", "model must be 1 to 128 characters out of A-Z a-z 0-9 . _ / : -");
-        let model = ModelId::try_from(self.model).map_err(bad_model)?;
-        if self.messages.is_empty() {
-            return Err(RequestError::new("messages", "messages must not be empty"));
-        }
-        if self.messages.len() > MESSAGES_MAX {
-            return Err(RequestError::new(
-                "messages",
-                format!("messages has more than {MESSAGES_MAX} items"),
-            ));
-        }
-        let messages =
-            self.messages.into_iter().enumerate().map(|(index, message)| valid_message(index, message));
-        let messages = messages.collect::<Result<_, _>>()?;
+    pub fn validate(mut self) -> Result<ValidChatRequest, RequestError> {
+        let sampling = self.take_sampling().validate()?;
+        let model = model_id(self.model)?;
+        let messages = valid_messages(self.messages)?;
         let completion_tokens_max = match (self.max_completion_tokens, self.max_tokens) {
-            (Some(tokens), _) => Some(token_limit("max_completion_tokens", tokens)?),
-            (None, Some(tokens)) => Some(token_limit("max_tokens", tokens)?),
+            (Some(tokens), _) => Some(count("max_completion_tokens", tokens, 1)?),
+            (None, Some(tokens)) => Some(count("max_tokens", tokens, 1)?),
             (None, None) => None,
         };
-        if self.temperature.is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)) {
-            return Err(RequestError::new("temperature", "temperature must be between 0 and 2"));
+        let tools = valid_tools(self.tools.unwrap_or_default())?;
+        let tool_choice = ToolChoice::read(self.tool_choice.as_ref(), &tools)?;
+        let mut template_variables = self.chat_template_kwargs.unwrap_or_default();
+        if let Some(effort) = self.reasoning_effort {
+            template_variables.entry("reasoning_effort").or_insert(effort.into());
         }
-        if self.top_p.is_some_and(|top_p| !(top_p > 0.0 && top_p <= 1.0)) {
-            return Err(RequestError::new("top_p", "top_p must be above 0 and at most 1"));
+        let continues = self.continue_final_message.unwrap_or(false);
+        if continues && messages.last().is_none_or(|last| last.role != Role::Assistant) {
+            let text = "continue_final_message needs an assistant's message at the end";
+            return Err(RequestError::new("continue_final_message", text));
         }
-        let stream = self.stream.unwrap_or(false);
-        let wants_usage = self.stream_options.and_then(|options| options.include_usage).unwrap_or(false);
         Ok(ValidChatRequest {
             model,
             messages,
-            stream,
-            include_usage: stream && wants_usage,
+            choices: choices(self.n)?,
+            stream: Streaming::read(self.stream, self.stream_options),
             completion_tokens_max,
-            temperature: self.temperature,
-            top_p: self.top_p,
-            seed: self.seed.map(i64::cast_unsigned),
-            stop: valid_stop(self.stop)?,
+            logprobs: logprobs(self.logprobs, self.top_logprobs)?,
+            sampling,
+            form: AnswerForm::read(self.response_format)?,
+            tools,
+            tool_choice,
+            parallel_tool_calls: self.parallel_tool_calls.unwrap_or(true),
+            template_variables,
+            continues,
         })
-    }
-
-    fn refuse_unsupported(&self) -> Result<(), RequestError> {
-        if self.n.is_some_and(|n| n != 1) {
-            return Err(RequestError::new(
-                "n",
-                "n must be 1: several answers to one request are not supported",
-            ));
-        }
-        if self.logprobs == Some(true) {
-            return Err(RequestError::new("logprobs", "logprobs is not supported"));
-        }
-        if self.response_format.as_ref().is_some_and(|format| format.kind != "text") {
-            return Err(RequestError::new("response_format", "response_format must be text"));
-        }
-        if self.tools.as_ref().is_some_and(|tools| !tools.is_empty()) {
-            return Err(RequestError::new("tools", "tools is not supported"));
-        }
-        Ok(())
     }
 }
 
-fn token_limit(param: &str, tokens: i64) -> Result<u32, RequestError> {
-    u32::try_from(tokens)
-        .ok()
-        .filter(|tokens| *tokens > 0)
-        .ok_or_else(|| RequestError::new(param, format!("{param} must be between 1 and {}", u32::MAX)))
+impl Streaming {
+    pub(super) fn read(stream: Option<bool>, options: Option<StreamOptions>) -> Self {
+        let on = stream.unwrap_or(false);
+        let options = options.unwrap_or_default();
+        let include_usage = on && options.include_usage.unwrap_or(false);
+        let continuous_usage = include_usage && options.continuous_usage_stats.unwrap_or(false);
+        Self { on, include_usage, continuous_usage }
+    }
+}
+
+impl AnswerForm {
+    pub(super) fn read(format: Option<ResponseFormat>) -> Result<Self, RequestError> {
+        let Some(ResponseFormat { kind, json_schema }) = format else { return Ok(Self::Text) };
+        match kind.as_str() {
+            "text" => Ok(Self::Text),
+            "json_object" => Ok(Self::JsonObject),
+            "json_schema" => {
+                let schema = json_schema.and_then(|schema| schema.schema).filter(is_schema);
+                schema.map(Self::JsonSchema).ok_or_else(|| {
+                    RequestError::new(
+                        "response_format",
+                        "response_format.json_schema.schema must be a JSON schema",
+                    )
+                })
+            }
+            _ => Err(RequestError::new(
+                "response_format",
+                "response_format.type must be text, json_object or json_schema",
+            )),
+        }
+    }
+}
+
+pub(super) fn is_schema(value: &Value) -> bool {
+    value.is_object() || value.is_boolean()
+}
+
+pub(super) fn model_id(model: String) -> Result<ModelId, RequestError> {
+    ModelId::try_from(model).map_err(|_| {
+        RequestError::new("model", "model must be 1 to 128 characters out of A-Z a-z 0-9 . _ / : -")
+    })
+}
+
+pub(super) fn choices(n: Option<i64>) -> Result<u32, RequestError> {
+    let choices = count("n", n.unwrap_or(1), 1)?;
+    if choices > CHOICES_MAX {
+        return Err(RequestError::new("n", format!("n must be at most {CHOICES_MAX}")));
+    }
+    Ok(choices)
+}
+
+fn logprobs(logprobs: Option<bool>, top: Option<i64>) -> Result<Option<u32>, RequestError> {
+    let top = top.map(|top| count("top_logprobs", top, 0)).transpose()?;
+    match (logprobs.unwrap_or(false), top) {
+        (_, Some(top)) if top > TOP_LOGPROBS_MAX => {
+            Err(RequestError::new("top_logprobs", format!("top_logprobs must be at most {TOP_LOGPROBS_MAX}")))
+        }
+        (false, Some(1..)) => {
+            Err(RequestError::new("top_logprobs", "top_logprobs needs logprobs to be true"))
+        }
+        (false, _) => Ok(None),
+        (true, top) => Ok(Some(top.unwrap_or(0))),
+    }
+}
+
+pub(super) fn valid_messages(messages: Vec<ChatMessage>) -> Result<Vec<ValidMessage>, RequestError> {
+    if messages.is_empty() {
+        return Err(RequestError::new("messages", "messages must not be empty"));
+    }
+    if messages.len() > MESSAGES_MAX {
+        return Err(RequestError::new("messages", format!("messages has more than {MESSAGES_MAX} items")));
+    }
+    messages.into_iter().enumerate().map(|(index, message)| valid_message(index, message)).collect()
 }
 
 fn valid_message(index: usize, message: ChatMessage) -> Result<ValidMessage, RequestError> {
+    let error = |field: &str, text: &str| RequestError::new(format!("messages[{index}].{field}"), text);
     let role = match message.role.as_str() {
         "system" | "developer" => Role::System,
         "user" => Role::User,
         "assistant" => Role::Assistant,
         "tool" => Role::Tool,
-        _ => {
-            let text = "role must be system, developer, user, assistant or tool";
-            return Err(RequestError::new(format!("messages[{index}].role"), text));
-        }
+        _ => return Err(error("role", "role must be system, developer, user, assistant or tool")),
     };
-    let content_error = |text: &str| RequestError::new(format!("messages[{index}].content"), text);
     let content = match message.content {
         Some(Content::Text(text)) => text,
         Some(Content::Parts(parts)) => {
@@ -163,7 +245,8 @@ fn valid_message(index: usize, message: ChatMessage) -> Result<ValidMessage, Req
                 match part.text {
                     Some(text) if part.kind == "text" => joined.push_str(&text),
                     _ => {
-                        return Err(content_error(
+                        return Err(error(
+                            "content",
                             "only parts of type text, each with a text, are supported",
                         ));
                     }
@@ -172,25 +255,19 @@ fn valid_message(index: usize, message: ChatMessage) -> Result<ValidMessage, Req
             joined
         }
         None if role == Role::Assistant => String::new(),
-        None => return Err(content_error("content must be a text or a list of text parts")),
+        None => return Err(error("content", "content must be a text or a list of text parts")),
     };
-    Ok(ValidMessage { role, content })
-}
-
-fn valid_stop(stop: Option<Stop>) -> Result<Vec<String>, RequestError> {
-    let stop = match stop {
-        None => Vec::new(),
-        Some(Stop::One(text)) => vec![text],
-        Some(Stop::Many(texts)) => texts,
-    };
-    if stop.len() > STOPS_MAX {
-        return Err(RequestError::new("stop", format!("stop may have at most {STOPS_MAX} texts")));
+    let tool_calls = message.tool_calls.unwrap_or_default();
+    if !tool_calls.is_empty() && role != Role::Assistant {
+        return Err(error("tool_calls", "only an assistant's message may have tool_calls"));
     }
-    if stop.iter().any(|text| text.is_empty() || text.len() > STOP_BYTES_MAX) {
-        return Err(RequestError::new(
-            "stop",
-            format!("each stop text must have 1 to {STOP_BYTES_MAX} bytes"),
-        ));
-    }
-    Ok(stop)
+    let ChatMessage { name, reasoning_content, reasoning, tool_call_id, .. } = message;
+    Ok(ValidMessage {
+        role,
+        content,
+        name,
+        reasoning: reasoning_content.or(reasoning),
+        tool_calls,
+        tool_call_id,
+    })
 }

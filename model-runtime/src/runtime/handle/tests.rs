@@ -18,6 +18,7 @@ fn handle(slots: usize, queue_requests_max: usize) -> (ModelHandle, mpsc::Unboun
         requests_max,
         threads: Arc::new(ThreadPoolBuilder::new().num_threads(1).build().unwrap()),
         metrics: Arc::default(),
+        _reserved: None,
     });
     (handle, requests)
 }

@@ -1,38 +1,96 @@
-//! The answer in one piece: a `chat.completion` object, its receipt in a header.
+//! Chat answers in one piece: a `chat.completion` object, its receipt in a header.
 
 use axum::response::Response;
-use http::HeaderValue;
-use http::header::CONTENT_TYPE;
-use protocol::openai::ChatCompletion;
-use protocol::receipt;
+use protocol::openai::{
+    AssistantMessage, ChatChoice, ChatCompletion, ChoiceLogprobs, FinishReason, TokenLogprobs, ToolCall,
+};
 
-use super::answer::{Answer, Step};
+use super::reader::{Reader, Said};
 use crate::axon::AxonState;
+use crate::axon::answer::{Answer, Step};
 use crate::axon::error::AxonError;
+use crate::axon::wire;
 
-pub(super) async fn respond(state: &AxonState, mut answer: Answer) -> Result<Response, AxonError> {
-    let mut content = String::new();
-    let reason = loop {
+/// One answer as it grows.
+struct Growing {
+    reader: Reader,
+    content: String,
+    reasoning: String,
+    calls: Vec<ToolCall>,
+    logprobs: Vec<TokenLogprobs>,
+    finish_reason: Option<FinishReason>,
+}
+
+pub(super) async fn respond(
+    state: &AxonState,
+    mut answer: Answer,
+    readers: Vec<Reader>,
+) -> Result<Response, AxonError> {
+    let mut growing: Vec<Growing> = readers.into_iter().map(Growing::new).collect();
+    loop {
         match answer.next().await {
-            Step::Text(text) => content.push_str(&text),
-            Step::Finished(reason) => break reason,
+            Step::Text { choice, text, logprobs } => {
+                let Some(one) = growing.get_mut(choice) else { continue };
+                one.logprobs.extend(logprobs);
+                let said = one.reader.push(&text);
+                if said.iter().any(|said| matches!(said, Said::Reasoning(_))) {
+                    answer.thought();
+                }
+                one.take(said);
+            }
+            Step::Ended { choice, reason } => {
+                let Some(one) = growing.get_mut(choice) else { continue };
+                let (said, named) = one.reader.finish(reason);
+                one.take(said);
+                one.finish_reason = Some(named);
+            }
+            Step::Finished => break,
+            // Nobody waits for it.
+            Step::Cancelled => return Err(AxonError::Generation),
             Step::Failed(error) => return Err(error),
         }
-    };
-    let named = protocol::openai::FinishReason::from_receipt(reason).ok_or(AxonError::Generation)?;
-    let completion = ChatCompletion::new(answer.head.clone(), content, named, answer.usage());
-    let json = serde_json::to_vec(&completion).expect("a completion holds only text and numbers");
+    }
+    let choices = (0..).zip(growing).map(|(index, one)| one.into_choice(index)).collect();
+    let json = wire::json(&ChatCompletion::of(answer.head.clone(), choices, answer.usage()));
     answer.sent(&json);
-    let receipt = state.0.receipts.append(answer.into_draft(reason)).await.map_err(|error| {
-        tracing::error!(%error, "an answer is withheld because its receipt could not be stored");
-        AxonError::Storage
-    })?;
-    let mut response = Response::new(json.into());
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(
-        receipt::HEADER,
-        HeaderValue::try_from(receipt.to_header()).expect("hex is a header's value"),
-    );
-    Ok(response)
+    let reason = answer.finish_reason();
+    wire::whole(state, json, answer.into_draft(reason)).await
+}
+
+impl Growing {
+    fn new(reader: Reader) -> Self {
+        Self {
+            reader,
+            content: String::new(),
+            reasoning: String::new(),
+            calls: Vec::new(),
+            logprobs: Vec::new(),
+            finish_reason: None,
+        }
+    }
+
+    fn take(&mut self, said: Vec<Said>) {
+        for said in said {
+            match said {
+                Said::Text(text) => self.content.push_str(&text),
+                Said::Reasoning(text) => self.reasoning.push_str(&text),
+                Said::Call(_, call) => self.calls.push(call),
+            }
+        }
+    }
+
+    fn into_choice(self, index: u32) -> ChatChoice {
+        let Self { content, reasoning, calls, logprobs, finish_reason, .. } = self;
+        let reasoning = (!reasoning.is_empty()).then_some(reasoning);
+        let only_calls = content.is_empty() && !calls.is_empty();
+        let message = AssistantMessage {
+            content: (!only_calls).then_some(content),
+            reasoning: reasoning.clone(),
+            reasoning_content: reasoning,
+            tool_calls: calls,
+            ..AssistantMessage::text("")
+        };
+        let logprobs = (!logprobs.is_empty()).then_some(ChoiceLogprobs { content: logprobs });
+        ChatChoice { index, message, logprobs, finish_reason }
+    }
 }

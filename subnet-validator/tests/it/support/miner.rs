@@ -188,7 +188,7 @@ async fn chat(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) ->
         Manner::Fails => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         Manner::RefusesRequest => (StatusCode::BAD_REQUEST, axum::Json(words)).into_response(),
         Manner::Silent => std::future::pending().await,
-        _ if request.validate().unwrap().stream => streamed(&seen, &ticket, &body),
+        _ if request.validate().unwrap().stream.on => streamed(&seen, &ticket, &body),
         _ => whole(&seen, &ticket),
     }
 }
@@ -282,7 +282,7 @@ pub fn chunks(with_usage: bool) -> Vec<String> {
 
 fn streamed(seen: &Arc<Seen>, ticket: &Ticket, body: &[u8]) -> Response {
     let request: ChatRequest = serde_json::from_slice(body).unwrap();
-    let chunks = chunks(request.validate().unwrap().include_usage);
+    let chunks = chunks(request.validate().unwrap().stream.include_usage);
     let mut hasher = Hasher::new();
     chunks.iter().for_each(|chunk| hasher.update(format!("{chunk}\n").as_bytes()));
     let receipt = sign(seen, ticket, hasher.finish()).to_header();

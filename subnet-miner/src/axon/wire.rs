@@ -1,8 +1,10 @@
-//! The answer piece by piece: SSE chunks, then the receipt as an event of its own.
+//! How answers leave: in one piece with the receipt in a header, or as events with the receipt as the last of them.
 //!
 //! Every `data:` line but the receipt's goes into the receipt's output hash, an error object included, so both sides hash
-//! exactly what went over the wire. Chunks are written by a task of their own: it ends with the client, with the deadline, or
-//! with the last chunk, and never waits for a client that has stopped reading for longer than the ticket allows.
+//! exactly what went over the wire. Events are written by a task of their own: it ends with the client, with the deadline, or
+//! with the last event, and never waits for a client that has stopped reading for longer than the ticket allows.
+
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -10,8 +12,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use protocol::openai::{ChatChunk, FinishReason as Named};
-use protocol::receipt::{FinishReason, SSE_EVENT};
+use protocol::receipt::{self, FinishReason, SSE_EVENT};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -19,33 +20,61 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::LAST_WORDS;
+use super::AxonState;
 use super::answer::{Answer, Step};
-use crate::axon::AxonState;
-use crate::axon::error::AxonError;
-use crate::receipts::ReceiptStore;
+use super::error::AxonError;
+use crate::receipts::{Draft, ReceiptStore};
 
-pub(super) struct Options {
-    /// Whether a last chunk reports the tokens used.
-    pub include_usage: bool,
-    /// Drops the connection.
-    pub hang_up: CancellationToken,
+/// Time past its end in which an answer's error and receipt may still be written to a slow client.
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What an endpoint makes of its answers' texts.
+pub(super) trait Chunks: Send + 'static {
+    /// The chunks that begin the answers.
+    fn begin(&mut self, answer: &mut Answer) -> Vec<Vec<u8>>;
+    /// The chunks that a step adds.
+    fn step(&mut self, answer: &mut Answer, step: Step) -> Vec<Vec<u8>>;
+    /// The chunks after the last answer's end.
+    fn end(&mut self, answer: &mut Answer) -> Vec<Vec<u8>>;
 }
 
-pub(super) async fn respond(
+/// A JSON value as it is sent.
+pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("answers hold only texts and finite numbers")
+}
+
+/// Sends a whole answer once its receipt is stored.
+pub(super) async fn whole(state: &AxonState, json: Vec<u8>, draft: Draft) -> Result<Response, AxonError> {
+    let receipt = state.0.receipts.append(draft).await.map_err(|error| {
+        tracing::error!(%error, "an answer is withheld because its receipt could not be stored");
+        AxonError::Storage
+    })?;
+    let mut response = Response::new(json.into());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        receipt::HEADER,
+        HeaderValue::try_from(receipt.to_header()).expect("hex is a header's value"),
+    );
+    Ok(response)
+}
+
+/// Starts a stream once the first step is there: until then an error may still be a status.
+pub(super) async fn streamed(
     state: &AxonState,
     mut answer: Answer,
-    options: Options,
+    chunks: impl Chunks,
+    hang_up: CancellationToken,
 ) -> Result<Response, AxonError> {
     let first = match answer.next().await {
         Step::Failed(error) => return Err(error),
         step => step,
     };
-    let (sender, chunks) = mpsc::channel(state.0.limits.chunks_waiting_max.get());
+    let (sender, events) = mpsc::channel(state.0.limits.chunks_waiting_max.get());
     let wire = Wire { sender, give_up: answer.limits.deadline + LAST_WORDS };
     let receipts = state.0.receipts.clone();
     let written = async move {
-        let ended = write(&wire, &mut answer, first, options.include_usage).await;
+        let ended = write(&wire, &mut answer, first, chunks).await;
         let reason = match ended {
             Ok(reason) => reason,
             Err(Gone::Client) => {
@@ -54,7 +83,7 @@ pub(super) async fn respond(
             }
             Err(Gone::TooSlow) => {
                 tracing::info!("the client read too slowly; its connection is dropped");
-                options.hang_up.cancel();
+                hang_up.cancel();
                 FinishReason::Cancelled
             }
         };
@@ -63,7 +92,7 @@ pub(super) async fn respond(
     state.0.streams.spawn(written.in_current_span());
 
     let mut response =
-        Response::new(Body::from_stream(ReceiverStream::new(chunks).map(Ok::<_, std::convert::Infallible>)));
+        Response::new(Body::from_stream(ReceiverStream::new(events).map(Ok::<_, std::convert::Infallible>)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Ok(response)
@@ -89,11 +118,12 @@ impl Wire {
         }
     }
 
-    /// Writes one `data:` line and counts it towards the receipt.
-    async fn data(&self, answer: &mut Answer, value: &impl Serialize) -> Result<(), Gone> {
-        let json = serde_json::to_vec(value).expect("chunks and errors hold only text and numbers");
-        self.event([b"data: ", json.as_slice(), b"\n\n"].concat()).await?;
-        answer.sent(&json);
+    /// Writes `data:` lines and counts them towards the receipt.
+    async fn data(&self, answer: &mut Answer, chunks: Vec<Vec<u8>>) -> Result<(), Gone> {
+        for json in chunks {
+            self.event([b"data: ", json.as_slice(), b"\n\n"].concat()).await?;
+            answer.sent(&json);
+        }
         Ok(())
     }
 }
@@ -103,19 +133,22 @@ async fn write(
     wire: &Wire,
     answer: &mut Answer,
     first: Step,
-    include_usage: bool,
+    mut chunks: impl Chunks,
 ) -> Result<FinishReason, Gone> {
-    let head = answer.head.clone();
-    wire.data(answer, &ChatChunk::first(&head)).await?;
+    let begin = chunks.begin(answer);
+    wire.data(answer, begin).await?;
     let mut step = first;
-    let reason = loop {
+    loop {
         match step {
-            Step::Text(text) if text.is_empty() => {}
-            Step::Text(text) => wire.data(answer, &ChatChunk::text(&head, text)).await?,
-            Step::Finished(reason) => break reason,
+            Step::Finished => break,
+            Step::Cancelled => return Ok(FinishReason::Cancelled),
             Step::Failed(error) => {
-                wire.data(answer, &error.body()).await?;
-                break FinishReason::Error;
+                wire.data(answer, vec![json(&error.body())]).await?;
+                return Ok(FinishReason::Error);
+            }
+            step => {
+                let more = chunks.step(answer, step);
+                wire.data(answer, more).await?;
             }
         }
         step = tokio::select! {
@@ -123,15 +156,10 @@ async fn write(
             () = wire.sender.closed() => return Err(Gone::Client),
             step = answer.next() => step,
         };
-    };
-    if let Some(named) = Named::from_receipt(reason) {
-        wire.data(answer, &ChatChunk::finish(&head, named)).await?;
-        if include_usage {
-            let usage = answer.usage();
-            wire.data(answer, &ChatChunk::usage(&head, usage)).await?;
-        }
     }
-    Ok(reason)
+    let end = chunks.end(answer);
+    wire.data(answer, end).await?;
+    Ok(answer.finish_reason())
 }
 
 /// Signs for what was sent and stores it, whether or not the client is still there to get it: it sent a ticket, and this is
