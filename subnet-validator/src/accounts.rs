@@ -147,6 +147,15 @@ impl Accounts {
         payer(&self.payer_salt, id)
     }
 
+    /// The accounts that sign with a hotkey, revoked ones too, with the hash under which tickets name them.
+    ///
+    /// # Errors
+    /// When the file of accounts cannot be read.
+    pub fn signing_payers(&self) -> io::Result<Vec<(AccountId, Digest)>> {
+        let keys = self.keys.list()?;
+        Ok(keys.iter().filter_map(|key| Some((key.hotkey?, self.payer(&key.id)))).collect())
+    }
+
     /// Lets a call of this account begin. It is in progress until the result is dropped.
     pub fn begin(self: &Arc<Self>, key: &ApiKey) -> Result<Open, Exceeded> {
         let (now_ms, payer) = (self.clock.now_ms(), self.payer(&key.id));

@@ -21,6 +21,7 @@
 //! what a receipt says they answered.
 
 pub mod chain;
+pub mod disputes;
 pub mod export;
 pub mod fetch;
 pub mod leaves;

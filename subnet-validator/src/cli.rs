@@ -58,12 +58,15 @@ pub enum Command {
     /// Make, list or revoke users' accounts, and see what they used.
     #[command(subcommand)]
     Keys(Keys),
-    /// Check the receipt ledger.
+    /// Check the receipt ledger, copy it, put a copy back.
     #[command(subcommand)]
     Ledger(LedgerCommand),
     /// Say which models are paid for and where miners get them.
     #[command(subcommand)]
     Catalogue(CatalogueCommand),
+    /// Check what a validator says of single receipts.
+    #[command(subcommand)]
+    Receipts(Receipts),
     /// Publish what this validator did, or check what another one did.
     #[command(subcommand)]
     Audit(Audit),
@@ -225,6 +228,41 @@ impl CreateKey {
 pub enum LedgerCommand {
     /// Check every signature and recompute the Merkle root. The validator must not be running.
     Verify(Output),
+    /// Write a whole and consistent copy of the ledger. The validator may be running.
+    Backup {
+        /// A new folder for the copy.
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Check a copy and put it where the ledger belongs, which must be empty.
+    Restore {
+        /// The copy's folder.
+        folder: PathBuf,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Let the database give back the space that it no longer needs. The validator must not be running.
+    Compact(Output),
+}
+
+/// Commands about single receipts.
+#[derive(Debug, Subcommand)]
+pub enum Receipts {
+    /// Check that a call is in a log, from the answer of `subnet_v1_receiptProof` in a file. Ends with code 4 if not.
+    VerifyProof {
+        /// The answer, with or without the JSON-RPC envelope.
+        file: PathBuf,
+        /// A signed tree head (SCALE) whose size and root the proof must be for.
+        #[arg(long, value_name = "FILE")]
+        head: Option<PathBuf>,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 /// Commands about the catalogue.
@@ -316,6 +354,9 @@ pub enum Audit {
         /// The validator it must be of (ss58).
         #[arg(long, value_name = "HOTKEY")]
         validator: Option<AccountId>,
+        /// Bundles of the same tempo of other validators, whose logs this one's weights may follow from too.
+        #[arg(long, value_name = "FOLDER")]
+        with: Vec<PathBuf>,
         /// Only the files: do not compare with the chain.
         #[arg(long)]
         offline: bool,
@@ -323,6 +364,45 @@ pub enum Audit {
         #[command(flatten)]
         output: Output,
     },
+    /// Compute the weights that one or more validators' bundles give together. Ends with code 4 if one of them is wrong.
+    Replay(Replay),
+    /// Check papers that prove a node guilty, from files alone. Ends with code 4 if they prove nothing.
+    Dispute(Dispute),
+}
+
+/// Flags of `audit replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// Bundles of one tempo, of one validator each.
+    #[arg(required = true, value_name = "FOLDER")]
+    pub folders: Vec<PathBuf>,
+    /// What a validator's log weighs, in rao; the stakes on chain unless given.
+    #[arg(long = "stake", value_name = "HOTKEY=RAO", value_parser = parse_stake)]
+    pub stakes: Vec<(AccountId, u64)>,
+    /// How to print.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Flags of `audit dispute`.
+#[derive(Debug, Args)]
+pub struct Dispute {
+    /// The papers: two statements that contradict each other, or with --bundle one countersigned call, in SCALE.
+    #[arg(value_name = "FILE")]
+    pub papers: PathBuf,
+    /// The bundle whose log must hold the call.
+    #[arg(long, value_name = "FOLDER")]
+    pub bundle: Option<PathBuf>,
+    /// How to print.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+fn parse_stake(text: &str) -> Result<(AccountId, u64), String> {
+    let (hotkey, rao) = text.split_once('=').ok_or("write HOTKEY=RAO")?;
+    let hotkey = hotkey.parse().map_err(|_| format!("{hotkey} is no ss58 address"))?;
+    let rao = rao.parse().map_err(|_| format!("{rao} is no whole number of rao"))?;
+    Ok((hotkey, rao))
 }
 
 impl Global {

@@ -6,6 +6,7 @@ mod error;
 mod keys;
 mod ledger;
 mod place;
+mod receipts;
 mod run;
 mod stake;
 mod status;
@@ -18,6 +19,7 @@ use clap::CommandFactory;
 
 pub use self::error::CommandError;
 use self::place::Place;
+pub use self::receipts::ProofError;
 use crate::cli::{Cli, Command, Global};
 use crate::config::{self, Config};
 use crate::logging;
@@ -37,6 +39,7 @@ pub async fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<(), CommandE
         Command::Keys(command) => keys::run(&place, &command, out),
         Command::Ledger(command) => ledger::run(&place, &command, out),
         Command::Catalogue(command) => catalogue::run(&place, command, out).await,
+        Command::Receipts(command) => receipts::run(&command, out),
         Command::Audit(command) => audit::run(&place, command, out).await,
         Command::Chain(command) => Ok(shared::chain(&place.site, &command, out).await?),
         Command::Wallet(command) => Ok(shared::wallet(&place.site, &command, out)?),

@@ -7,11 +7,18 @@
 //! Appending the same receipt twice answers [`Appended::Same`]; appending another receipt for the same call is refused, and so is
 //! one issued more than an hour before the newest: the order that makes a window provably complete (`protocol::replay`).
 //!
+//! A write that fails (a full disk, a broken one) acknowledges nothing, and callers see [`AppendError::Storage`]. RocksDB goes
+//! on by itself after some of these; after others it refuses all writes until the ledger is opened again, that is, until the
+//! validator is started again.
+//!
+//! Deliberately absent: removing receipts that no window needs any more.
+//!
 //! Beside the receipts it keeps one signed tree head for each tempo ([`HeadRecord`]).
 
 pub mod error;
 pub mod schema;
 
+mod copy;
 mod engine;
 mod ingress;
 mod reader;
@@ -35,6 +42,7 @@ use protocol::scoring::{Miner, ScoreTable};
 use protocol::standing::Conviction;
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use self::copy::{CopyError, back_up, compact, restore};
 pub use self::error::{AppendError, OpenError, ReadError};
 pub use self::reader::{Metered, Page, Proof, Reader, Stored, Verified};
 pub use self::schema::Owner;

@@ -50,6 +50,8 @@ pub const JOURNAL_DIR: &str = "weights";
 pub const AUDIT_DIR: &str = "audit";
 /// The folder of other validators' bundles, with the verdicts, inside the state folder.
 pub const PEERS_DIR: &str = "peers";
+/// The folder of miners' copies of calls that another validator may have dropped, one SCALE `Countersigned` a file.
+pub const DISPUTES_DIR: &str = "disputes";
 /// The folder of what each tempo's weights were made from, inside the state folder.
 pub const MERGES_DIR: &str = "merges";
 /// The salt of payers' hashes inside the state folder.
@@ -292,6 +294,7 @@ impl Validator {
             let checking = PeersParts {
                 config: audit.clone(),
                 folder: state_dir.join(PEERS_DIR),
+                disputes: state_dir.join(DISPUTES_DIR),
                 hotkey: account,
                 policy: rules.document().hash(),
                 chain: chain.clone(),
@@ -305,7 +308,10 @@ impl Validator {
             config: weights,
             peers: peers.clone(),
             merges: state_dir.join(MERGES_DIR),
-            payers: Arc::new(Vec::new),
+            payers: {
+                let accounts = Arc::clone(&accounts);
+                Arc::new(move || accounts.signing_payers())
+            },
             publisher: Publisher::new(ledger.clone(), signer.clone(), state_dir.join(AUDIT_DIR), audit),
             rules,
             ledger: ledger.clone(),

@@ -69,7 +69,7 @@ pub struct WeightsParts {
 }
 
 /// Tells the accounts that sign their requests, with the hash that tickets name them by.
-pub type SigningPayers = Arc<dyn Fn() -> Vec<(AccountId, Digest)> + Send + Sync>;
+pub type SigningPayers = Arc<dyn Fn() -> io::Result<Vec<(AccountId, Digest)>> + Send + Sync>;
 
 /// What the driver last computed and decided, for whoever shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -229,11 +229,15 @@ impl Scoring {
         if self.state.borrow().scored.as_ref().is_none_or(|scored| scored.weights.is_empty()) {
             return;
         }
+        let registered = match self.registered(snapshot) {
+            Ok(registered) => registered,
+            Err(error) => return tracing::error!(%error, "cannot read the accounts: no head is cut"),
+        };
         let facts = TempoFacts {
             epoch_index,
             block: snapshot.block,
             timestamp_ms: snapshot.timestamp_ms,
-            miners: self.registered(snapshot).into_iter().map(|(miner, _)| miner).collect(),
+            miners: registered.into_iter().map(|(miner, _)| miner).collect(),
         };
         match heads::cut(&self.ledger, &self.rules, &self.hotkey, facts).await {
             Ok(_) => {
@@ -333,15 +337,15 @@ impl Scoring {
     }
 
     /// The subnet's neurons with their uids, and the payers that belong to them.
-    fn registered(&self, snapshot: &ChainSnapshot) -> Vec<(Miner, u16)> {
-        let mut related = related_payers(&snapshot.metagraph, &(self.payers)());
+    fn registered(&self, snapshot: &ChainSnapshot) -> io::Result<Vec<(Miner, u16)>> {
+        let mut related = related_payers(&snapshot.metagraph, &(self.payers)()?);
         let neurons = snapshot.metagraph.neurons.iter();
         let miner = |neuron: &chain_client::Neuron| Miner {
             related_payers: related.remove(&neuron.hotkey).unwrap_or_default(),
             ..Miner::new(neuron.hotkey, neuron.coldkey)
         };
         let uids = snapshot.metagraph.neurons.iter().map(|neuron| neuron.uid);
-        neurons.map(miner).zip(uids).collect()
+        Ok(neurons.map(miner).zip(uids).collect())
     }
 
     /// Sees to it that the newest head's digest is on chain, also that of a tempo whose weights were not set.
@@ -365,7 +369,10 @@ impl Scoring {
         }
         let started = Instant::now();
         let PolicyDocument { policy, .. } = *self.rules.document();
-        let registered = self.registered(snapshot);
+        let registered = match self.registered(snapshot) {
+            Ok(registered) => registered,
+            Err(error) => return tracing::error!(%error, "cannot read the accounts: no scores are computed"),
+        };
         let window = window::Window { policy, end_ms: snapshot.timestamp_ms, registered };
         match window.score(&self.ledger, Arc::clone(&self.rules)).await {
             Ok((table, weights)) => {

@@ -1,6 +1,8 @@
 //! Checking the other validators as they go: whenever one commits a head, its bundle is fetched, reviewed and compared with
 //! the chain. What was found true is kept for [`super::merged`]; every verdict is written to a file beside the bundle.
 //!
+//! Calls that miners say were dropped ([`super::disputes`]) are looked for in the same pass. A log that lacks one is not used.
+//!
 //! Each validator is checked by itself, so that a slow or huge one holds up nobody else.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,8 +20,9 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::chain::{ChainFacts, committed, compare_head};
+use super::disputes::{Claim, Proven, Search};
 use super::fetch::{FetchError, fetch_head};
-use super::review::{ReviewError, Reviewed, review};
+use super::review::{ReviewError, Reviewed, last_head, review};
 use super::verdict::Verdict;
 use crate::chain_view::{ChainSnapshot, ChainView};
 use crate::config::AuditConfig;
@@ -51,6 +54,8 @@ pub struct PeersParts {
     pub config: AuditConfig,
     /// Where bundles and verdicts are put, by validator.
     pub folder: PathBuf,
+    /// Where miners' copies of calls lie that may have been dropped.
+    pub disputes: PathBuf,
     /// This validator, which does not check itself.
     pub hotkey: AccountId,
     /// The policy document that is accepted.
@@ -99,6 +104,7 @@ struct Subject {
 struct Checker {
     config: AuditConfig,
     folder: PathBuf,
+    disputes: PathBuf,
     policy: Digest,
     client: ChainClient,
 }
@@ -142,8 +148,8 @@ impl Peers {
 
 /// Checks until stopped.
 pub async fn run(parts: PeersParts, stop: CancellationToken) {
-    let PeersParts { config, folder, hotkey, policy, mut chain, client, peers } = parts;
-    let checker = Checker { config, folder, policy, client };
+    let PeersParts { config, folder, disputes, hotkey, policy, mut chain, client, peers } = parts;
+    let checker = Checker { config, folder, disputes, policy, client };
     let mut checks: JoinSet<(Subject, Result<Judged, CheckError>)> = JoinSet::new();
     let mut busy: BTreeSet<AccountId> = BTreeSet::new();
     let mut missed: BTreeMap<AccountId, Missed> = BTreeMap::new();
@@ -237,11 +243,13 @@ impl Checker {
             .await
             .map_err(|_| CheckError::TooSlow(self.config.peer_fetch_timeout_ms))??;
         let (bundle, subject_key) = (folder.join(epoch_index.to_string()), *validator);
+        let disputes = self.disputes.clone();
         let reviewed =
-            tokio::task::spawn_blocking(move || review(&bundle, Some(&subject_key), |_, _| ())).await;
+            tokio::task::spawn_blocking(move || review_with(&bundle, &subject_key, &disputes)).await;
         let (verdict, table) = match reviewed.map_err(CheckError::Stopped)? {
-            Ok(reviewed) => {
-                let findings = self.findings(&reviewed, *head, *at).await?;
+            Ok((reviewed, proven)) => {
+                let mut findings = self.findings(&reviewed, *head, *at).await?;
+                findings.extend(proven.iter().map(ToString::to_string));
                 let verdict = Verdict::of_reviewed(&reviewed, Some(&findings));
                 let table = verdict.agreed.then(|| Arc::new(reviewed.replayed.table));
                 (verdict, table)
@@ -301,6 +309,17 @@ impl Checker {
         }
         Ok(findings)
     }
+}
+
+/// Reviews a bundle, and looks for the calls in it that its validator is said to have dropped.
+fn review_with(
+    bundle: &Path,
+    validator: &AccountId,
+    disputes: &Path,
+) -> Result<(Reviewed, Vec<Proven>), ReviewError> {
+    let mut search = Search::new(Claim::read_all(disputes, validator), &last_head(bundle)?);
+    let reviewed = review(bundle, Some(validator), |receipts, _| search.see(receipts))?;
+    Ok((reviewed, search.finish()))
 }
 
 /// Writes the verdict and removes the oldest bundles; verdicts stay.

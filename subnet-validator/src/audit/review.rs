@@ -129,6 +129,16 @@ impl ReviewError {
     }
 }
 
+/// The head that a bundle is of, with its signature checked and nothing else.
+///
+/// # Errors
+/// When the heads cannot be read, or the last one is not signed by the validator that it names.
+pub fn last_head(folder: &Path) -> Result<ValidHead, ReviewError> {
+    let heads: Vec<SignedHead> = decode(folder, HEADS, HEADS_BYTES_MAX)?;
+    let last = heads.into_iter().last().ok_or(ReplayError::NoHead)?;
+    last.verify().map_err(ReviewError::Head)
+}
+
 /// Reviews a bundle of this validator. `see` is shown every receipt of the log in order, after its signatures were
 /// verified, with how many leaves are done and how many there are.
 ///

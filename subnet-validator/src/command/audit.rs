@@ -1,4 +1,7 @@
-//! `audit export`, `audit fetch` and `audit review`.
+//! `audit export`, `audit fetch` and `audit review`; `audit replay` and `audit dispute` have files of their own.
+
+mod dispute;
+mod replay;
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -8,7 +11,7 @@ use protocol::account::AccountId;
 use serde_json::json;
 
 use super::{CommandError, Place, print_json, print_lines};
-use crate::audit::chain::{ChainFacts, compare};
+use crate::audit::chain::{ChainFacts, compare_with};
 use crate::audit::export::{Exported, export};
 use crate::audit::fetch::{Fetched, fetch};
 use crate::audit::review::{ReviewError, Reviewed, review};
@@ -50,7 +53,9 @@ pub(super) async fn run(
             let next = format!("next: subnet-validator audit review {folder}");
             print_lines(out, &[format!("epoch {epoch_index}: {bytes} bytes in {folder}"), next])
         }
-        Audit::Review { folder, validator, offline, output } => {
+        Audit::Replay(flags) => replay::run(place, flags, out).await,
+        Audit::Dispute(flags) => dispute::run(&flags, out),
+        Audit::Review { folder, validator, with, offline, output } => {
             let reviewed = check_bundle(&folder, validator.as_ref());
             let reviewed = match reviewed {
                 Ok(reviewed) => reviewed,
@@ -61,7 +66,10 @@ pub(super) async fn run(
                     return Err(CommandError::Review(Box::new(error)));
                 }
             };
-            let findings = if offline { Vec::new() } else { compare_with_chain(place, &reviewed).await? };
+            let others = with.iter().map(|folder| check_bundle(folder, None)).collect::<Result<Vec<_>, _>>();
+            let others = others.map_err(|error| CommandError::Review(Box::new(error)))?;
+            let findings =
+                if offline { Vec::new() } else { compare_with_chain(place, &reviewed, &others).await? };
             if output.json {
                 print_json(out, &json!(Verdict::of_reviewed(&reviewed, (!offline).then_some(&findings))))?;
             } else {
@@ -89,11 +97,16 @@ fn check_bundle(folder: &Path, validator: Option<&AccountId>) -> Result<Reviewed
     review(folder, validator, |_, (done, total)| bar.show(done, total))
 }
 
-async fn compare_with_chain(place: &Place, reviewed: &Reviewed) -> Result<Vec<String>, CommandError> {
+async fn compare_with_chain(
+    place: &Place,
+    reviewed: &Reviewed,
+    others: &[Reviewed],
+) -> Result<Vec<String>, CommandError> {
     let client = place.site.connect().await?;
     let at = client.finalized().await.map_err(SharedError::Chain)?;
     let facts = ChainFacts::read(&client, reviewed, at).await.map_err(SharedError::Chain)?;
-    Ok(compare(reviewed, &facts).iter().map(ToString::to_string).collect())
+    let findings = compare_with(reviewed, &others.iter().collect::<Vec<_>>(), &facts);
+    Ok(findings.iter().map(ToString::to_string).collect())
 }
 
 fn lines(reviewed: &Reviewed, offline: bool) -> Vec<String> {

@@ -2,12 +2,14 @@
 
 use chain_client::command::CommandError as SharedError;
 
+use super::receipts::ProofError;
+use crate::audit::disputes::PaperError;
 use crate::audit::export::ExportError;
 use crate::audit::fetch::FetchError;
 use crate::audit::review::ReviewError;
 use crate::catalogue;
 use crate::config::ConfigError;
-use crate::ledger::{OpenError, ReadError};
+use crate::ledger::{CopyError, OpenError, ReadError};
 use crate::logging::BadLevel;
 use crate::tls::TlsError;
 use crate::validator::StartError;
@@ -79,6 +81,24 @@ pub enum CommandError {
     /// The chain shows something else than the bundle.
     #[error("the validator did not do what its bundle says: {0}")]
     Disagreed(String),
+    /// Bundles that do not go together.
+    #[error("{folder} is of another tempo or policy than the bundles before it, or of the same validator", folder = folder.display())]
+    Unmergeable {
+        /// The one that does not fit.
+        folder: std::path::PathBuf,
+    },
+    /// Papers that cannot be used.
+    #[error("the papers prove nothing")]
+    Paper(#[source] PaperError),
+    /// Papers that prove nobody guilty.
+    #[error("nothing is proven: {0}")]
+    NotProven(String),
+    /// An inclusion proof that does not hold.
+    #[error("the proof does not hold")]
+    Proof(#[source] ProofError),
+    /// A copy of the ledger was not made or not put back.
+    #[error(transparent)]
+    Copy(CopyError),
     /// Standard output is gone.
     #[error("cannot write the result")]
     Output(#[source] std::io::Error),
@@ -91,7 +111,7 @@ impl CommandError {
         match self {
             Self::Config(_) | Self::LogLevel(_) | Self::Catalogue(_) | Self::Tls(_) => 2,
             Self::Shared(error) => error.exit_code(),
-            Self::Review(_) | Self::Disagreed(_) => 4,
+            Self::Review(_) | Self::Disagreed(_) | Self::Paper(_) | Self::NotProven(_) | Self::Proof(_) => 4,
             _ => 1,
         }
     }

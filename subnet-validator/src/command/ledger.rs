@@ -1,19 +1,52 @@
-//! `ledger verify`: is everything in it whole and signed?
+//! `ledger`: is everything in it whole and signed? Copies of it, and room.
 
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 
+use chain_client::cli::Output;
 use serde_json::json;
 
 use super::{CommandError, Place, print_json, print_lines};
 use crate::cli::LedgerCommand;
-use crate::ledger::{Ledger, LedgerConfig, Owner};
+use crate::ledger::{Ledger, LedgerConfig, Owner, Verified, back_up, compact, restore};
 use crate::validator;
 
 pub(super) fn run(place: &Place, command: &LedgerCommand, out: &mut impl Write) -> Result<(), CommandError> {
-    let LedgerCommand::Verify(output) = command;
     let hotkey = place.site.hotkey_account()?;
     let path = place.state(&hotkey).join(validator::LEDGER_DIR);
     let owner = Owner { validator: hotkey, netuid: place.config.netuid };
+    match command {
+        LedgerCommand::Verify(output) => verify(path, owner, *output, out),
+        LedgerCommand::Backup { out: folder, output } => {
+            let copied = back_up(&path, folder, owner).map_err(CommandError::Copy)?;
+            let text =
+                format!("{} receipts copied to {}, root {}", copied.size, folder.display(), copied.root);
+            show(copied, text, *output, out)
+        }
+        LedgerCommand::Restore { folder, output } => {
+            let copied = restore(folder, &path, owner).map_err(CommandError::Copy)?;
+            let text =
+                format!("{} receipts put back into {}, root {}", copied.size, path.display(), copied.root);
+            show(copied, text, *output, out)
+        }
+        LedgerCommand::Compact(output) => {
+            let (before, after) = compact(&path, owner).map_err(CommandError::Copy)?;
+            if output.json {
+                return print_json(out, &json!({ "bytesBefore": before, "bytesAfter": after }));
+            }
+            print_lines(out, &[format!("{before} bytes before, {after} bytes now")])
+        }
+    }
+}
+
+fn show(copied: Verified, text: String, output: Output, out: &mut impl Write) -> Result<(), CommandError> {
+    if output.json {
+        return print_json(out, &json!({ "receipts": copied.size, "root": copied.root, "verified": true }));
+    }
+    print_lines(out, &[text])
+}
+
+fn verify(path: PathBuf, owner: Owner, output: Output, out: &mut impl Write) -> Result<(), CommandError> {
     let ledger = Ledger::open(LedgerConfig::new(path, owner)).map_err(CommandError::OpenLedger)?;
     let total = ledger.head().size;
     let mut err = std::io::stderr();

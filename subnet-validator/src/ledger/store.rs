@@ -9,6 +9,7 @@ use protocol::evidence::ValidEvidence;
 use protocol::merkle::{self, Frontier};
 use protocol::policy_document::SignedPolicyDocument;
 use protocol::receipt::Countersigned;
+use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     ColumnFamily, DB, DBRecoveryMode, Direction, ErrorKind, IteratorMode, Options, WriteBatch, WriteOptions,
 };
@@ -67,6 +68,53 @@ impl Store {
             Some(held) => Err(Refusal::Owner(held).at(path)),
             None => Err(OpenError::Damaged { what: "the owner is unreadable".to_owned() }),
         }
+    }
+
+    /// A copy of the database as it is, in a new folder.
+    pub(super) fn checkpoint(&self, to: &Path) -> Result<(), rocksdb::Error> {
+        // RocksDB makes the folder itself and refuses one that is there, also an empty one.
+        let _ = std::fs::remove_dir(to);
+        Checkpoint::new(&self.db)?.create_checkpoint(to)
+    }
+
+    /// Writes everything into a new database, and syncs it.
+    pub(super) fn write_anew(&self, to: &Path) -> Result<(), ReadError> {
+        const BATCH_ENTRIES: usize = 4_096;
+        let copy = DB::open_cf(&options(), to, FAMILIES)?;
+        for name in FAMILIES {
+            let family = copy.cf_handle(name).ok_or_else(|| ReadError::damaged("a family was not made"))?;
+            let mut batch = WriteBatch::default();
+            for entry in self.db.iterator_cf(self.family(name)?, IteratorMode::Start) {
+                let (key, value) = entry?;
+                batch.put_cf(family, key, value);
+                if batch.len() >= BATCH_ENTRIES {
+                    copy.write(std::mem::take(&mut batch))?;
+                }
+            }
+            copy.write_opt(batch, &synced())?;
+        }
+        Ok(())
+    }
+
+    /// Leaves out this many sequence numbers of every miner that has any.
+    pub(super) fn skip_sequences(&self, count: u64) -> Result<(), ReadError> {
+        let family = self.family(schema::SEQUENCES)?;
+        let mut batch = WriteBatch::default();
+        for entry in self.db.iterator_cf(family, IteratorMode::Start) {
+            let (miner, next) = entry?;
+            let next =
+                schema::read_u64(&next).ok_or_else(|| ReadError::damaged("bad value in `sequences`"))?;
+            batch.put_cf(family, miner, schema::index(next.saturating_add(count)));
+        }
+        Ok(self.db.write_opt(batch, &synced())?)
+    }
+
+    /// Rewrites every family.
+    pub(super) fn compact(&self) -> Result<(), ReadError> {
+        for name in FAMILIES {
+            self.db.compact_range_cf(self.family(name)?, None::<&[u8]>, None::<&[u8]>);
+        }
+        Ok(())
     }
 
     /// Writes the format and the owner into an empty database, or compares them.

@@ -7,7 +7,7 @@ use chain_client::BlockRef;
 use protocol::digest::Digest;
 use protocol::manifest::{FileEntry, SignedManifest};
 use protocol::merkle;
-use protocol::receipt::{Countersigned, UncheckedCountersigned};
+use protocol::receipt::UncheckedCountersigned;
 use protocol::scoring::weights;
 use subnet_validator::audit::chain::{ChainFacts, Finding, compare};
 use subnet_validator::audit::export::{ExportError, export};
@@ -55,7 +55,8 @@ fn rows(folder: &Path) -> Vec<Row> {
 
 /// Writes the leaves anew; `sign` makes the manifest true of them again, as only the validator could.
 fn rewrite(folder: &Path, rows: &[Row], sign: bool) {
-    let filler = receipts(folder).remove(0);
+    let filler = &self::rows(folder)[0].record;
+    let filler = UncheckedCountersigned::from_bytes(filler).unwrap().verify().unwrap();
     let mut writer = LeafWriter::new(File::create(folder.join(LEAVES)).unwrap()).unwrap();
     rows.iter().for_each(|row| writer.push(row.clone(), filler.clone()).unwrap());
     writer.finish().unwrap();
@@ -67,11 +68,6 @@ fn rewrite(folder: &Path, rows: &[Row], sign: bool) {
         *signed.manifest.files.iter_mut().find(|file| file.name == LEAVES).unwrap() = entry;
         fs::write(path, serde_json::to_vec(&signed.manifest.sign(&validator())).unwrap()).unwrap();
     }
-}
-
-fn receipts(folder: &Path) -> Vec<Countersigned> {
-    let verify = |row: &Row| UncheckedCountersigned::from_bytes(&row.record).unwrap().verify().unwrap();
-    rows(folder).iter().map(verify).collect()
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -149,6 +145,89 @@ async fn every_altered_dropped_doubled_or_swapped_leaf_is_named() {
             assert_eq!(error.leaf(), Some(leaf as u64), "signed again: {sign}: {error:?}");
         }
     }
+}
+
+/// `AUDIT_TAMPERS` spoiled leaves of a log of several hundred.
+#[tokio::test]
+async fn a_spoiled_leaf_of_a_large_bundle_is_named_wherever_it_is() {
+    let count = std::env::var("AUDIT_TAMPERS").map_or(12, |text| text.parse::<usize>().unwrap());
+    let root = tempfile::tempdir().unwrap();
+    let ledger = open_ledger(&root.path().join("ledger"));
+    for (name, epoch_index) in [("//Bob", 1), ("//Charlie", 1), ("//Bob", 2)] {
+        let first = epoch_index * 150;
+        serve(&ledger, name, epoch_index, first..first + 150).await;
+        if name == "//Charlie" {
+            head(&ledger, 1).await;
+        }
+    }
+    head(&ledger, 2).await;
+    let (good, to) = (root.path().join("bundle"), root.path().join("bundle"));
+    let exported = ledger.read(move |reader| Ok(export(reader, &validator(), None, &to, |_, _| ()))).await;
+    assert_eq!(exported.unwrap().unwrap().leaves, 450);
+    let honest = rows(&good);
+    let spoiled = root.path().join("spoiled");
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    for _ in 0..count {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let at = (random >> 8) as usize % (honest.len() - 1);
+        let mut rows = honest.clone();
+        let leaf = match random % 4 {
+            0 => {
+                let byte = (random >> 40) as usize % rows[at].record.len();
+                rows[at].record[byte] ^= 1 << (random >> 60 & 7);
+                at
+            }
+            1 => {
+                rows.remove(at);
+                at
+            }
+            2 => {
+                rows.insert(at, rows[at].clone());
+                at + 1
+            }
+            _ => {
+                rows.swap(at, at + 1);
+                at
+            }
+        };
+        copy(&good, &spoiled);
+        rewrite(&spoiled, &rows, true);
+        let error = check(&spoiled).unwrap_err();
+        assert_eq!(error.leaf(), Some(leaf as u64), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_bundle_is_fetched_from_a_copy_of_the_published_folder() {
+    use std::io::{BufRead, BufReader, Write};
+    let root = tempfile::tempdir().unwrap();
+    let (_ledger, good) = bundle(root.path()).await;
+    let published = root.path().join("copy");
+    copy(&good, &published.join("2"));
+    fs::write(published.join("index.json"), br#"{"epochs":[2]}"#).unwrap();
+    // A host that knows files and nothing else.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/copies/alice", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let request = lines.next().unwrap().unwrap();
+            while lines.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+            let target = request.split(' ').nth(1).unwrap();
+            let file =
+                target.strip_prefix("/copies/alice/").and_then(|name| fs::read(published.join(name)).ok());
+            let (status, body) = file.map_or(("404 Not Found", Vec::new()), |body| ("200 OK", body));
+            let head =
+                format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+            let _ = stream.write_all(&[head.as_bytes(), &body].concat());
+        }
+    });
+    let fetched = root.path().join("fetched");
+    fetch(&url, None, &fetched, |_, _| ()).await.unwrap();
+    assert_eq!(check(&fetched).unwrap().head.epoch_index, 2);
 }
 
 #[tokio::test]

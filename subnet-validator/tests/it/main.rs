@@ -2,10 +2,12 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod audit;
+mod commands;
 mod evidence;
 mod gateway;
 mod heads;
 mod ledger;
+mod merged;
 mod staker_rpc;
 mod support;
 mod weights;

@@ -6,8 +6,10 @@ pub mod miner;
 #[path = "support/stand.rs"]
 pub mod stand;
 
+use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -24,8 +26,10 @@ use subnet_validator::ledger::{Ledger, LedgerConfig, Owner};
 
 pub const NETUID: u16 = 64;
 
+/// Derived once: that costs as much as signing a hundred receipts.
 pub fn validator() -> Keypair {
-    Keypair::from_dev_uri("//Alice").unwrap()
+    static KEY: LazyLock<Keypair> = LazyLock::new(|| Keypair::from_dev_uri("//Alice").unwrap());
+    KEY.clone()
 }
 
 pub fn miner_key(name: &str) -> Keypair {
@@ -120,6 +124,21 @@ pub fn receipt(miner: &Keypair, sequence: u64) -> Countersigned {
 
 pub fn open_ledger(path: &Path) -> Ledger {
     Ledger::open(LedgerConfig::new(path.to_owned(), owner())).unwrap()
+}
+
+/// Copies the folder of a running ledger: what a crash at this moment would leave. Answers the copy of its newest log.
+pub fn crash_image(from: &Path, to: &Path) -> PathBuf {
+    fs::create_dir_all(to).unwrap();
+    let mut log = None;
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let copy = to.join(entry.file_name());
+        fs::copy(entry.path(), &copy).unwrap();
+        if copy.extension().is_some_and(|extension| extension == "log") {
+            log = Some(copy);
+        }
+    }
+    log.expect("RocksDB has a write-ahead log")
 }
 
 /// An HTTP request to one of the servers under test.

@@ -1,9 +1,9 @@
 //! Folders that are not what they should be, and logs that end in the middle.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::support::{miner_key, open_ledger, owner, receipt};
+use crate::support::{crash_image, miner_key, open_ledger, owner, receipt};
 use protocol::merkle;
 use rocksdb::{DB, Options};
 use subnet_validator::ledger::{Ledger, LedgerConfig, LogHead, OpenError, ReadError, schema};
@@ -121,21 +121,6 @@ async fn a_receipt_missing_or_altered_in_the_middle_is_named_by_verify() {
             || matches!(&error, ReadError::Damaged { what } if what.contains("receipt 1"));
         assert!(named, "{error}");
     }
-}
-
-/// Copies the folder of a running ledger: what a crash at this moment would leave.
-fn crash_image(from: &Path, to: &Path) -> PathBuf {
-    fs::create_dir_all(to).unwrap();
-    let mut log = None;
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let copy = to.join(entry.file_name());
-        fs::copy(entry.path(), &copy).unwrap();
-        if copy.extension().is_some_and(|extension| extension == "log") {
-            log = Some(copy);
-        }
-    }
-    log.expect("RocksDB has a write-ahead log")
 }
 
 #[tokio::test]

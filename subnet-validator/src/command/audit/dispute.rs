@@ -1,0 +1,93 @@
+//! `audit dispute`: is a node proven guilty by papers that it signed itself? From files alone.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use protocol::dispute::{Contradiction, Found, Guilt, Omission};
+use serde_json::json;
+
+use super::super::{CommandError, print_json, print_lines};
+use super::Progress;
+use crate::audit::disputes::{Claim, PaperError};
+use crate::audit::review::{last_head, review};
+use crate::cli::Dispute;
+
+/// More than any two papers have.
+const PAPERS_BYTES_MAX: u64 = 64 << 10;
+
+pub(super) fn run(flags: &Dispute, out: &mut impl Write) -> Result<(), CommandError> {
+    let Dispute { papers, bundle, output } = flags;
+    let outcome = match bundle {
+        None => contradiction(papers)?,
+        Some(bundle) => omission(papers, bundle)?,
+    };
+    let (guilty, text) = match &outcome {
+        Outcome::Guilty { node, offence } => (Some(node.clone()), format!("{node} {offence}")),
+        Outcome::Innocent(text) => (None, text.clone()),
+    };
+    if output.json {
+        print_json(out, &json!({ "proven": guilty.is_some(), "node": guilty, "finding": text }))?;
+    } else {
+        print_lines(out, std::slice::from_ref(&text))?;
+    }
+    match guilty {
+        Some(_) => Ok(()),
+        None => Err(CommandError::NotProven(text)),
+    }
+}
+
+enum Outcome {
+    Guilty { node: String, offence: String },
+    Innocent(String),
+}
+
+fn contradiction(papers: &Path) -> Result<Outcome, CommandError> {
+    let path = || papers.to_owned();
+    let failed = |source| CommandError::Paper(PaperError::Read { path: path(), source });
+    let bytes = fs::metadata(papers).map_err(failed)?.len();
+    if bytes > PAPERS_BYTES_MAX {
+        return Err(CommandError::Paper(PaperError::TooLong { path: path(), bytes }));
+    }
+    let bytes = fs::read(papers).map_err(failed)?;
+    let guilt = Contradiction::from_bytes(&bytes).and_then(Contradiction::verify);
+    let guilt = guilt.map_err(|source| CommandError::Paper(PaperError::Nothing { path: path(), source }))?;
+    let (node, offence) = match guilt {
+        Guilt::ForkedLog { validator } => (validator, "signed two tree heads that fit no one log"),
+        Guilt::DoubledCall { validator } => (validator, "signed two different calls under one number"),
+        Guilt::DoubledReceipt { miner } => (miner, "signed two different receipts for one ticket"),
+    };
+    Ok(Outcome::Guilty { node: node.to_string(), offence: offence.to_owned() })
+}
+
+fn omission(papers: &Path, bundle: &Path) -> Result<Outcome, CommandError> {
+    let claim = Claim::read(papers).map_err(CommandError::Paper)?;
+    let refused = |error| CommandError::Review(Box::new(error));
+    let head = last_head(bundle).map_err(refused)?;
+    let ticket = claim.call.ticket().clone();
+    let nothing = |source| CommandError::Paper(PaperError::Nothing { path: papers.to_owned(), source });
+    let mut search = Omission::new(claim.call, &head).map_err(nothing)?;
+    let mut bar = Progress::new("checked", "leaves");
+    let reviewed = review(bundle, Some(&ticket.validator), |receipts, (done, total)| {
+        receipts.iter().for_each(|receipt| search.see(receipt));
+        bar.show(done, total);
+    });
+    reviewed.map_err(refused)?;
+    let (sequence, miner, epoch_index) = (ticket.sequence, ticket.miner, head.epoch_index);
+    let node = ticket.validator.to_string();
+    Ok(match search.finish() {
+        Found::InLog => Outcome::Innocent(format!(
+            "call {sequence} of miner {miner} is in the log of epoch {epoch_index}"
+        )),
+        Found::Omitted => Outcome::Guilty {
+            node,
+            offence: format!(
+                "dropped call {sequence} of miner {miner}, which it countersigned, from its log of epoch {epoch_index}"
+            ),
+        },
+        Found::Altered(_) => Outcome::Guilty {
+            node,
+            offence: format!("replaced call {sequence} of miner {miner} in its log of epoch {epoch_index}"),
+        },
+    })
+}

@@ -1,0 +1,171 @@
+//! Kills, torn logs and flipped bits, many times over. A few of each by default; `LEDGER_CRASHES` and `LEDGER_TEARS` give other
+//! counts, such as 1,000 and 10,000.
+//!
+//! The oracle of a crash is the writer's own list of acknowledgements: a child process appends receipts and names each one on
+//! its standard error once it was acknowledged, until it is killed.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+#[path = "it/support.rs"]
+#[allow(dead_code)]
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use protocol::merkle;
+use subnet_validator::ledger::{Ledger, LedgerConfig, LogHead, OpenError};
+use support::{crash_image, miner_key, open_ledger, owner, receipt};
+
+const CHILD: &str = "the_child_appends_until_it_is_killed";
+const CHILD_FOLDER: &str = "LEDGER_CRASH_FOLDER";
+const CHILD_FIRST: &str = "LEDGER_CRASH_FIRST";
+/// Receipts under way at a time, so that groups form.
+const IN_FLIGHT: usize = 8;
+/// Crashes of one ledger before a new one is begun.
+const CRASHES_EACH: u64 = 20;
+
+fn count(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).map_or(otherwise, |text| text.parse().unwrap())
+}
+
+/// Marsaglia's xorshift: the same numbers in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+#[tokio::test]
+#[ignore = "only run as a child of the test below, which kills it"]
+async fn the_child_appends_until_it_is_killed() {
+    let Some(folder) = std::env::var_os(CHILD_FOLDER) else { return };
+    let first = count(CHILD_FIRST, 0);
+    let ledger = open_ledger(Path::new(&folder));
+    let bob = miner_key("//Bob");
+    let mut under_way = FuturesUnordered::new();
+    for sequence in first.. {
+        let (ledger, receipt) = (ledger.clone(), receipt(&bob, sequence));
+        under_way.push(async move { ledger.append(receipt).await.map(|_| sequence) });
+        if under_way.len() == IN_FLIGHT {
+            let done = under_way.next().await.unwrap().unwrap();
+            std::io::stderr().write_all(format!("{done}\n").as_bytes()).unwrap();
+        }
+    }
+}
+
+/// Runs the child until it has acknowledged `acknowledged` receipts, lets it go on for a moment, and kills it. Answers all that
+/// it acknowledged.
+fn run_and_kill(folder: &Path, first: u64, acknowledged: u64, moment: u64) -> Vec<u64> {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", CHILD, "--ignored", "--nocapture"])
+        .env(CHILD_FOLDER, folder)
+        .env(CHILD_FIRST, first.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    let mut told = Vec::new();
+    let mut line = String::new();
+    while told.len() < acknowledged as usize {
+        line.clear();
+        assert!(lines.read_line(&mut line).unwrap() > 0, "the child ended by itself");
+        told.extend(line.trim().parse::<u64>());
+    }
+    for _ in 0..moment {
+        std::hint::spin_loop();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    loop {
+        line.clear();
+        // A line cut off in the middle tells nothing.
+        if lines.read_line(&mut line).unwrap() == 0 || !line.ends_with('\n') {
+            return told;
+        }
+        told.extend(line.trim().parse::<u64>());
+    }
+}
+
+#[test]
+fn whatever_was_acknowledged_before_a_kill_is_there_once() {
+    let crashes = count("LEDGER_CRASHES", 10);
+    let mut random = Random(0x5eed_0001);
+    let (mut folder, mut told) = (tempfile::tempdir().unwrap(), BTreeSet::new());
+    let mut in_all = 0;
+    for crash in 0..crashes {
+        if crash % CRASHES_EACH == 0 {
+            (folder, told) = (tempfile::tempdir().unwrap(), BTreeSet::new());
+        }
+        // Begins anew with what was not acknowledged: some of it may be in the log already.
+        let first = told.last().map_or(0, |last: &u64| (last + 1).saturating_sub(IN_FLIGHT as u64));
+        let (acknowledged, moment) = (random.below(48), random.below(400_000));
+        let more = run_and_kill(folder.path(), first, acknowledged, moment);
+        in_all += more.len();
+        told.extend(more);
+
+        let ledger = open_ledger(folder.path());
+        let verified = ledger.reader().verify(|_| {}).unwrap();
+        assert_eq!((verified.size, verified.root), (ledger.head().size, ledger.head().root));
+        let mut held = BTreeSet::new();
+        for stored in ledger.reader().from(0, usize::MAX).unwrap() {
+            assert!(held.insert(stored.receipt.ticket().sequence), "crash {crash}: a receipt is there twice");
+        }
+        assert!(told.is_subset(&held), "crash {crash}: acknowledged and lost: {:?}", told.difference(&held));
+    }
+    writeln!(std::io::stderr(), "{crashes} kills, {in_all} acknowledgements, none lost, none twice").unwrap();
+}
+
+#[tokio::test]
+async fn a_log_torn_or_flipped_at_random_opens_with_a_whole_prefix_or_not_at_all() {
+    let tears = count("LEDGER_TEARS", 40);
+    let folder = tempfile::tempdir().unwrap();
+    let live = folder.path().join("live");
+    let ledger = open_ledger(&live);
+    let bob = miner_key("//Bob");
+    let mut leaves = Vec::new();
+    for sequence in 0..24 {
+        let receipt = receipt(&bob, sequence);
+        leaves.push(receipt.leaf_hash());
+        ledger.append(receipt).await.unwrap();
+    }
+    let roots: Vec<_> = (0..=leaves.len()).map(|size| merkle::root(&leaves[..size])).collect();
+    let mut random = Random(0x5eed_0002);
+    let (mut whole, mut shorter, mut refused) = (0_u64, 0_u64, 0_u64);
+    for tear in 0..tears {
+        let image = folder.path().join("image");
+        let log = crash_image(&live, &image);
+        let mut bytes = fs::read(&log).unwrap();
+        let at = random.below(bytes.len() as u64) as usize;
+        if tear % 2 == 0 {
+            bytes.truncate(at);
+        } else {
+            bytes[at] ^= 1 << random.below(8);
+        }
+        fs::write(&log, bytes).unwrap();
+        match Ledger::open(LedgerConfig::new(image.clone(), owner())) {
+            Ok(ledger) => {
+                let LogHead { size, root } = ledger.head();
+                assert_eq!(root, roots[size as usize], "tear {tear} at {at}");
+                assert_eq!(ledger.reader().verify(|_| {}).unwrap().size, size, "tear {tear} at {at}");
+                *(if size < 24 { &mut shorter } else { &mut whole }) += 1;
+            }
+            Err(OpenError::Damaged { .. }) => refused += 1,
+            Err(other) => panic!("tear {tear} at {at}: {other}"),
+        }
+        fs::remove_dir_all(image).unwrap();
+    }
+    assert!(shorter > 0 && refused > 0, "{whole} whole, {shorter} shorter, {refused} refused");
+    writeln!(std::io::stderr(), "{tears} tears: {whole} whole, {shorter} a prefix, {refused} refused")
+        .unwrap();
+}
