@@ -2,6 +2,7 @@
 
 mod audit;
 mod chaos;
+mod cheats;
 mod dishonest_miners;
 mod failures;
 mod operations;

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a harness fails its test by panicking")]
 
 mod cheat;
+pub mod cheats;
 mod gguf;
 mod nodes;
 mod request;

@@ -118,6 +118,21 @@ impl ValidatorNode {
         &self.wallet.hotkey
     }
 
+    /// The models it knows.
+    pub fn catalogue(&self) -> &protocol::catalogue::Catalogue {
+        &self.listed.catalogue
+    }
+
+    /// The settings it is started with.
+    pub fn settings(&self) -> &subnet_validator::config::Config {
+        &self.settings
+    }
+
+    /// The settings it is started with, to be changed while it is stopped.
+    pub fn settings_mut(&mut self) -> &mut subnet_validator::config::Config {
+        &mut self.settings
+    }
+
     /// A key that its gateway accepts.
     pub fn api_key(&self) -> &str {
         &self.api_key

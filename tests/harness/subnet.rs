@@ -27,10 +27,10 @@ use crate::nodes::{MinerNode, TestWallet, ValidatorNode};
 use crate::wait;
 
 /// The subnet.
-const NETUID: u16 = 64;
+pub(crate) const NETUID: u16 = 64;
 const TAO: u64 = 1_000_000_000;
 /// The chain refuses 127.0.0.1 as an axon; the rest of the loopback range is as local and allowed.
-const AXON_IP: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+pub(crate) const AXON_IP: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// The id of the runtime's model without weights.
 pub const ECHO_MODEL: &str = "echo";
@@ -278,6 +278,13 @@ impl Subnet {
                 Listed::without_files(Catalogue::new([model]).unwrap())
             }
         }
+    }
+
+    /// Puts more stake behind a validator.
+    pub async fn add_stake(&self, validator: &ValidatorNode, tao: u64) {
+        let (alice, wallet) = (Keypair::from_dev_uri("//Alice").unwrap(), &validator.wallet);
+        self.client.transfer(&alice, &wallet.coldkey.public(), (tao + 1) * TAO).await.unwrap();
+        self.client.add_stake(&wallet.coldkey, &wallet.hotkey.public(), NETUID, tao * TAO).await.unwrap();
     }
 
     /// The uid of a hotkey at the newest final block.
