@@ -41,6 +41,7 @@ pub use query::epoch::EpochState;
 pub use query::hyperparameters::Hyperparameters;
 pub use query::metagraph::{Metagraph, Neuron};
 pub use query::rules::RuleValue;
+pub use query::standing::{EmissionStanding, MILLIONTHS};
 pub use query::watch::{MetagraphChanges, MetagraphUpdate};
 pub use submit::axon::{AnnounceError, Announced, Announcement, BadTlsKey, TlsKey};
 pub use submit::error::SubmitError;

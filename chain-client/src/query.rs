@@ -8,6 +8,7 @@ pub(crate) mod epoch;
 pub(crate) mod hyperparameters;
 pub(crate) mod metagraph;
 pub(crate) mod rules;
+pub(crate) mod standing;
 pub(crate) mod watch;
 pub(crate) mod weights;
 

@@ -63,3 +63,22 @@ async fn a_subnet_that_does_not_exist_has_no_economy() {
     assert!(world.chain.yield_inputs(NETUID + 1, &account("//Bob"), head).await.is_err());
     assert!(world.chain.rules(NETUID + 1, head).await.is_err());
 }
+
+#[tokio::test]
+async fn a_subnets_standing_and_all_its_validators_yields_are_read_together() {
+    let world = World::with_validator(|_| {}).await;
+    let head = world.chain.finalized().await.unwrap();
+    let standing = world.chain.emission_standing(NETUID, head).await.unwrap();
+    assert!(standing.subnets >= 1 && (1..=standing.subnets).contains(&standing.rank), "{standing:?}");
+    assert_eq!(
+        (standing.owner_cut_ppm, standing.emission_enabled),
+        (179_995, true),
+        "18 % as the chain keeps it"
+    );
+    assert!(world.chain.emission_standing(NETUID + 1, head).await.is_err());
+
+    let (validator, bob) = (account(VALIDATOR), account("//Bob"));
+    let yields = world.chain.yields(NETUID, &[bob, validator], head).await.unwrap();
+    assert_eq!(yields[1], world.chain.yield_inputs(NETUID, &validator, head).await.unwrap());
+    assert_eq!((yields.len(), yields[0].stake_rao), (2, 0));
+}

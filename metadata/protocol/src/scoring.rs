@@ -57,6 +57,7 @@ use crate::receipt::Countersigned;
 
 mod apportion;
 mod breadth;
+pub mod explain;
 mod limits;
 mod merge;
 mod scorer;

@@ -6,13 +6,14 @@ use std::ops::Range;
 
 use super::apportion::{Shares, apportion};
 use super::breadth::Served;
+use super::explain::{Reason, worth};
 use super::{HOUR_MS, Miner, Policy, ScoreRow, ScoreTable, SetAside, Tally, limits};
 use crate::account::AccountId;
 use crate::catalogue::Catalogue;
 use crate::digest::Digest;
 use crate::receipt::Countersigned;
 use crate::standing::Conviction;
-use crate::ticket::{Kind, ModelId};
+use crate::ticket::ModelId;
 
 /// The streaming form of [`super::score`]. Receipts need not be kept: memory grows by some 200 bytes for each
 /// ticket (so that none counts twice; not with [`Scorer::add_once`]), and otherwise with miners, payers, models and
@@ -112,30 +113,23 @@ impl<'a> Scorer<'a> {
     fn admit(&mut self, receipt: &Countersigned) -> Option<(Counted, &'a ModelId)> {
         let ticket = receipt.ticket();
         let aside = &mut self.set_aside;
-        if !self.window_ms.contains(&ticket.issued_at_ms) {
-            increment(&mut aside.outside_window);
-            return None;
-        }
-        if !receipt.counts() {
-            increment(&mut aside.with_error);
-            return None;
-        }
-        let Some(model) = self.catalogue.ordered_by(ticket) else {
-            increment(&mut aside.unknown_model);
-            return None;
+        let (worth, model) = match worth(&self.policy, self.catalogue, &self.window_ms, receipt) {
+            Ok(counts) => counts,
+            Err(reason) => {
+                increment(match reason {
+                    Reason::OutsideWindow => &mut aside.outside_window,
+                    Reason::WithError => &mut aside.with_error,
+                    Reason::UnknownModel => &mut aside.unknown_model,
+                });
+                return None;
+            }
         };
-        let is_bounty = ticket.kind == Kind::BountyClaim;
-        let completion_tokens = limits::completion_tokens(&self.policy, receipt);
         let new = Counted {
             miner: ticket.miner,
-            hour: ticket.issued_at_ms.checked_div(HOUR_MS).unwrap_or(0),
+            hour: worth.hour,
             payer: ticket.payer,
-            is_bounty,
-            compute_units: if is_bounty {
-                0
-            } else {
-                model.compute_units(receipt.receipt().prompt_tokens, completion_tokens)
-            },
+            is_bounty: worth.is_bounty,
+            compute_units: worth.compute_units,
             busy_ms: receipt.observation().last_byte_ms,
         };
         Some((new, &model.id))

@@ -1,6 +1,7 @@
 //! The golden scenario, each rule by itself, and the properties that must hold for all receipts.
 
 mod attacks;
+mod explained;
 mod golden;
 mod merged;
 mod properties;
