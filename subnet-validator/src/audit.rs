@@ -30,6 +30,7 @@ pub mod peers;
 pub mod publish;
 pub mod review;
 pub mod verdict;
+pub mod verdicts;
 
 /// Leaves in one Parquet row group: what a reader holds in memory.
 const GROUP_LEAVES_MAX: usize = 16_384;

@@ -14,6 +14,7 @@ use crate::challenges::ChallengesConfig;
 use crate::demand::DemandConfig;
 use crate::gateway::CorsConfig;
 use crate::tls::TlsConfig;
+pub use crate::staker_rpc::config::StakerRpcConfig;
 
 /// The default configuration file, with comments.
 pub const DEFAULT_TOML: &str = include_str!("../config.default.toml");
@@ -197,24 +198,6 @@ pub struct AuditConfig {
     pub peer_fetch_timeout_ms: u64,
 }
 
-/// Settings of the JSON-RPC server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct StakerRpcConfig {
-    /// Address to listen on (HTTP and WebSocket); port 0 takes a free one.
-    pub bind: SocketAddr,
-    /// Connections open at once.
-    pub connections_max: u32,
-    /// Largest request, in bytes.
-    pub body_bytes_max: u32,
-    /// Largest answer, in bytes.
-    pub response_bytes_max: u32,
-    /// Calls in one batch.
-    pub batch_calls_max: u32,
-    /// Largest log for which inclusion proofs are computed on request, in leaves.
-    pub proof_leaves_max: u64,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -322,19 +305,6 @@ impl Default for AuditConfig {
             peers: Vec::new(),
             peer_bundle_bytes_max: 16 << 30,
             peer_fetch_timeout_ms: 900_000,
-        }
-    }
-}
-
-impl Default for StakerRpcConfig {
-    fn default() -> Self {
-        Self {
-            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 9064)),
-            connections_max: 256,
-            body_bytes_max: 256 << 10,
-            response_bytes_max: 8 << 20,
-            batch_calls_max: 10,
-            proof_leaves_max: 1_000_000,
         }
     }
 }

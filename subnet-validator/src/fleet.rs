@@ -178,6 +178,12 @@ impl Fleet {
         self.shared.settled.subscribe()
     }
 
+    /// The same, to be kept.
+    #[must_use]
+    pub fn shared_catalogue(&self) -> Arc<Catalogue> {
+        Arc::clone(&self.shared.catalogue)
+    }
+
     /// Tells when miners or their inventories change.
     #[must_use]
     pub fn view_changes(&self) -> watch::Receiver<View> {

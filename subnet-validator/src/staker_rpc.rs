@@ -1,28 +1,52 @@
-//! The stakers' side: what this validator knows and does, by JSON-RPC over HTTP and WebSocket. Read only.
+//! The stakers' side: what this validator knows and does, by JSON-RPC over HTTP and WebSocket, and as a page. Read only.
 //!
 //! Names carry their version (`subnet_v1_…`). Every answer about the subnet is `{asOf, data}`, where `asOf` names the finalised
-//! block it belongs to and how old that is. Amounts are decimal strings in rao; lists come in pages by cursor.
+//! block it belongs to and how old that is. Amounts are decimal strings in rao; lists come in pages by cursor. One list of methods
+//! makes the server's module, the OpenRPC document and the reference page.
+//!
+//! What is not here: amounts in fiat money (no price of TAO in dollars is on the chain), candles of past prices, payments (the
+//! software takes none: compute units are metered), proof of the devices that miners claim, and software versions of other
+//! validators.
 
-mod answers;
+pub mod config;
+
 mod error;
+mod limits;
 mod methods;
+mod page;
 mod params;
-mod receipts;
+mod registry;
+mod server;
+mod state;
+mod topics;
+mod values;
+mod watch;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use jsonrpsee::server::{BatchRequestConfig, Server, ServerConfig, ServerHandle};
+use jsonrpsee::server::{ServerHandle, stop_channel};
 use protocol::account::AccountId;
 use protocol::scoring::Policy;
-use tokio::sync::watch;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+use self::config::StakerRpcConfig;
+use self::server::Front;
+use self::state::State;
+use self::topics::Topics;
+use crate::audit::verdicts::Verdicts;
 use crate::chain_view::ChainView;
 use crate::clock::Clock;
-use crate::config::StakerRpcConfig;
 use crate::fleet::Fleet;
 use crate::ledger::Ledger;
+use crate::market::MarketView;
+use crate::market::desk::Desk;
+use crate::market::history::History;
+use crate::usage::follow::UsageView;
 use crate::weights::WeightsState;
 
 /// What the server is built from.
@@ -35,12 +59,24 @@ pub struct StakerRpcParts {
     pub policy: Policy,
     /// The chain as it is.
     pub chain: ChainView,
+    /// The subnet's market as it is.
+    pub market: MarketView,
+    /// What epochs paid, and what went wrong.
+    pub history: History,
+    /// Answers what only the chain can.
+    pub desk: Desk,
     /// Miners as this validator sees them.
     pub fleet: Fleet,
     /// The receipts.
     pub ledger: Ledger,
+    /// What they add up to.
+    pub usage: UsageView,
     /// Scores and weights.
-    pub weights: watch::Receiver<WeightsState>,
+    pub weights: tokio::sync::watch::Receiver<WeightsState>,
+    /// Reviews of other validators.
+    pub verdicts: Verdicts,
+    /// The folder of published bundles.
+    pub bundles: PathBuf,
     /// The clock.
     pub clock: Arc<Clock>,
 }
@@ -49,30 +85,59 @@ pub struct StakerRpcParts {
 pub struct StakerRpc {
     address: SocketAddr,
     handle: ServerHandle,
+    serving: JoinHandle<()>,
+    _watching: DropGuard,
 }
 
 impl StakerRpc {
     /// Listens and serves; the address is bound when this returns.
     pub async fn bind(parts: StakerRpcParts) -> io::Result<Self> {
-        let StakerRpcConfig {
-            bind,
-            connections_max,
-            body_bytes_max,
-            response_bytes_max,
-            batch_calls_max,
-            ..
-        } = parts.config;
-        let config = ServerConfig::builder()
-            .max_connections(connections_max)
-            .max_request_body_size(body_bytes_max)
-            .max_response_body_size(response_bytes_max)
-            .set_batch_request_config(BatchRequestConfig::Limit(batch_calls_max))
-            .set_tcp_no_delay(true)
-            .build();
-        let server = Server::builder().set_config(config).build(bind).await?;
-        let address = server.local_addr()?;
-        let module = methods::module(parts).map_err(io::Error::other)?;
-        Ok(Self { address, handle: server.start(module) })
+        let StakerRpcParts {
+            config,
+            hotkey,
+            policy,
+            chain,
+            market,
+            history,
+            desk,
+            fleet,
+            ledger,
+            usage,
+            weights,
+            verdicts,
+            bundles,
+            clock,
+        } = parts;
+        let listener = TcpListener::bind(config.bind).await?;
+        let address = listener.local_addr()?;
+        let topics = Topics::new(config.notifications_max.get());
+        let state = Arc::new(State {
+            config,
+            hotkey,
+            policy,
+            chain,
+            market,
+            history,
+            desk,
+            fleet,
+            ledger,
+            usage,
+            weights,
+            verdicts,
+            bundles,
+            clock,
+            topics,
+        });
+        let (methods, subscriptions) = (methods::all(), methods::subscriptions());
+        let document = registry::openrpc::document(&methods, &subscriptions);
+        let module = registry::module(Arc::clone(&state), &methods, &subscriptions, &document);
+        let module = module.map_err(io::Error::other)?;
+        let stop = CancellationToken::new();
+        tokio::spawn(watch::run(Arc::clone(&state), stop.clone()));
+        let (stopping, handle) = stop_channel();
+        let front = Front { state, methods: module.into(), document: document.to_string().into() };
+        let serving = tokio::spawn(server::run(listener, front, stopping));
+        Ok(Self { address, handle, serving, _watching: stop.drop_guard() })
     }
 
     /// Where it listens.
@@ -81,10 +146,22 @@ impl StakerRpc {
         self.address
     }
 
-    /// Stops it and waits until its connections are closed.
+    /// Stops it and waits until it accepts no more.
     pub async fn shutdown(self) {
         // An error says that it has stopped already.
         let _ = self.handle.stop();
-        self.handle.stopped().await;
+        let _ = self.serving.await;
     }
+}
+
+/// The reference page of the JSON-RPC, in Markdown.
+#[must_use]
+pub fn reference() -> String {
+    registry::reference::page(&methods::all(), &methods::subscriptions())
+}
+
+/// The OpenRPC document.
+#[must_use]
+pub fn openrpc() -> serde_json::Value {
+    registry::openrpc::document(&methods::all(), &methods::subscriptions())
 }

@@ -23,6 +23,7 @@ use crate::accounts::keys::ApiKeys;
 use crate::accounts::{Accounts, AccountsParts};
 use crate::audit::peers::{self, Peers, PeersParts};
 use crate::audit::publish::Publisher;
+use crate::audit::verdicts::Verdicts;
 use crate::catalogue::{Listed, build};
 use crate::chain_view::{self, ChainSnapshot, ChainView, Follow};
 use crate::challenges::{self, ChallengesParts, ModelsError};
@@ -31,11 +32,16 @@ use crate::config::Config;
 use crate::fleet::{self, Fleet, FleetParts};
 use crate::gateway::{BindError, Gateway, GatewayParts};
 use crate::ledger::{Ledger, LedgerConfig, OpenError, Owner};
+use crate::market;
+use crate::market::desk::Desk;
+use crate::market::history::History;
 use crate::metrics::Metrics;
 use crate::registration::{Standing, standing};
 use crate::staker_rpc::{StakerRpc, StakerRpcParts};
 use crate::state_dir;
 use crate::tls::TlsError;
+use crate::usage;
+use crate::usage::follow::UsageView;
 use crate::weights::{self, WeightsParts, WeightsState};
 
 /// The ledger's folder inside the state folder.
@@ -243,6 +249,10 @@ impl Validator {
         })
         .map_err(at_state)?;
         let (weights_sender, weights_state) = watch::channel(WeightsState::default());
+        let (market_sender, market) = watch::channel(None);
+        let history = History::open(&state_dir).map_err(at_state)?;
+        let (desk, questions) = Desk::new(staker_rpc.chain_questions_max);
+        let usage = UsageView::new(staker_rpc.usage_hours_max);
         let (gateway_bind, rpc_bind) = (gateway.bind, staker_rpc.bind);
         let drain_timeout = Duration::from_millis(gateway.drain_timeout_ms);
         let gateway = Gateway::bind(GatewayParts {
@@ -266,9 +276,15 @@ impl Validator {
             hotkey: account,
             policy,
             chain: chain.clone(),
+            market,
+            history: history.clone(),
+            desk,
             fleet: fleet.clone(),
             ledger: ledger.clone(),
+            usage: usage.clone(),
             weights: weights_state.clone(),
+            verdicts: Verdicts::new(&state_dir),
+            bundles: state_dir.join(AUDIT_DIR),
             clock: Arc::clone(&clock),
         })
         .await
@@ -280,6 +296,24 @@ impl Validator {
 
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
+        let summing = usage::follow::Follow {
+            ledger: ledger.clone(),
+            catalogue,
+            view: usage,
+            now_ms: clock.now_ms(),
+            stop: stop.clone(),
+        };
+        spawn(&mut tasks, "summing up usage", usage::follow::run(summing));
+        let pricing = market::Follow {
+            client: client.clone(),
+            chain: chain.clone(),
+            view: market_sender,
+            history,
+            stop: stop.clone(),
+        };
+        spawn(&mut tasks, "reading the market", market::follow(pricing));
+        let answering = market::desk::answer(client.clone(), netuid, questions, stop.clone());
+        spawn(&mut tasks, "answering stakers' questions", answering);
         let following =
             Follow { client: client.clone(), clock: Arc::clone(&clock), view: chain_sender, stop: stop.clone() };
         spawn(&mut tasks, "following the chain", chain_view::follow(following));

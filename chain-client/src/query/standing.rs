@@ -30,6 +30,8 @@ pub struct EmissionStanding {
     pub owner_cut_ppm: u64,
     /// Whether the chain lets the subnet emit at all.
     pub emission_enabled: bool,
+    /// The chain's block time, in milliseconds.
+    pub block_time_ms: u64,
 }
 
 impl ChainClient {
@@ -42,6 +44,7 @@ impl ChainClient {
             // The key's last part is the netuid as it is.
             let netuids =
                 keys.iter().filter_map(|key| key.last_chunk::<2>()).copied().map(u16::from_le_bytes);
+            let block_time_ms = reader.constant(subxt::constants::dynamic::<u64>("Aura", "SlotDuration"))?;
             let exists = want_existence(&mut reader, netuid)?;
             let root_proportion = reader.want(module.root_prop(), (NetUid(netuid),))?;
             let owner_cut = reader.want(module.subnet_owner_cut(), ())?;
@@ -78,6 +81,7 @@ impl ChainClient {
                 root_proportion_ppm: ppm_of_fixed(values.value(&root_proportion)?.bits),
                 owner_cut_ppm: if values.value(&owner_cut_enabled)? { cut } else { 0 },
                 emission_enabled: values.value(&emission_enabled)?,
+                block_time_ms,
             })
         })
         .await

@@ -257,6 +257,13 @@ impl Reader {
         Ok(standing::convictions(&self.evidence(window_ms.clone())?, window_ms))
     }
 
+    /// Up to `limit` heads of tempos before this one, the newest first.
+    pub fn heads_before(&self, epoch_index: u64, limit: usize) -> Result<Vec<HeadRecord>, ReadError> {
+        let Some(last) = epoch_index.checked_sub(1) else { return Ok(Vec::new()) };
+        let heads = self.store.scan(schema::HEADS, &schema::heads(last), Direction::Reverse)?;
+        heads.take(limit).map(|entry| decode_head(&entry?.1)).collect()
+    }
+
     /// The policy document of this hash.
     pub fn document(&self, hash: &Digest) -> Result<Option<SignedPolicyDocument>, ReadError> {
         let Some(bytes) = self.store.document(hash)? else { return Ok(None) };
@@ -358,8 +365,11 @@ impl Reader {
     /// Inclusion proof of one receipt in the log as it is now. Reads every leaf: `leaves_max` bounds the work, `None` means
     /// that the log has outgrown it or holds no such receipt.
     pub fn proof(&self, index: u64, leaves_max: u64) -> Result<Option<Proof>, ReadError> {
-        let frontier = self.store.frontier()?;
-        let size = frontier.size();
+        self.proof_in(index, self.size()?, leaves_max)
+    }
+
+    /// The same in the log as it was with `size` receipts, such as when a head was cut.
+    pub fn proof_in(&self, index: u64, size: u64, leaves_max: u64) -> Result<Option<Proof>, ReadError> {
         if index >= size || size > leaves_max {
             return Ok(None);
         }
@@ -369,7 +379,7 @@ impl Reader {
         else {
             return Err(ReadError::damaged("the log has fewer leaves than its frontier says"));
         };
-        Ok(Some(Proof { index, leaf: *leaf, size, root: frontier.root(), path }))
+        Ok(Some(Proof { index, leaf: *leaf, size, root: merkle::root(&leaves), path }))
     }
 
     /// Recomputes everything: each receipt's signatures, each leaf from its receipt, the root from the leaves.

@@ -1,179 +1,170 @@
-//! The methods: one small function each, and the list that `rpc_methods` answers.
+//! The methods, by what they are about, and the list of all of them.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+pub(super) mod about;
+pub(super) mod audits;
+pub(super) mod epochs;
+pub(super) mod explain;
+pub(super) mod market;
+pub(super) mod miners;
+pub(super) mod receipts;
+pub(super) mod usage;
+pub(super) mod validators;
+pub(super) mod weights;
 
-use jsonrpsee::RpcModule;
-use jsonrpsee::core::RegisterMethodError;
-use jsonrpsee::types::{ErrorObjectOwned, Params};
-use protocol::account::AccountId;
-use protocol::scoring::Policy;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
-use tokio::sync::watch;
 
-use super::answers::{
-    Answer, AsOf, HyperparametersAnswer, Info, MinerAnswer, PageAnswer, ScoresAnswer, ValidatorAnswer,
-    VectorAnswer, WeightAnswer, WeightsAnswer,
-};
-use super::error::invalid;
-use super::params::{PageParams, optional};
-use super::{StakerRpcParts, receipts};
-use crate::chain_view::{ChainSnapshot, ChainView};
-use crate::clock::Clock;
-use crate::config::StakerRpcConfig;
-use crate::fleet::{Fleet, MinerStatus};
-use crate::ledger::Ledger;
-use crate::weights::WeightsState;
+use super::registry::{Method, at_chain, at_market, plain};
+use super::topics::{Subscription, Topic};
+use super::watch;
 
-/// A chain that has shown no block for this long is not followed any more.
-const STALE_AFTER_MS: u64 = 120_000;
-
-/// What methods see.
-pub(super) struct State {
-    pub(super) config: StakerRpcConfig,
-    pub(super) ledger: Ledger,
-    hotkey: AccountId,
-    policy: Policy,
-    chain: ChainView,
-    fleet: Fleet,
-    weights: watch::Receiver<WeightsState>,
-    clock: Arc<Clock>,
+/// A page of a list.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "PageOf{T}")]
+pub(super) struct Page<T> {
+    /// The items of this page.
+    pub items: Vec<T>,
+    /// Give it as `cursor` for the next page; null at the end.
+    pub next_cursor: Option<String>,
 }
 
-type Outcome = Result<Value, ErrorObjectOwned>;
-
-/// Registers `name` as a method that answers `{asOf, data}`.
-macro_rules! about_subnet {
-    ($module:ident, $name:literal, $answer:path) => {
-        $module.register_async_method($name, |params, state: Arc<State>, _| async move {
-            let data = $answer(params, &state).await?;
-            state.answer(data)
-        })?
-    };
+/// Every method but `rpc.discover` and `rpc_methods`, which are made from this list.
+pub(super) fn all() -> Vec<Method> {
+    vec![
+        at_chain("subnet_v1_info", "The subnet, its rules, this validator, and how it scores.", about::info),
+        at_market("subnet_v1_economics", "Price, pools, emission and how it is divided.", market::economics),
+        at_market(
+            "subnet_v1_yield",
+            "What the stakers of a validator earned, as a yearly percentage with everything that it is computed from.",
+            market::percent,
+        ),
+        at_chain(
+            "subnet_v1_quoteStake",
+            "What staking an amount of TAO would give at this block, computed by the chain's own Swap API.",
+            market::quote_stake,
+        ),
+        at_chain(
+            "subnet_v1_quoteUnstake",
+            "What withdrawing an amount of alpha would give at this block, computed by the chain's own Swap API.",
+            market::quote_unstake,
+        ),
+        at_market(
+            "subnet_v1_position",
+            "What a coldkey has staked on this subnet, and what it is worth.",
+            market::position,
+        ),
+        at_market(
+            "subnet_v1_validators",
+            "The subnet's validators, those with most stake first.",
+            validators::page,
+        ),
+        at_market("subnet_v1_validator", "One validator.", validators::one),
+        at_chain("subnet_v1_miners", "Everybody on the subnet but this validator, by uid.", miners::page),
+        at_chain("subnet_v1_miner", "One miner.", miners::one),
+        at_chain(
+            "subnet_v1_fleet",
+            "The miners' devices, as they claim, and the models of the catalogue.",
+            miners::fleet,
+        ),
+        at_chain(
+            "subnet_v1_usage",
+            "Calls through this validator, by model, miner, hour or day.",
+            usage::usage,
+        ),
+        at_chain(
+            "subnet_v1_revenue",
+            "What was metered: compute units of delivered calls, and of those that nobody is charged for.",
+            usage::revenue,
+        ),
+        at_chain(
+            "subnet_v1_weights",
+            "What the chain holds of this validator, the last vector, and the scores.",
+            weights::now,
+        ),
+        at_chain(
+            "subnet_v1_scoreExplain",
+            "Why a miner has its score: each term as a share, and the receipts with what each is worth.",
+            explain::explain,
+        ),
+        at_chain("subnet_v1_receipts", "Receipts of this validator's log, newest first.", receipts::page),
+        at_chain(
+            "subnet_v1_receipt",
+            "One receipt, with the bytes by which it can be checked alone.",
+            receipts::one,
+        ),
+        at_chain(
+            "subnet_v1_receiptProof",
+            "That a receipt is in the log: an RFC 6962 inclusion proof to the log's root or to a tempo's head.",
+            receipts::proof,
+        ),
+        at_market(
+            "subnet_v1_epochs",
+            "The tempos' signed heads and their commitments on chain, newest first.",
+            epochs::page,
+        ),
+        at_market("subnet_v1_epoch", "One tempo's head with the scores that it names.", epochs::one),
+        at_chain(
+            "subnet_v1_audits",
+            "This validator's reviews of validators' papers, newest first.",
+            audits::audits,
+        ),
+        at_chain(
+            "subnet_v1_exports",
+            "The bundles that auditors can fetch, with every file's SHA-256.",
+            audits::exports,
+        ),
+        at_chain(
+            "subnet_v1_incidents",
+            "Outages and changes of rules that this validator saw, newest first.",
+            audits::incidents,
+        ),
+        plain(
+            "system_health",
+            "Whether the chain is followed, in the shape of Substrate nodes.",
+            about::health,
+        ),
+        plain("system_version", "The version of this software.", about::version),
+        plain(
+            "system_syncState",
+            "How far the chain is followed, in the shape of Substrate nodes.",
+            about::sync_state,
+        ),
+    ]
 }
 
-pub(super) fn module(parts: StakerRpcParts) -> Result<RpcModule<State>, RegisterMethodError> {
-    let StakerRpcParts { config, hotkey, policy, chain, fleet, ledger, weights, clock } = parts;
-    let mut module = RpcModule::new(State { config, ledger, hotkey, policy, chain, fleet, weights, clock });
-    about_subnet!(module, "subnet_v1_info", info);
-    about_subnet!(module, "subnet_v1_miners", miners);
-    about_subnet!(module, "subnet_v1_receipts", receipts::page);
-    about_subnet!(module, "subnet_v1_receipt", receipts::one);
-    about_subnet!(module, "subnet_v1_receiptProof", receipts::proof);
-    about_subnet!(module, "subnet_v1_weights", weights_now);
-    module.register_method("system_health", |_, state, _| state.health())?;
-    let mut names: Vec<&str> = module.method_names().chain(["rpc_methods"]).collect();
-    names.sort_unstable();
-    let methods = json!({ "methods": names });
-    module.register_method("rpc_methods", move |_, _, _| Ok::<_, ErrorObjectOwned>(methods.clone()))?;
-    Ok(module)
-}
-
-impl State {
-    fn snapshot(&self) -> Arc<ChainSnapshot> {
-        Arc::clone(&self.chain.borrow())
-    }
-
-    fn answer<T: Serialize>(&self, data: T) -> Outcome {
-        let as_of = AsOf::new(&self.snapshot(), self.hotkey, self.clock.now_ms());
-        serde_json::to_value(Answer { as_of, data }).map_err(|error| invalid(error.to_string()))
-    }
-
-    /// The shape that Substrate nodes answer: peers are the miners online, syncing means that the chain has gone quiet.
-    fn health(&self) -> Outcome {
-        let age_ms = self.clock.now_ms().saturating_sub(self.snapshot().read_at_ms);
-        let peers = self.fleet.miners().iter().filter(|miner| miner.online).count();
-        Ok(json!({ "peers": peers, "isSyncing": age_ms > STALE_AFTER_MS, "shouldHavePeers": true }))
-    }
-}
-
-async fn info(_params: Params<'static>, state: &State) -> Result<Info, ErrorObjectOwned> {
-    let snapshot = state.snapshot();
-    let own = snapshot.metagraph.by_hotkey(&state.hotkey);
-    let rules = &snapshot.hyperparameters;
-    Ok(Info {
-        netuid: snapshot.metagraph.netuid,
-        software_version: env!("CARGO_PKG_VERSION"),
-        tempo: snapshot.epoch.tempo,
-        epoch_index: snapshot.epoch.epoch_index,
-        last_epoch_block: snapshot.epoch.last_epoch_block,
-        next_epoch_block: snapshot.epoch.next_epoch_block,
-        hyperparameters: HyperparametersAnswer {
-            weights_rate_limit: rules.weights_rate_limit,
-            weights_version_key: rules.weights_version_key,
-            min_allowed_weights: rules.min_allowed_weights,
-            max_allowed_uids: rules.max_allowed_uids,
-            commit_reveal_enabled: rules.commit_reveal_enabled,
-            registration_allowed: rules.registration_allowed,
-            immunity_period: rules.immunity_period,
-            burn_rao: rules.burn_rao.to_string(),
-        },
-        validator: ValidatorAnswer {
-            hotkey: state.hotkey,
-            uid: own.map(|neuron| neuron.uid),
-            validator_permit: own.is_some_and(|neuron| neuron.validator_permit),
-            stake_rao: own.map_or(0, |neuron| neuron.stake_rao).to_string(),
-            last_update: own.map(|neuron| neuron.last_update),
-        },
-        scoring: (&state.policy).into(),
-        ledger: state.ledger.head().into(),
-        models: state.fleet.catalogue().iter().map(Into::into).collect(),
-    })
-}
-
-/// Everybody on the subnet but this validator, by uid; the cursor is the last uid shown.
-async fn miners(params: Params<'static>, state: &State) -> Result<PageAnswer<MinerAnswer>, ErrorObjectOwned> {
-    let params: PageParams = optional(&params)?;
-    let (limit, after) = (params.limit()?, params.cursor()?);
-    let snapshot = state.snapshot();
-    let scored = state.weights.borrow().scored.clone();
-    let seen: HashMap<AccountId, MinerStatus> =
-        state.fleet.miners().into_iter().map(|status| (status.hotkey, status)).collect();
-    let wanted = |uid: u16| after.is_none_or(|after| u64::from(uid) > after);
-    let shown = snapshot
-        .metagraph
-        .neurons
-        .iter()
-        .filter(|neuron| neuron.hotkey != state.hotkey && wanted(neuron.uid));
-    let mut items: Vec<MinerAnswer> = Vec::new();
-    for neuron in shown {
-        if items.len() == limit {
-            return Ok(PageAnswer { next_cursor: items.last().map(|last| last.uid.to_string()), items });
-        }
-        let status = seen.get(&neuron.hotkey);
-        let row = scored
-            .as_ref()
-            .and_then(|scored| scored.table.rows.iter().find(|row| row.hotkey == neuron.hotkey));
-        items.push(MinerAnswer {
-            uid: neuron.uid,
-            hotkey: neuron.hotkey,
-            coldkey: neuron.coldkey,
-            axon: neuron.axon,
-            registered_at: neuron.registered_at,
-            incentive: neuron.incentive,
-            emission_rao: neuron.emission_rao.to_string(),
-            stake_rao: neuron.stake_rao.to_string(),
-            online: status.is_some_and(|status| status.online),
-            models: status.map(|status| status.models.clone()).unwrap_or_default(),
-            device: status.and_then(|status| status.device.clone()),
-            in_flight: status.map_or(0, |status| status.in_flight),
-            score: row.map(Into::into),
-        });
-    }
-    Ok(PageAnswer { items, next_cursor: None })
-}
-
-async fn weights_now(_params: Params<'static>, state: &State) -> Result<WeightsAnswer, ErrorObjectOwned> {
-    let snapshot = state.snapshot();
-    let own = snapshot.metagraph.by_hotkey(&state.hotkey);
-    let on_chain = own.and_then(|neuron| snapshot.weights.get(&neuron.uid)).cloned().unwrap_or_default();
-    let weights = state.weights.borrow();
-    Ok(WeightsAnswer {
-        on_chain: WeightAnswer::list(&on_chain, &snapshot),
-        last_update: own.map(|neuron| neuron.last_update),
-        last: weights.last.as_ref().map(|entry| VectorAnswer::new(entry, &snapshot)),
-        waiting: weights.waiting.clone(),
-        scores: weights.scored.as_ref().map(|scored| ScoresAnswer::new(scored, &state.policy)),
-    })
+/// Every subscription.
+pub(super) fn subscriptions() -> Vec<Subscription> {
+    vec![
+        Subscription::new::<watch::HeadNote>(
+            Topic::Heads,
+            ["subnet_v1_subscribeHeads", "subnet_v1_unsubscribeHeads", "subnet_v1_heads"],
+            "Each finalised block.",
+        ),
+        Subscription::new::<watch::EpochNote>(
+            Topic::Epochs,
+            ["subnet_v1_subscribeEpochs", "subnet_v1_unsubscribeEpochs", "subnet_v1_epochEnded"],
+            "Each tempo that begins, with the newest head.",
+        ),
+        Subscription::new::<watch::UsageNote>(
+            Topic::Usage,
+            ["subnet_v1_subscribeUsage", "subnet_v1_unsubscribeUsage", "subnet_v1_usageTick"],
+            "The last hour's calls, whenever there are more, at most once each `staker_rpc.usage_tick_ms`.",
+        ),
+        Subscription::new::<watch::FleetNote>(
+            Topic::Fleet,
+            ["subnet_v1_subscribeFleet", "subnet_v1_unsubscribeFleet", "subnet_v1_fleetChanged"],
+            "The miners, whenever one comes, goes, or loads another model.",
+        ),
+        Subscription::new::<audits::VerdictAnswer>(
+            Topic::Audits,
+            ["subnet_v1_subscribeAudits", "subnet_v1_unsubscribeAudits", "subnet_v1_auditVerdict"],
+            "Each verdict of a review.",
+        ),
+        Subscription::new::<audits::IncidentAnswer>(
+            Topic::Incidents,
+            ["subnet_v1_subscribeIncidents", "subnet_v1_unsubscribeIncidents", "subnet_v1_incident"],
+            "Each incident.",
+        ),
+    ]
 }

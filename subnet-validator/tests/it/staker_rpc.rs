@@ -4,23 +4,33 @@ use std::sync::Arc;
 use crate::heads::rules;
 use crate::support::miner::{Manner, TestMiner};
 use crate::support::stand::Stand;
-use crate::support::{Ask, miner_key, receipt, validator};
+use crate::support::{Ask, catalogue, miner_key, receipt, validator};
 use chain_client::weights::{Entry, Progress};
-use chain_client::{BlockRef, EpochState, Hyperparameters, Metagraph, Neuron};
-use http::StatusCode;
+use chain_client::{
+    BlockRef, EmissionStanding, EpochState, Hyperparameters, Metagraph, Neuron, SubnetEconomy, YieldInputs,
+};
 use protocol::digest::Digest;
 use protocol::merkle;
 use protocol::receipt::UncheckedCountersigned;
 use protocol::scoring::{Miner, Policy};
 use serde_json::{Value, json};
+use subnet_validator::audit::verdicts::Verdicts;
 use subnet_validator::chain_view::ChainSnapshot;
 use subnet_validator::clock::Clock;
 use subnet_validator::config::Config;
+use subnet_validator::market::Market;
+use subnet_validator::market::desk::{Desk, Question};
+use subnet_validator::market::history::History;
+use subnet_validator::staker_rpc::config::StakerRpcConfig;
 use subnet_validator::staker_rpc::{StakerRpc, StakerRpcParts};
+use subnet_validator::usage::follow::UsageView;
 use subnet_validator::weights::window::Window;
 use subnet_validator::weights::{Scored, WeightsState};
 use tokio::sync::watch;
 
+const RAO: u64 = 1_000_000_000;
+/// The block's time: in the hour in which the receipts were issued.
+const TIME_MS: u64 = 1_800_000;
 const BLOCK: BlockRef = BlockRef { number: 1_234, hash: [0xab; 32] };
 
 fn neuron(uid: u16, name: &str) -> Neuron {
@@ -62,7 +72,7 @@ fn snapshot() -> ChainSnapshot {
     };
     ChainSnapshot {
         block: BLOCK,
-        timestamp_ms: 1_700_000_000_000,
+        timestamp_ms: TIME_MS,
         metagraph: Metagraph { netuid: 64, block: BLOCK, tempo: 360, hyperparameters, neurons },
         hyperparameters,
         epoch: EpochState {
@@ -77,15 +87,68 @@ fn snapshot() -> ChainSnapshot {
     }
 }
 
+mod figures;
+mod interface;
+mod server;
+mod subscriptions;
+mod vectors;
+
 struct Rpc {
     server: StakerRpc,
     stand: Stand,
-    _chain: watch::Sender<Arc<ChainSnapshot>>,
+    chain: watch::Sender<Arc<ChainSnapshot>>,
+    history: History,
+    verdicts: Verdicts,
+    questions: tokio::sync::mpsc::Receiver<Question>,
     _miner: TestMiner,
+}
+
+fn market() -> Market {
+    let validator = validator().public();
+    let of = YieldInputs {
+        dividends_rao: 1_000_000,
+        stake_rao: 1_000_000_000,
+        take: 11_796,
+        tempo: 360,
+        block_time_ms: 12_000,
+    };
+    Market {
+        chain: Arc::new(snapshot()),
+        economy: SubnetEconomy {
+            netuid: 64,
+            block: BLOCK,
+            symbol: "ב".into(),
+            price_rao: 50_000_000,
+            moving_price_rao: 40_000_000,
+            pool_tao_rao: 1_000 * RAO,
+            pool_alpha_rao: 20_000 * RAO,
+            alpha_out_rao: 30_000 * RAO,
+            volume_rao: 7,
+            tao_emission_rao: 5_000_000,
+            alpha_in_emission_rao: 100_000_000,
+            alpha_out_emission_rao: RAO,
+            chain_emission_rao: 500_000_000,
+        },
+        standing: EmissionStanding {
+            rank: 33,
+            subnets: 128,
+            burned_ppm: 250_000,
+            root_proportion_ppm: 100_000,
+            owner_cut_ppm: 180_000,
+            emission_enabled: true,
+            block_time_ms: 12_000,
+        },
+        yields: BTreeMap::from([(validator, of)]),
+        commitments: BTreeMap::new(),
+    }
 }
 
 /// A server over a ledger of `receipts` receipts, alternately Bob's and Charlie's.
 async fn rpc(receipts: u64) -> Rpc {
+    rpc_with(receipts, |_| {}).await
+}
+
+async fn rpc_with(receipts: u64, change: impl FnOnce(&mut StakerRpcConfig)) -> Rpc {
     let miner = TestMiner::start("//Bob", Manner::Honest).await;
     let stand = Stand::start(&[&miner]).await;
     for sequence in 0..receipts {
@@ -102,7 +165,7 @@ async fn rpc(receipts: u64) -> Rpc {
     let window = Window { policy: Policy::default(), end_ms: 1_000_000 + receipts, registered };
     let (table, weights) = window.score(&stand.ledger, rules()).await.unwrap();
     let scored = Some(Arc::new(Scored { block: BLOCK.number, table, weights }));
-    let (_chain, chain) = watch::channel(Arc::new(snapshot));
+    let (chain_sender, chain) = watch::channel(Arc::new(snapshot));
     let last = Entry {
         epoch_index: 2,
         decided_at_block: 1_190,
@@ -112,21 +175,34 @@ async fn rpc(receipts: u64) -> Rpc {
     };
     let state = WeightsState { scored, last: Some(last), waiting: Some("it is early".into()), merged: None };
     let (_, weights) = watch::channel(state);
+    let (_, market) = watch::channel(Some(Arc::new(market())));
     let mut config = Config::default().staker_rpc;
     config.bind.set_port(0);
+    change(&mut config);
+    let usage = UsageView::new(config.usage_hours_max);
+    usage.catch_up(&stand.ledger, &Arc::new(catalogue())).await.unwrap();
+    let (desk, questions) = Desk::new(config.chain_questions_max);
+    let history = History::open(stand.folder.path()).unwrap();
+    let verdicts = Verdicts::new(stand.folder.path());
     let server = StakerRpc::bind(StakerRpcParts {
         config,
         hotkey: validator().public(),
         policy: Policy::default(),
         chain,
+        market,
+        history: history.clone(),
+        desk,
         fleet: stand.fleet.clone(),
         ledger: stand.ledger.clone(),
+        usage,
         weights,
+        verdicts: verdicts.clone(),
+        bundles: stand.folder.path().join("audit"),
         clock: Arc::new(Clock::new()),
     })
     .await
     .unwrap();
-    Rpc { server, stand, _chain, _miner: miner }
+    Rpc { server, stand, chain: chain_sender, history, verdicts, questions, _miner: miner }
 }
 
 impl Rpc {
@@ -143,7 +219,8 @@ impl Rpc {
         assert_eq!((&as_of["block"], &as_of["finalized"]), (&json!(1_234), &json!(true)), "{answer}");
         assert_eq!(as_of["blockHash"], format!("0x{}", "ab".repeat(32)));
         assert_eq!(as_of["validatorHotkey"], validator().public().to_ss58());
-        assert_eq!(as_of["timestamp"], json!(1_700_000_000_000u64));
+        assert_eq!(as_of["timestamp"], json!(TIME_MS));
+        assert_eq!(as_of["receipts"], json!(self.stand.ledger.head().size));
         assert!(as_of["staleSeconds"].as_u64().unwrap() >= 7);
         answer["result"]["data"].clone()
     }
@@ -154,25 +231,6 @@ impl Rpc {
         let code = error["data"]["code"].as_str().unwrap_or_default().to_owned();
         (error["code"].as_i64().unwrap_or_else(|| panic!("{answer}")), code)
     }
-}
-
-#[tokio::test]
-async fn the_methods_there_are_can_be_listed() {
-    let rpc = rpc(0).await;
-    let methods = rpc.call("rpc_methods", json!([])).await["result"]["methods"].clone();
-    let expected = [
-        "rpc_methods",
-        "subnet_v1_info",
-        "subnet_v1_miners",
-        "subnet_v1_receipt",
-        "subnet_v1_receiptProof",
-        "subnet_v1_receipts",
-        "subnet_v1_weights",
-        "system_health",
-    ];
-    assert_eq!(methods, json!(expected));
-    let health = rpc.call("system_health", json!([])).await["result"].clone();
-    assert_eq!(health, json!({"peers": 1, "isSyncing": false, "shouldHavePeers": true}));
 }
 
 #[tokio::test]
@@ -284,17 +342,4 @@ async fn wrong_parameters_are_refused_with_a_stable_code() {
     let unknown = json!({"hash": format!("0x{}", "00".repeat(32))});
     assert_eq!(rpc.error("subnet_v1_receipt", unknown).await, (-32004, "not_found".into()));
     assert_eq!(rpc.error("subnet_v2_info", json!([])).await.0, -32601);
-}
-
-#[tokio::test]
-async fn batches_and_bodies_have_limits() {
-    let rpc = rpc(0).await;
-    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "system_health"});
-    let ask = |body: String| Ask::new("POST", rpc.server.address(), "/").body(body).send();
-    let ten = ask(json!(vec![call.clone(); 10]).to_string()).await.json();
-    assert_eq!(ten.as_array().unwrap().len(), 10);
-    let eleven = ask(json!(vec![call; 11]).to_string()).await.json();
-    assert_eq!(eleven["error"]["code"], -32010);
-    let large = ask("x".repeat(300 << 10)).await;
-    assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
 }

@@ -11,7 +11,7 @@ fn the_receipts_of_a_row_are_worth_what_the_row_says_together() {
     calls.extend((40..55).map(|sequence| call("Charlie", sequence, |_| ())));
     calls.push(call("Bob", 60, |ticket| ticket.kind = Kind::BountyClaim));
     calls.push(call("Bob", 61, |ticket| ticket.issued_at_ms = END_MS));
-    calls.push(call("Charlie", 62, |ticket| ticket.weights_digest = crate::digest::Digest::ZERO));
+    calls.push(call("Charlie", 62, |ticket| ticket.weights_digest = Digest::ZERO));
     let (policy, catalogue) = (Policy::default(), catalogue());
     let table = score_calls(&calls, &["Bob", "Charlie"]);
     let start_ms = Scorer::new(&policy, &catalogue, END_MS).window_start_ms();
