@@ -352,7 +352,8 @@ class Demo:
             # A tempo may end between the two commands; then the newer bundle is fetched.
             shutil.rmtree(bundle, ignore_errors=True)
             self.cli("subnet-validator", ["audit", "fetch", self.gateway_url], "validator", "--out", bundle)
-            review = ["audit", "review", str(bundle)]
+            # With the validator's folder, so that its page shows the verdict.
+            review = ["audit", "review", str(bundle), "--state", str(self.state / "validator")]
             verdict = self.cli("subnet-validator", review, "validator", "--network", self.chain_url)
             return verdict["agreed"] and verdict
 
@@ -385,7 +386,8 @@ def next_steps(demo, keep):
     if keep:
         say(
             f"""
-The subnet keeps running. Try next:
+The subnet keeps running. Its page: {demo.rpc_url}
+Try next:
   set -a; source {demo.state}/demo.env; set +a
   curl -s $OPENAI_BASE_URL/models -H "Authorization: Bearer $OPENAI_API_KEY"
   python3 -c 'import openai; print(openai.OpenAI().chat.completions.create(model="{MODEL_ID}", messages=[{{"role": "user", "content": "Hello!"}}]).choices[0].message.content)'

@@ -8,4 +8,5 @@ mod failures;
 mod operations;
 mod receipts;
 mod serving;
+mod stakers;
 mod weights;

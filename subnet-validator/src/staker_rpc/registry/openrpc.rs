@@ -39,7 +39,7 @@ pub(in crate::staker_rpc) fn document(methods: &[Method], subscriptions: &[Subsc
             ((*code).to_owned(), json!({ "code": number, "message": about, "data": { "code": code } }))
         })
         .collect();
-    json!({
+    let mut document = json!({
         "openrpc": "1.2.6",
         "info": {
             "title": "Staker JSON-RPC of a subnet validator",
@@ -50,7 +50,23 @@ pub(in crate::staker_rpc) fn document(methods: &[Method], subscriptions: &[Subsc
         },
         "methods": entries,
         "components": { "schemas": generator.take_definitions(true), "errors": errors },
-    })
+    });
+    forget_formats(&mut document);
+    document
+}
+
+/// Takes out `format`, whose values (`uint32` and the like) are Rust's and not draft 7's: strict readers refuse unknown ones.
+fn forget_formats(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            if fields.contains_key("type") {
+                fields.remove("format");
+            }
+            fields.values_mut().for_each(forget_formats);
+        }
+        Value::Array(items) => items.iter_mut().for_each(forget_formats),
+        _ => {}
+    }
 }
 
 /// A generator of draft 7 whose definitions lie where OpenRPC has them.
