@@ -97,7 +97,8 @@ async fn main() {
         "p99Ms": ms(at(99)),
         "maxMs": ms(times.last().copied()),
     });
-    writeln!(std::io::stdout(), "{report}").unwrap();
+    let mut out = std::io::stdout();
+    writeln!(out, "{report}").unwrap();
     subscribers.abort_all();
 }
 

@@ -171,7 +171,7 @@ export function audits(verdicts, exports) {
   const { bundles } = exports.data;
   replace("audits",
     items.length === 0 ? empty("This validator has reviewed nobody yet: subnet-validator audit fetch, then audit review.") : table("Verdicts, newest first", [
-      { name: "Validator", cell: (row) => el("code", { title: row.validator }, key(row.validator)) },
+      { name: "Validator", cell: (row) => (row.validator ? el("code", { title: row.validator }, key(row.validator)) : el("span", { class: "none" }, "unreadable")) },
       { name: "Epoch", number: true, cell: (row, index) => of(count)(`items.${index}.epochIndex`) },
       { name: "Receipts checked", number: true, cell: (row, index) => of(count)(`items.${index}.leaves`) },
       { name: "Verdict", cell: (row) => el("span", { class: row.agreed ? "badge good" : "badge bad" }, row.agreed ? "agrees" : "disagrees") },

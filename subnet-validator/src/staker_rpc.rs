@@ -38,6 +38,7 @@ use self::config::StakerRpcConfig;
 use self::server::Front;
 use self::state::State;
 use self::topics::Topics;
+use crate::audit::peers::Peers;
 use crate::audit::verdicts::Verdicts;
 use crate::chain_view::ChainView;
 use crate::clock::Clock;
@@ -73,7 +74,9 @@ pub struct StakerRpcParts {
     pub usage: UsageView,
     /// Scores and weights.
     pub weights: tokio::sync::watch::Receiver<WeightsState>,
-    /// Reviews of other validators.
+    /// What this validator found in the others' papers.
+    pub peers: Peers,
+    /// The same, kept.
     pub verdicts: Verdicts,
     /// The folder of published bundles.
     pub bundles: PathBuf,
@@ -104,6 +107,7 @@ impl StakerRpc {
             ledger,
             usage,
             weights,
+            peers,
             verdicts,
             bundles,
             clock,
@@ -123,6 +127,7 @@ impl StakerRpc {
             ledger,
             usage,
             weights,
+            peers,
             verdicts,
             bundles,
             clock,

@@ -271,6 +271,7 @@ impl Validator {
             }
             BindError::Tls(error) => StartError::Tls(error),
         })?;
+        let peers = Peers::default();
         let rpc = StakerRpc::bind(StakerRpcParts {
             config: staker_rpc,
             hotkey: account,
@@ -283,6 +284,7 @@ impl Validator {
             ledger: ledger.clone(),
             usage: usage.clone(),
             weights: weights_state.clone(),
+            peers: peers.clone(),
             verdicts: Verdicts::new(&state_dir),
             bundles: state_dir.join(AUDIT_DIR),
             clock: Arc::clone(&clock),
@@ -323,7 +325,6 @@ impl Validator {
             "watching the fleet",
             fleet::refresh::run(fleet.clone(), chain.clone(), stop.clone()),
         );
-        let peers = Peers::default();
         if !weights.own_log_only {
             let checking = PeersParts {
                 config: audit.clone(),

@@ -1,15 +1,16 @@
 //! What became of reviewing other validators: one line for each verdict, kept in a file that everybody may read.
 //!
-//! `audit review` writes here, and so may whatever else reviews; the staker JSON-RPC shows it. A verdict is this validator's
+//! A running validator keeps here what it finds in others' papers ([`super::peers`]), and so does `audit review`; the staker JSON-RPC
+//! shows it. A verdict is this validator's
 //! word: who wants proof fetches the bundle and reviews it.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use protocol::account::AccountId;
-use protocol::digest::Digest;
 use serde::{Deserialize, Serialize};
+
+use super::verdict::Verdict;
 
 /// The file of verdicts inside the state folder.
 pub const VERDICTS_FILE: &str = "verdicts.jsonl";
@@ -20,26 +21,13 @@ const LINE_BYTES_MAX: usize = 64 << 10;
 /// Verdicts that are shown; older ones stay in the file.
 const VERDICTS_MAX: usize = 4_096;
 
-/// What one review found.
+/// What one review found, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Verdict {
-    /// Whose papers were reviewed.
-    pub validator: AccountId,
-    /// The tempo; absent if the bundle could not even be opened.
-    pub epoch_index: Option<u64>,
-    /// The digest of the head reviewed.
-    pub head: Option<Digest>,
-    /// Receipts that were checked.
-    pub leaves: u64,
-    /// Whether everything is as its head says and, where compared, as the chain says.
-    pub agreed: bool,
-    /// Whether commitment, miners and weights were compared with the chain.
-    pub compared_with_chain: bool,
-    /// What is wrong, in words.
-    pub findings: Vec<String>,
-    /// The first leaf at fault, if it is one leaf's.
-    pub leaf: Option<u64>,
+pub struct KeptVerdict {
+    /// What was found.
+    #[serde(flatten)]
+    pub verdict: Verdict,
     /// When it was reviewed, by the reviewer's clock.
     pub reviewed_at_ms: u64,
 }
@@ -61,7 +49,7 @@ impl Verdicts {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn append(&self, verdict: &Verdict) -> io::Result<()> {
+    pub fn append(&self, verdict: &KeptVerdict) -> io::Result<()> {
         let mut line = serde_json::to_vec(verdict)?;
         line.push(b'\n');
         let mut file = File::options().create(true).append(true).open(&self.path)?;
@@ -73,7 +61,7 @@ impl Verdicts {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn read(&self) -> io::Result<Vec<Verdict>> {
+    pub fn read(&self) -> io::Result<Vec<KeptVerdict>> {
         let file = match File::open(&self.path) {
             Ok(file) => BufReader::new(file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -103,21 +91,12 @@ impl Verdicts {
 
 #[cfg(test)]
 mod tests {
-    use super::{Verdict, Verdicts};
-    use protocol::account::AccountId;
+    use super::{KeptVerdict, Verdicts};
+    use crate::audit::review::ReviewError;
+    use crate::audit::verdict::Verdict;
 
-    fn verdict(epoch_index: u64) -> Verdict {
-        Verdict {
-            validator: AccountId([1; 32]),
-            epoch_index: Some(epoch_index),
-            head: None,
-            leaves: 7,
-            agreed: false,
-            compared_with_chain: false,
-            findings: vec!["leaf 3 is not signed".into()],
-            leaf: Some(3),
-            reviewed_at_ms: 1,
-        }
+    fn verdict(reviewed_at_ms: u64) -> KeptVerdict {
+        KeptVerdict { verdict: Verdict::of_error(&ReviewError::Decode("heads.scale")), reviewed_at_ms }
     }
 
     #[test]

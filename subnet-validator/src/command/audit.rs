@@ -16,7 +16,9 @@ use crate::audit::export::{Exported, export};
 use crate::audit::fetch::{Fetched, fetch};
 use crate::audit::review::{ReviewError, Reviewed, review};
 use crate::audit::verdict::Verdict;
+use crate::audit::verdicts::{KeptVerdict, Verdicts};
 use crate::cli::Audit;
+use crate::clock::Clock;
 use crate::ledger::{Owner, Reader};
 use crate::validator;
 
@@ -60,8 +62,10 @@ pub(super) async fn run(
             let reviewed = match reviewed {
                 Ok(reviewed) => reviewed,
                 Err(error) => {
+                    let verdict = Verdict::of_error(&error);
+                    keep(place, &verdict);
                     if output.json {
-                        print_json(out, &json!(Verdict::of_error(&error)))?;
+                        print_json(out, &json!(verdict))?;
                     }
                     return Err(CommandError::Review(Box::new(error)));
                 }
@@ -70,8 +74,10 @@ pub(super) async fn run(
             let others = others.map_err(|error| CommandError::Review(Box::new(error)))?;
             let findings =
                 if offline { Vec::new() } else { compare_with_chain(place, &reviewed, &others).await? };
+            let verdict = Verdict::of_reviewed(&reviewed, (!offline).then_some(&findings));
+            keep(place, &verdict);
             if output.json {
-                print_json(out, &json!(Verdict::of_reviewed(&reviewed, (!offline).then_some(&findings))))?;
+                print_json(out, &json!(verdict))?;
             } else {
                 print_lines(out, &lines(&reviewed, offline))?;
             }
@@ -80,6 +86,20 @@ pub(super) async fn run(
                 false => Err(CommandError::Disagreed(findings.join("; "))),
             }
         }
+    }
+}
+
+/// Adds the verdict to those of the validator in whose name it was made, if it has a state folder here: its page shows them. The
+/// verdict itself does not depend on it.
+fn keep(place: &Place, verdict: &Verdict) {
+    let Ok(hotkey) = place.site.hotkey_account() else { return };
+    let state = place.state(&hotkey);
+    if !state.is_dir() {
+        return;
+    }
+    let kept = KeptVerdict { verdict: verdict.clone(), reviewed_at_ms: Clock::new().now_ms() };
+    if let Err(error) = Verdicts::new(&state).append(&kept) {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the verdict cannot be kept for the page");
     }
 }
 

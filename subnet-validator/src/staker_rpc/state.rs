@@ -15,6 +15,7 @@ use super::config::StakerRpcConfig;
 use super::error::{internal, not_ready};
 use super::topics::Topics;
 use super::values::{Account, Hash};
+use crate::audit::peers::Peers;
 use crate::audit::verdicts::Verdicts;
 use crate::chain_view::{ChainSnapshot, ChainView};
 use crate::clock::Clock;
@@ -39,6 +40,7 @@ pub(super) struct State {
     pub(super) ledger: Ledger,
     pub(super) usage: UsageView,
     pub(super) weights: watch::Receiver<WeightsState>,
+    pub(super) peers: Peers,
     pub(super) verdicts: Verdicts,
     pub(super) bundles: PathBuf,
     pub(super) clock: Arc<Clock>,

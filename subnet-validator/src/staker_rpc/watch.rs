@@ -18,6 +18,8 @@ use super::methods::usage::UsageSums;
 use super::state::State;
 use super::topics::Topic;
 use super::values::{Account, Hash};
+use crate::audit::verdict::Verdict;
+use crate::audit::verdicts::KeptVerdict;
 use crate::market::history::Incident;
 use crate::usage::Span;
 
@@ -79,6 +81,7 @@ struct Seen {
     waiting: Option<String>,
     verdict_bytes: u64,
     verdicts: usize,
+    judged: BTreeMap<AccountId, Verdict>,
     epoch_index: Option<u64>,
 }
 
@@ -238,21 +241,44 @@ impl Seen {
         }
     }
 
+    /// Keeps what the running validator found, then tells what is new in the file, whoever wrote it.
     async fn audits(&mut self, state: &Arc<State>) {
-        let bytes = state.verdicts.bytes();
-        if bytes == self.verdict_bytes {
-            return;
-        }
-        self.verdict_bytes = bytes;
-        let store = state.verdicts.clone();
-        let Ok(Ok(verdicts)) = tokio::task::spawn_blocking(move || store.read()).await else { return };
         let at = state.at_chain();
-        for verdict in verdicts.iter().skip(self.verdicts) {
-            state.topics.tell(Topic::Audits, &at, VerdictAnswer::from(verdict));
-            if !verdict.agreed {
-                let detail =
-                    verdict.findings.first().cloned().unwrap_or_else(|| "the review failed".to_owned());
-                incident(state, "auditDisagreed", Some(verdict.validator), detail);
+        let store = state.verdicts.clone();
+        let mut found = Vec::new();
+        for neuron in &at.chain.metagraph.neurons {
+            let Some(verdict) = state.peers.verdict(&neuron.hotkey) else { continue };
+            if self.judged.get(&neuron.hotkey) != Some(&verdict) {
+                self.judged.insert(neuron.hotkey, verdict.clone());
+                found.push(KeptVerdict { verdict, reviewed_at_ms: state.clock.now_ms() });
+            }
+        }
+        let known = (self.verdict_bytes, found.is_empty());
+        let read = tokio::task::spawn_blocking(move || {
+            for verdict in &found {
+                store.append(verdict)?;
+            }
+            let bytes = store.bytes();
+            if (bytes, true) == known {
+                Ok(None)
+            } else {
+                store.read().map(|verdicts| Some((bytes, verdicts)))
+            }
+        });
+        let (bytes, verdicts) = match read.await {
+            Ok(Ok(Some(read))) => read,
+            Ok(Ok(None)) | Err(_) => return,
+            Ok(Err(error)) => {
+                return tracing::warn!(error = &error as &dyn std::error::Error, "verdicts cannot be kept");
+            }
+        };
+        self.verdict_bytes = bytes;
+        for kept in verdicts.iter().skip(self.verdicts) {
+            state.topics.tell(Topic::Audits, &at, VerdictAnswer::from(kept));
+            if !kept.verdict.agreed {
+                let words = kept.verdict.reason.as_ref().or(kept.verdict.findings.first());
+                let detail = words.cloned().unwrap_or_else(|| "the review failed".to_owned());
+                incident(state, "auditDisagreed", kept.verdict.validator, detail);
             }
         }
         self.verdicts = verdicts.len();

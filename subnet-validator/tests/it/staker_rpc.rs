@@ -14,7 +14,9 @@ use protocol::merkle;
 use protocol::receipt::UncheckedCountersigned;
 use protocol::scoring::{Miner, Policy};
 use serde_json::{Value, json};
-use subnet_validator::audit::verdicts::Verdicts;
+use subnet_validator::audit::peers::Peers;
+use subnet_validator::audit::verdict::Verdict;
+use subnet_validator::audit::verdicts::{KeptVerdict, Verdicts};
 use subnet_validator::chain_view::ChainSnapshot;
 use subnet_validator::clock::Clock;
 use subnet_validator::config::Config;
@@ -196,6 +198,7 @@ async fn rpc_with(receipts: u64, change: impl FnOnce(&mut StakerRpcConfig)) -> R
         ledger: stand.ledger.clone(),
         usage,
         weights,
+        peers: Peers::default(),
         verdicts: verdicts.clone(),
         bundles: stand.folder.path().join("audit"),
         clock: Arc::new(Clock::new()),
@@ -203,6 +206,24 @@ async fn rpc_with(receipts: u64, change: impl FnOnce(&mut StakerRpcConfig)) -> R
     .await
     .unwrap();
     Rpc { server, stand, chain: chain_sender, history, verdicts, questions, _miner: miner }
+}
+
+/// A verdict about Dave.
+fn verdict(epoch_index: u64, agreed: bool) -> KeptVerdict {
+    let verdict = Verdict {
+        agreed,
+        validator: Some(miner_key("//Dave").public()),
+        epoch_index: Some(epoch_index),
+        head: Some(Digest::ZERO),
+        leaves: 9,
+        leaf: None,
+        reason: (!agreed).then(|| "leaf 3 is not signed".into()),
+        compared_with_chain: true,
+        findings: Vec::new(),
+        scores: Vec::new(),
+        unlogged: BTreeMap::new(),
+    };
+    KeptVerdict { verdict, reviewed_at_ms: 1 }
 }
 
 impl Rpc {

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Page;
-use crate::audit::verdicts::Verdict;
+use crate::audit::verdicts::KeptVerdict;
 use crate::audit::{MANIFEST, publish};
 use crate::market::history::Incident;
 use crate::staker_rpc::error::files;
@@ -23,9 +23,9 @@ const MANIFEST_BYTES_MAX: u64 = 16 << 20;
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::staker_rpc) struct VerdictAnswer {
-    /// Whose papers were reviewed.
-    pub validator: Account,
-    /// The tempo; null if the bundle could not even be opened.
+    /// Whose papers were reviewed; null if the bundle could not even be opened.
+    pub validator: Option<Account>,
+    /// The tempo; null likewise.
     pub epoch_index: Option<u64>,
     /// Digest of the head reviewed.
     pub head: Option<Hash>,
@@ -169,18 +169,19 @@ impl Bundle {
     }
 }
 
-impl From<&Verdict> for VerdictAnswer {
-    fn from(verdict: &Verdict) -> Self {
+impl From<&KeptVerdict> for VerdictAnswer {
+    fn from(kept: &KeptVerdict) -> Self {
+        let KeptVerdict { verdict, reviewed_at_ms } = kept;
         Self {
-            validator: verdict.validator.into(),
+            validator: verdict.validator.map(Into::into),
             epoch_index: verdict.epoch_index,
             head: verdict.head.map(Into::into),
             leaves: verdict.leaves,
             agreed: verdict.agreed,
             compared_with_chain: verdict.compared_with_chain,
-            findings: verdict.findings.clone(),
+            findings: verdict.reason.iter().chain(&verdict.findings).cloned().collect(),
             leaf: verdict.leaf,
-            reviewed_at_ms: verdict.reviewed_at_ms,
+            reviewed_at_ms: *reviewed_at_ms,
         }
     }
 }

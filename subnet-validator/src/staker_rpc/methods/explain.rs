@@ -40,7 +40,8 @@ pub(in crate::staker_rpc) struct Explanation {
     /// The four terms. A term's points are weightBps / the weights' sum * value / total of 10,000, rounded down; the score is the sum
     /// of the exact quotas, rounded by largest remainder.
     pub terms: Vec<TermAnswer>,
-    /// The weight that follows, out of 65,535: the score over the best miner's, times 65,535, rounded to nearest.
+    /// The weight that follows from this log alone, out of 65,535: the score over the best miner's, times 65,535, rounded to nearest.
+    /// A validator that has checked others' logs sets weights from all of them together.
     pub weight: u16,
     /// The miner's receipts of the window, newest first, with what each is worth. The worth of those that count sums to the score's
     /// `computeUnits`, as far as no hour was beyond the miner's capacity.

@@ -3,12 +3,11 @@
 use protocol::digest::Digest;
 use protocol::merkle;
 use serde_json::{Value, json};
-use subnet_validator::audit::verdicts::Verdict;
 use subnet_validator::heads::{TempoFacts, cut};
 use subnet_validator::market::desk::Question;
 use subnet_validator::market::history::{EpochMarket, EpochYield};
 
-use super::{BLOCK, RAO, TIME_MS, rpc, snapshot};
+use super::{BLOCK, RAO, TIME_MS, rpc, snapshot, verdict};
 use crate::heads::rules;
 use crate::support::{miner_key, receipt, validator};
 
@@ -204,18 +203,7 @@ async fn validators_are_listed_by_stake_with_their_yield() {
 async fn verdicts_are_shown_newest_first_by_pages() {
     let rpc = rpc(0).await;
     for epoch_index in 0..5 {
-        let verdict = Verdict {
-            validator: miner_key("//Dave").public(),
-            epoch_index: Some(epoch_index),
-            head: None,
-            leaves: 9,
-            agreed: epoch_index != 4,
-            compared_with_chain: true,
-            findings: Vec::new(),
-            leaf: None,
-            reviewed_at_ms: 1,
-        };
-        rpc.verdicts.append(&verdict).unwrap();
+        rpc.verdicts.append(&verdict(epoch_index, epoch_index != 4)).unwrap();
     }
     let page = rpc.data("subnet_v1_audits", json!({"limit": 3})).await;
     assert_eq!((&page["items"][0]["epochIndex"], &page["items"][0]["agreed"]), (&json!(4), &json!(false)));

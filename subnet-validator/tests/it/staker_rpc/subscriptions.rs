@@ -6,14 +6,11 @@ use std::time::Duration;
 use jsonrpsee::core::client::{ClientT, Subscription, SubscriptionClientT};
 use jsonrpsee::rpc_params;
 use jsonrpsee::ws_client::{WsClient, WsClientBuilder};
-use protocol::digest::Digest;
 use serde_json::{Value, json};
-use subnet_validator::audit::verdicts::Verdict;
 use subnet_validator::chain_view::ChainSnapshot;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Rpc, rpc, rpc_with, snapshot};
-use crate::support::miner_key;
+use super::{Rpc, rpc, rpc_with, snapshot, verdict};
 
 async fn client(rpc: &Rpc) -> WsClient {
     WsClientBuilder::default().build(format!("ws://{}", rpc.server.address())).await.unwrap()
@@ -78,18 +75,7 @@ async fn a_verdict_is_told_and_one_that_disagrees_is_an_incident() {
         (subscribe(&client, "Audits").await, subscribe(&client, "Incidents").await);
     // The watcher has begun once it has told something.
     next(&mut subscribe(&client, "Heads").await).await;
-    let verdict = Verdict {
-        validator: miner_key("//Dave").public(),
-        epoch_index: Some(3),
-        head: Some(Digest::ZERO),
-        leaves: 9,
-        agreed: false,
-        compared_with_chain: true,
-        findings: vec!["the weights on chain are not those that the receipts give".into()],
-        leaf: None,
-        reviewed_at_ms: 1,
-    };
-    rpc.verdicts.append(&verdict).unwrap();
+    rpc.verdicts.append(&verdict(3, false)).unwrap();
     let told = next(&mut audits).await;
     assert_eq!((&told["data"]["epochIndex"], &told["data"]["agreed"]), (&json!(3), &json!(false)));
     let incident = next(&mut incidents).await;
