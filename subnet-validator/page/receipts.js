@@ -20,7 +20,7 @@ export function list(answer, pick) {
     { name: "Tokens read, written", number: true, cell: (row, index) => el("span", null, of(count)(`items.${index}.promptTokens`), " + ", of(count)(`items.${index}.completionTokens`)) },
     { name: "Last byte", number: true, cell: (row, index) => of(milliseconds)(`items.${index}.observed.lastByteMs`) },
     { name: "Outcome", cell: (row) => el("span", { class: row.counts ? "badge good" : "badge bad" }, row.observed.outcome.replace("_", " ")) },
-    { name: "Verify", cell: (row) => el("button", { type: "button", class: "small", "aria-label": `Verify receipt ${row.index} in this browser`, onclick: () => pick(row.receiptHash) }, "Verify") },
+    { name: "Verify", cell: (row) => el("button", { type: "button", class: "small", "aria-label": `Verify receipt ${row.index} in this browser`, press: () => pick(row.receiptHash) }, "Verify") },
   ], items));
 }
 

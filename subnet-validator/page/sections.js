@@ -101,7 +101,7 @@ export function miners(answer, why) {
       { name: "First byte p50, p99", number: true, cell: (row, index) => el("span", null, of(milliseconds)(`items.${index}.service.firstByteMsP50`), " ", of(milliseconds)(`items.${index}.service.firstByteMsP99`)) },
       { name: "Speed", number: true, cell: (row, index) => of(speed)(`items.${index}.service.decitokensPerSecondP50`) },
       { name: "Models", cell: (row) => row.models.length === 0 ? el("span", { class: "none" }, "none") : row.models.join(", ") },
-      { name: "Why", cell: (row) => row.score === null ? null : el("button", { type: "button", class: "small", "aria-expanded": "false", "aria-label": `Why uid ${row.uid} has its score`, onclick: (event) => why(row, event.currentTarget) }, "Why") },
+      { name: "Why", cell: (row) => row.score === null ? null : el("button", { type: "button", class: "small", "aria-expanded": "false", "aria-label": `Why uid ${row.uid} has its score`, press: (event) => why(row, event.currentTarget) }, "Why") },
     ], items));
 }
 
@@ -160,7 +160,7 @@ export function epochs(answer, verify) {
     { name: "Block", number: true, cell: (row, index) => of(count)(`items.${index}.block`) },
     { name: "Miners", number: true, cell: (row, index) => of(count)(`items.${index}.miners`) },
     { name: "Commitment", cell: (row) => el("span", null, el("span", { class: `badge ${STATES[row.commitmentState][0]}` }, STATES[row.commitmentState][1]), row.commitmentState === "onChain" ? ` block ${count(row.commitment.block)}` : null) },
-    { name: "Check", cell: (row) => el("button", { type: "button", class: "small", "aria-label": `Check the head of epoch ${row.epochIndex} in this browser`, onclick: (event) => verify(row, event.currentTarget) }, "Check") },
+    { name: "Check", cell: (row) => el("button", { type: "button", class: "small", "aria-label": `Check the head of epoch ${row.epochIndex} in this browser`, press: (event) => verify(row, event.currentTarget) }, "Check") },
   ], items));
 }
 

@@ -11,10 +11,10 @@ use crate::staker_rpc::topics::Subscription;
 
 /// The document of these methods and subscriptions.
 pub(in crate::staker_rpc) fn document(methods: &[Method], subscriptions: &[Subscription]) -> Value {
-    let mut generator = generator();
-    let mut entries: Vec<Value> = methods.iter().map(|method| entry(method, &mut generator)).collect();
+    let mut generators = Generators::new();
+    let mut entries: Vec<Value> = methods.iter().map(|method| entry(method, &mut generators)).collect();
     for subscription in subscriptions {
-        entries.extend(subscription_entries(subscription, &mut generator));
+        entries.extend(subscription_entries(subscription, &mut generators.written));
     }
     entries.push(json!({
         "name": "rpc.discover",
@@ -49,7 +49,7 @@ pub(in crate::staker_rpc) fn document(methods: &[Method], subscriptions: &[Subsc
             "license": { "name": "MIT OR Apache-2.0" },
         },
         "methods": entries,
-        "components": { "schemas": generator.take_definitions(true), "errors": errors },
+        "components": { "schemas": generators.take_definitions(), "errors": errors },
     });
     forget_formats(&mut document);
     document
@@ -69,13 +69,32 @@ fn forget_formats(value: &mut Value) {
     }
 }
 
-/// A generator of draft 7 whose definitions lie where OpenRPC has them.
-pub(super) fn generator() -> SchemaGenerator {
-    let settings = SchemaSettings::draft07().for_serialize();
+/// Generators of draft 7 whose definitions lie where OpenRPC has them: what is read may lack what has a default, what is
+/// written lacks nothing.
+pub(super) struct Generators {
+    read: SchemaGenerator,
+    written: SchemaGenerator,
+}
+
+impl Generators {
+    pub(super) fn new() -> Self {
+        let draft = SchemaSettings::draft07;
+        Self { read: generator(draft().for_deserialize()), written: generator(draft().for_serialize()) }
+    }
+
+    fn take_definitions(&mut self) -> Map<String, Value> {
+        let mut definitions = self.read.take_definitions(true);
+        definitions.extend(self.written.take_definitions(true));
+        definitions
+    }
+}
+
+fn generator(settings: SchemaSettings) -> SchemaGenerator {
     settings.with(|settings| settings.definitions_path = "/components/schemas".into()).into_generator()
 }
 
-fn entry(method: &Method, generator: &mut SchemaGenerator) -> Value {
+fn entry(method: &Method, generators: &mut Generators) -> Value {
+    let generator = &mut generators.written;
     let result = (method.result)(generator).to_value();
     let schema = if method.has_block {
         json!({
@@ -90,15 +109,15 @@ fn entry(method: &Method, generator: &mut SchemaGenerator) -> Value {
         "name": method.name,
         "summary": method.about,
         "paramStructure": "either",
-        "params": params(method, generator),
+        "params": params(method, generators),
         "result": { "name": "result", "schema": schema },
         "errors": error::ALL.map(|(_, code, _)| json!({ "$ref": format!("#/components/errors/{code}") })),
     })
 }
 
 /// One entry for each parameter, in the order of a list.
-pub(super) fn params(method: &Method, generator: &mut SchemaGenerator) -> Vec<Value> {
-    let schema = (method.params)(generator).to_value();
+pub(super) fn params(method: &Method, generators: &mut Generators) -> Vec<Value> {
+    let schema = (method.params)(&mut generators.read).to_value();
     let required = schema["required"].as_array().cloned().unwrap_or_default();
     let param = |name: &&str| {
         let of = schema["properties"][*name].clone();

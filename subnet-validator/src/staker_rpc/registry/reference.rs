@@ -15,7 +15,7 @@ const DEPTH_MAX: usize = 6;
 /// The page in Markdown.
 pub(in crate::staker_rpc) fn page(methods: &[Method], subscriptions: &[Subscription]) -> String {
     let document = openrpc::document(methods, subscriptions);
-    let mut generator = openrpc::generator();
+    let mut generators = openrpc::Generators::new();
     let mut page = String::from(INTRODUCTION);
     let _ = writeln!(page, "\n## Errors\n\n| number | `data.code` | meaning |\n|---|---|---|");
     for (number, code, about) in error::ALL {
@@ -26,7 +26,7 @@ pub(in crate::staker_rpc) fn page(methods: &[Method], subscriptions: &[Subscript
     let _ = writeln!(page, "\n## Methods");
     for method in methods {
         let _ = writeln!(page, "\n### `{}`\n\n{}\n", method.name, method.about);
-        let params = openrpc::params(method, &mut generator);
+        let params = openrpc::params(method, &mut generators);
         if params.is_empty() {
             let _ = writeln!(page, "No parameters.");
         } else {
