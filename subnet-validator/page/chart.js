@@ -3,7 +3,7 @@
 import { el, svg } from "./dom.js";
 import { count } from "./format.js";
 
-const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [720, 220, 52, 24, 10];
+const [HEIGHT, LEFT, BOTTOM, TOP] = [220, 46, 24, 10];
 const HOUR = 3_600_000;
 
 /// The nearest round number above.
@@ -15,8 +15,10 @@ function ceiling(value) {
 
 const label = (ms, step) => (step === HOUR ? new Date(ms).toISOString().slice(11, 16) : new Date(ms).toISOString().slice(5, 10));
 
-/// `rows` are {key, delivered, failed}; `start` and `end` in milliseconds; `step` an hour or a day.
-export function chart(rows, { start, end, step, name }) {
+/// `rows` are {key, delivered, failed}; `start` and `end` in milliseconds; `step` an hour or a day; `width` in pixels, so that texts
+/// keep their size.
+export function chart(rows, { start, end, step, name, width }) {
+  const WIDTH = Math.max(width, 280);
   const known = new Map(rows.map((row) => [Number(row.key), row]));
   const first = Math.floor(start / step) * step;
   const places = [];
@@ -29,7 +31,7 @@ export function chart(rows, { start, end, step, name }) {
     svg("line", { x1: LEFT, x2: WIDTH, y1: y(top * part), y2: y(top * part), class: "grid" }),
     svg("text", { x: LEFT - 8, y: y(top * part) + 4, class: "axis end" }, count(Math.round(top * part))),
   ]);
-  const every = Math.ceil(places.length / 8);
+  const every = Math.ceil(places.length / Math.max(3, Math.floor(WIDTH / 90)));
   const bars = places.map((at, place) => {
     const row = known.get(at) ?? { delivered: 0, failed: 0 };
     const x = LEFT + place * slot;

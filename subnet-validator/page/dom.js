@@ -8,7 +8,7 @@ function fill(element, attributes, children) {
     if (name === "press") element.addEventListener("click", value);
     else element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return element;
 }
 
@@ -51,7 +51,7 @@ export function bar(parts, label) {
 export function replace(section, ...children) {
   const body = document.querySelector(`#${section} .body`);
   body.setAttribute("aria-busy", "false");
-  body.replaceChildren(...children.flat().filter(Boolean));
+  body.replaceChildren(...children.flat(Infinity).filter(Boolean));
 }
 
 export const empty = (text) => el("p", { class: "empty" }, text);

@@ -38,11 +38,11 @@ export function percent(fraction, decimals = 2) {
   return decimals > 0 ? `${group(digits.slice(0, -decimals))}.${digits.slice(-decimals)} %` : `${group(digits)} %`;
 }
 
-/// A percentage as a decimal text.
+/// A percentage as a decimal text; small ones with more decimals.
 export function rate(text) {
   const [whole, part] = String(text).split(".");
-  const decimals = whole.replace("-", "").length > 3 ? 0 : 2;
-  return `${group(whole)}${decimals ? `.${(part ?? "").padEnd(2, "0").slice(0, 2)}` : ""} %`;
+  const decimals = whole.replace("-", "").length > 3 ? 0 : whole === "0" ? 4 : 2;
+  return `${group(whole)}${decimals ? `.${(part ?? "").padEnd(decimals, "0").slice(0, decimals)}` : ""} %`;
 }
 
 export const count = (value) => group(String(value));

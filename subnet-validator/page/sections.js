@@ -51,7 +51,7 @@ export function usage(answer, window) {
       tile("Tokens read", of("total.promptTokens")), tile("Tokens written", of("total.completionTokens")),
       tile("Compute units", show("subnet_v1_usage", answer.data, units)("total.computeUnits")),
       tile("First byte, p99", show("subnet_v1_usage", answer.data, milliseconds)("total.service.firstByteMsP99"))),
-    total.service.requests === 0 ? empty("No calls in this time.") : chart(bars, { start: startMs, end: answer.asOf.timestamp, step, name: "Calls" }),
+    total.service.requests === 0 ? empty("No calls in this time.") : chart(bars, { start: startMs, end: answer.asOf.timestamp, step, name: "Calls", width: document.querySelector("#usage").clientWidth - 28 }),
     total.service.requests === 0 ? null : el("details", null, el("summary", null, "The chart as a table"), table("Calls by time", [
       { name: step === HOUR ? "Hour" : "Day", cell: (row) => time(row.key) },
       { name: "Calls", number: true, cell: (row, index) => of(`rows.${index}.service.requests`) },
@@ -84,6 +84,7 @@ export function miners(answer, why) {
   const { items } = answer.data;
   if (items.length === 0) return replace("miners", empty("Nobody but this validator is registered."));
   const of = (format) => show("subnet_v1_miners", answer.data, format);
+  const best = Math.max(1, ...items.map((row) => row.score?.basisPoints ?? 0));
   const opened = document.querySelector("#miners tr.why")?.dataset.hotkey;
   if (opened) return;
   replace("miners",
@@ -93,12 +94,12 @@ export function miners(answer, why) {
       { name: "Hotkey", cell: (row) => el("code", { title: row.hotkey }, key(row.hotkey)) },
       { name: "Now", cell: (row) => el("span", { class: row.online ? "badge good" : "badge" }, row.online ? "online" : "offline") },
       { name: "Score of 10 000", number: true, cell: (row, index) => row.score === null ? el("span", { class: "none" }, "none") : el("span", { class: "withbar" },
-        bar(TERMS.map(([name, text, kind]) => ({ name: text, value: row.score.termsBps[name], whole: 10_000, kind })), `Score of uid ${row.uid}`), of(count)(`items.${index}.score.basisPoints`)) },
+        bar(TERMS.map(([name, text, kind]) => ({ name: text, value: row.score.termsBps[name], whole: best, kind })), `Score of uid ${row.uid}`), of(count)(`items.${index}.score.basisPoints`)) },
       { name: "Incentive", number: true, cell: (row, index) => of((value) => percent(String(value / 65_535)))(`items.${index}.incentive`) },
       { name: "Earned, α an epoch", number: true, cell: (row, index) => of(coins)(`items.${index}.emissionRao`) },
       { name: "Calls, 24 h", number: true, cell: (row, index) => of(count)(`items.${index}.service.requests`) },
       { name: "Delivered", number: true, cell: (row, index) => of(percent)(`items.${index}.service.successRate`) },
-      { name: "First byte p50, p99", number: true, cell: (row, index) => el("span", null, of(milliseconds)(`items.${index}.service.firstByteMsP50`), " ", of(milliseconds)(`items.${index}.service.firstByteMsP99`)) },
+      { name: "First byte p50, p99", number: true, cell: (row, index) => el("span", null, of(milliseconds)(`items.${index}.service.firstByteMsP50`), " / ", of(milliseconds)(`items.${index}.service.firstByteMsP99`)) },
       { name: "Speed", number: true, cell: (row, index) => of(speed)(`items.${index}.service.decitokensPerSecondP50`) },
       { name: "Models", cell: (row) => row.models.length === 0 ? el("span", { class: "none" }, "none") : row.models.join(", ") },
       { name: "Why", cell: (row) => row.score === null ? null : el("button", { type: "button", class: "small", "aria-expanded": "false", "aria-label": `Why uid ${row.uid} has its score`, press: (event) => why(row, event.currentTarget) }, "Why") },

@@ -21,6 +21,7 @@ test("fractions become percentages without rounding up", () => {
   assert.equal(percent("1.000000"), "100.00 %");
   assert.equal(percent("0.010000", 3), "1.000 %");
   assert.equal(rate("12.345678"), "12.34 %");
+  assert.equal(rate("0.006512"), "0.0065 %");
   assert.equal(plain(rate("123456.789012")), "123 456 %");
 });
 
