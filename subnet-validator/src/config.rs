@@ -13,8 +13,8 @@ use crate::accounts::config::AccountsConfig;
 use crate::challenges::ChallengesConfig;
 use crate::demand::DemandConfig;
 use crate::gateway::CorsConfig;
-use crate::tls::TlsConfig;
 pub use crate::staker_rpc::config::StakerRpcConfig;
+use crate::tls::TlsConfig;
 
 /// The default configuration file, with comments.
 pub const DEFAULT_TOML: &str = include_str!("../config.default.toml");

@@ -8,7 +8,7 @@ const NETUID: u16 = 64;
 const RAO: u64 = 1_000_000_000;
 
 fn amount(value: &Value) -> u64 {
-    value.as_str().unwrap().parse().unwrap()
+    value.as_str().and_then(|text| text.parse().ok()).expect("an amount in decimal digits")
 }
 
 /// A subnet that has served five calls and ended some epochs, so that there are dividends and a committed head.
