@@ -80,6 +80,8 @@ pub struct WeightsState {
     pub last: Option<Entry>,
     /// Why no vector is set right now, in words.
     pub waiting: Option<String>,
+    /// Whether that is a failure: a refusal of the chain, or that it cannot be asked. Ordinary waiting is none.
+    pub failed: bool,
     /// The logs that the last vector was made from.
     pub merged: Option<Arc<Merged>>,
 }
@@ -182,6 +184,7 @@ impl Driver {
 
     /// Says what was done, and why no weights are set, once for each reason.
     fn report(&mut self, step: Result<Step, SetWeightsError>) {
+        let failed = matches!(step, Ok(Step::Refused(_)) | Err(_));
         let waiting = match step {
             Ok(Step::Submitted { manner, last_block }) => {
                 tracing::info!(%manner, last_block, "weights are on their way");
@@ -212,7 +215,7 @@ impl Driver {
             tracing::info!("no weights are set now: {waiting}");
         }
         self.waiting.clone_from(&waiting);
-        self.scoring.state.send_modify(|state| state.waiting = waiting);
+        self.scoring.state.send_modify(|state| (state.waiting, state.failed) = (waiting, failed));
     }
 }
 

@@ -68,7 +68,7 @@ pub struct EpochYield {
 pub struct Incident {
     /// Its place in this validator's list of incidents.
     pub number: u64,
-    /// `minerOffline`, `minerOnline`, `chainStale`, `chainBack`, `weightsHeldBack`, `rulesChanged`, `auditDisagreed`.
+    /// `minerOffline`, `minerOnline`, `chainStale`, `chainBack`, `weightsRefused`, `rulesChanged`, `auditDisagreed`.
     pub kind: String,
     /// The newest finalised block when it was seen.
     pub block: u32,

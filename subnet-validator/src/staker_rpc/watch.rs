@@ -217,12 +217,13 @@ impl Seen {
     }
 
     fn weights(&mut self, state: &Arc<State>) {
-        // Ordinary waiting for the tempo's time is no incident: it is shown by `subnet_v1_weights`.
-        let waiting = state.weights.borrow().waiting.clone();
-        let held_back =
-            waiting.as_ref().is_some_and(|waiting| waiting.contains("commit") || waiting.contains("permit"));
-        if held_back && self.waiting != waiting {
-            incident(state, "weightsHeldBack", None, waiting.clone().unwrap_or_default());
+        // Ordinary waiting is no incident: `subnet_v1_weights` shows it.
+        let (waiting, failed) = {
+            let weights = state.weights.borrow();
+            (weights.waiting.clone().filter(|_| weights.failed), weights.failed)
+        };
+        if failed && self.waiting != waiting {
+            incident(state, "weightsRefused", None, waiting.clone().unwrap_or_default());
         }
         self.waiting = waiting;
     }

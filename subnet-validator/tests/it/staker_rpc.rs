@@ -175,7 +175,13 @@ async fn rpc_with(receipts: u64, change: impl FnOnce(&mut StakerRpcConfig)) -> R
         vector: vec![(1, 65_535)],
         progress: Progress::Confirmed { in_block: 1_200, manner: None },
     };
-    let state = WeightsState { scored, last: Some(last), waiting: Some("it is early".into()), merged: None };
+    let state = WeightsState {
+        scored,
+        last: Some(last),
+        waiting: Some("it is early".into()),
+        failed: false,
+        merged: None,
+    };
     let (_, weights) = watch::channel(state);
     let (_, market) = watch::channel(Some(Arc::new(market())));
     let mut config = Config::default().staker_rpc;

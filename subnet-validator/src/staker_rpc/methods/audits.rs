@@ -85,7 +85,7 @@ pub(in crate::staker_rpc) struct BundleFile {
 pub(in crate::staker_rpc) struct IncidentAnswer {
     /// Its place in this validator's list.
     pub number: u64,
-    /// `minerOffline`, `minerOnline`, `chainStale`, `chainBack`, `weightsHeldBack`, `rulesChanged`, `auditDisagreed`.
+    /// `minerOffline`, `minerOnline`, `chainStale`, `chainBack`, `weightsRefused`, `rulesChanged`, `auditDisagreed`.
     pub kind: String,
     /// The newest finalised block when it was seen.
     pub block: u32,
