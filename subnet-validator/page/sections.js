@@ -159,7 +159,7 @@ export function epochs(answer, verify) {
     { name: "Receipts", number: true, cell: (row, index) => of(count)(`items.${index}.receipts`) },
     { name: "Merkle root", cell: (row) => el("code", { title: row.root }, digest(row.root)) },
     { name: "Block", number: true, cell: (row, index) => of(count)(`items.${index}.block`) },
-    { name: "Miners", number: true, cell: (row, index) => of(count)(`items.${index}.miners`) },
+    { name: "Registered", number: true, cell: (row, index) => of(count)(`items.${index}.miners`) },
     { name: "Commitment", cell: (row) => el("span", null, el("span", { class: `badge ${STATES[row.commitmentState][0]}` }, STATES[row.commitmentState][1]), row.commitmentState === "onChain" ? ` block ${count(row.commitment.block)}` : null) },
     { name: "Check", cell: (row) => el("button", { type: "button", class: "small", "aria-label": `Check the head of epoch ${row.epochIndex} in this browser`, press: (event) => verify(row, event.currentTarget) }, "Check") },
   ], items));

@@ -139,6 +139,7 @@ try {
       equal(low, [], "texts with a contrast below 4.5");
     });
     if (pictures) {
+      await page.click("#pause");
       await page.evaluate(() => scrollTo(0, 0));
       await page.screenshot({ path: path.join(pictures, `staker-page-${name}.png`), fullPage: false });
       await page.locator("#miners").scrollIntoViewIfNeeded();
@@ -146,6 +147,8 @@ try {
       await page.waitForSelector("#miners tr.why table");
       await page.evaluate(() => document.querySelector("#miners").scrollIntoView());
       await page.screenshot({ path: path.join(pictures, `staker-page-${name}-why.png`) });
+      // A receipt in the tree of the head that the chain holds.
+      await page.selectOption("#proof-epoch", { index: 1 });
       await page.click("#receipts .body button >> nth=-1");
       await page.waitForSelector("#verdict .verdict");
       await page.evaluate(() => document.querySelector("#epochs").scrollIntoView());
