@@ -10,6 +10,7 @@
 
 pub mod config;
 
+mod answers;
 mod error;
 mod limits;
 mod methods;
@@ -34,6 +35,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use self::answers::Answers;
 use self::config::StakerRpcConfig;
 use self::server::Front;
 use self::state::State;
@@ -132,6 +134,7 @@ impl StakerRpc {
             bundles,
             clock,
             topics,
+            answers: Answers::default(),
         });
         let (methods, subscriptions) = (methods::all(), methods::subscriptions());
         let document = registry::openrpc::document(&methods, &subscriptions);

@@ -13,6 +13,7 @@ use jsonrpsee::types::{ErrorObjectOwned, Params};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
+use super::answers::Version;
 use super::error::internal;
 use super::params::{Parameters, read};
 use super::state::{At, State};
@@ -47,11 +48,7 @@ where
     Fut: Future<Output = Result<R, ErrorObjectOwned>> + Send,
 {
     method::<P, R>(name, about, true, move |params, state| {
-        Box::pin(async move {
-            let at = state.at_chain();
-            let data = answer(read(&params)?, at.clone()).await?;
-            at.answer(data)
-        })
+        Box::pin(async move { answered(name, &params, state.at_chain(), answer).await })
     })
 }
 
@@ -64,13 +61,32 @@ where
     Fut: Future<Output = Result<R, ErrorObjectOwned>> + Send,
 {
     method::<P, R>(name, about, true, move |params, state| {
-        Box::pin(async move {
-            let params = read(&params)?;
-            let at = state.at_market()?;
-            let data = answer(params, at.clone()).await?;
-            at.answer(data)
-        })
+        Box::pin(async move { answered(name, &params, state.at_market()?, answer).await })
     })
+}
+
+/// The answer, or the one that is kept.
+async fn answered<P, R, F, Fut>(name: &'static str, params: &Params<'static>, at: At, answer: F) -> Outcome
+where
+    P: Parameters,
+    R: Serialize,
+    F: Fn(P, At) -> Fut + Send + Sync,
+    Fut: Future<Output = Result<R, ErrorObjectOwned>> + Send,
+{
+    let text = params.as_str().unwrap_or_default();
+    let version = Version {
+        block_hash: at.chain.block.hash,
+        receipts: at.ledger.head().size,
+        summed: at.usage.receipts(),
+    };
+    if let Some(data) = at.answers.get(name, text, version, at.clock.now_ms()) {
+        return at.answer(data);
+    }
+    let data = answer(read(params)?, at.clone()).await?;
+    let data: Arc<JsonRawValue> =
+        jsonrpsee::core::to_json_raw_value(&data).map_err(|error| internal(&error))?.into();
+    at.answers.put(name, text, version, at.clock.now_ms(), &data);
+    at.answer(data)
 }
 
 /// A method about the server itself.

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::watch;
 
+use super::answers::Answers;
 use super::config::StakerRpcConfig;
 use super::error::{internal, not_ready};
 use super::topics::Topics;
@@ -45,6 +46,7 @@ pub(super) struct State {
     pub(super) bundles: PathBuf,
     pub(super) clock: Arc<Clock>,
     pub(super) topics: Topics,
+    pub(super) answers: Answers,
 }
 
 /// The state as one call sees it: with one block, from which all chain facts of its answer are.

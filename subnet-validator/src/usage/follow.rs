@@ -46,6 +46,12 @@ impl UsageView {
         look(&self.lock())
     }
 
+    /// How many receipts are in the sums.
+    #[must_use]
+    pub fn receipts(&self) -> u64 {
+        *self.receipts.borrow()
+    }
+
     /// Tells how many receipts are in the sums, and when there are more.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
