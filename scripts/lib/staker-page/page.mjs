@@ -151,7 +151,7 @@ try {
       await page.selectOption("#proof-epoch", { index: 1 });
       await page.click("#receipts .body button >> nth=-1");
       await page.waitForSelector("#verdict .verdict");
-      await page.evaluate(() => document.querySelector("#epochs").scrollIntoView());
+      await page.evaluate(() => document.querySelector("#receipts").scrollIntoView());
       await page.screenshot({ path: path.join(pictures, `staker-page-${name}-proof.png`) });
     }
     await page.context().close();
