@@ -80,13 +80,13 @@ where
         summed: at.usage.receipts(),
     };
     if let Some(data) = at.answers.get(name, text, version, at.clock.now_ms()) {
-        return at.answer(data);
+        return at.answer(&*data);
     }
     let data = answer(read(params)?, at.clone()).await?;
     let data: Arc<JsonRawValue> =
         jsonrpsee::core::to_json_raw_value(&data).map_err(|error| internal(&error))?.into();
     at.answers.put(name, text, version, at.clock.now_ms(), &data);
-    at.answer(data)
+    at.answer(&*data)
 }
 
 /// A method about the server itself.
