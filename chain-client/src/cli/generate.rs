@@ -47,7 +47,7 @@ pub fn reference(mut command: Command, settings: &str) -> String {
     command.build();
     let name = command.get_name().to_owned();
     let mut page = format!(
-        "# {name}\n\nMade from the program itself by `{name} generate reference`; a test holds the two together.\n\n{}\n\n",
+        "# {name}\n\nMade from the program itself by `{name} generate reference` (`scripts/update-reference --check` compares).\n\n{}\n\n",
         about(&command)
     );
     page.push_str("## Flags of every command\n\n");
