@@ -164,7 +164,7 @@ async fn chat(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) 
         StreamHead { id: said.id.clone(), created: 1_752_076_800, model: ticket.model.as_str().to_owned() };
     let tokens = u32::try_from(said.fingerprint.tokens().len()).unwrap();
     let usage = Usage::new(said.prompt_tokens, tokens);
-    let texts: Vec<Vec<u8>> = if stream {
+    let texts: Vec<Vec<u8>> = if stream.on {
         let chunks = [
             ChatChunk::first(&head),
             ChatChunk::text(&head, said.text.clone()),
@@ -177,7 +177,7 @@ async fn chat(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) 
         vec![serde_json::to_vec(&whole).unwrap()]
     };
     let receipt = inner.receipt(&ticket, &said, &texts).to_header();
-    if !stream {
+    if !stream.on {
         return ([(receipt::HEADER, receipt)], texts.concat()).into_response();
     }
     let mut events = Vec::new();

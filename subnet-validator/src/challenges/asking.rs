@@ -40,7 +40,7 @@ impl Asking {
             endpoint: Endpoint::Chat,
             models: Selection::one(self.model),
             body: body.clone(),
-            stream: request.stream,
+            stream: request.stream.on,
             prompts: 1,
             answers: 1,
             completion_tokens_max: request.completion_tokens_max,

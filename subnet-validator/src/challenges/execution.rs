@@ -145,7 +145,7 @@ async fn run(
         let mut builder = listening.lock().unwrap_or_else(PoisonError::into_inner);
         builder.push(state.iter().map(|value| bfloat16_bits(value.to_bits())));
     });
-    let temperature = request.temperature.unwrap_or(1.0);
+    let temperature = request.sampling.temperature.unwrap_or(1.0);
     let gap_max = if temperature == 0.0 { GREEDY_GAP_MAX } else { DRAWN_GAP_MAX * temperature.max(1.0) };
     let message = |message: protocol::openai::ValidMessage| Message {
         role: message.role.as_str().to_owned(),
@@ -157,7 +157,7 @@ async fn run(
         .generate(GenerateRequest {
             dictated,
             hidden: Some(sink),
-            stop: request.stop,
+            stop: request.sampling.stop,
             sampling: Sampling { logprobs: Some(1), ..Sampling::greedy() },
             ..GenerateRequest::greedy(prompt, tokens_max)
         })

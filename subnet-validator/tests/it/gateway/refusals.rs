@@ -14,7 +14,7 @@ async fn malformed_requests_are_refused_with_the_field_at_fault_and_reach_no_min
         (r#"{"model":"echo","messages":[]}"#, "messages"),
         (r#"{"model":"echo","messages":[{"role":"king","content":"x"}]}"#, "messages[0].role"),
         (r#"{"model":"echo","messages":[{"role":"user","content":"x"}],"temperature":9}"#, "temperature"),
-        (r#"{"model":"echo","messages":[{"role":"user","content":"x"}],"n":2}"#, "n"),
+        (r#"{"model":"echo","messages":[{"role":"user","content":"x"}],"n":17}"#, "n"),
     ];
     for (body, param) in cases {
         let reply = stand.chat(body).send().await;
