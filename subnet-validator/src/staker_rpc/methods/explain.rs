@@ -78,7 +78,8 @@ pub(in crate::staker_rpc) struct ReceiptWorth {
     pub model: String,
     /// Whether it counts.
     pub counts: bool,
-    /// Why not: `outsideWindow`, `withError`, `unknownModel`, `related`.
+    /// Why not: `outsideWindow`, `withError`, `unknownModel`, `related`, or `convicted` where evidence against the miner takes all of
+    /// its receipts out.
     pub reason: Option<&'static str>,
     /// Tokens read that count.
     pub prompt_tokens: u32,
@@ -96,6 +97,7 @@ struct Basis {
     catalogue: Arc<Catalogue>,
     table: ScoreTable,
     related: Vec<protocol::digest::Digest>,
+    convicted: bool,
     places: Range<u64>,
 }
 
@@ -107,7 +109,7 @@ pub(in crate::staker_rpc) async fn explain(
     let miner = params.miner_hotkey;
     let basis = match params.epoch {
         Some(epoch) => of_epoch(&at, epoch, miner).await?,
-        None => of_now(&at)?,
+        None => of_now(&at, miner).await?,
     };
     let position = basis.table.rows.iter().position(|row| row.hotkey == miner);
     let row =
@@ -154,8 +156,11 @@ pub(in crate::staker_rpc) async fn explain(
 }
 
 /// The table as of now.
-fn of_now(at: &At) -> Result<Basis, ErrorObjectOwned> {
+async fn of_now(at: &At, miner: protocol::account::AccountId) -> Result<Basis, ErrorObjectOwned> {
     let scored = at.weights.borrow().scored.clone().ok_or_else(|| not_found("score table yet"))?;
+    let window = scored.table.window_start_ms..scored.table.window_end_ms;
+    let convictions = at.ledger.read(move |reader| reader.convictions(window)).await;
+    let convictions = convictions.map_err(|error| ledger(&error))?;
     Ok(Basis {
         epoch: None,
         policy: at.policy,
@@ -163,6 +168,7 @@ fn of_now(at: &At) -> Result<Basis, ErrorObjectOwned> {
         catalogue: at.fleet.shared_catalogue(),
         table: scored.table.clone(),
         related: Vec::new(),
+        convicted: convictions.iter().any(|conviction| conviction.miner == miner),
         places: 0..u64::MAX,
     })
 }
@@ -191,6 +197,7 @@ async fn of_epoch(
         policy_hash: head.policy.into(),
         catalogue: Arc::new(catalogue),
         related: related.unwrap_or_default(),
+        convicted: record.convictions.iter().any(|conviction| conviction.miner == miner),
         places: head.first_index..head.tree_size,
         table: record.table,
     })
@@ -202,6 +209,7 @@ impl Basis {
         let window = self.table.window_start_ms..self.table.window_end_ms;
         let judged = worth(&self.policy, &self.catalogue, &window, &stored.receipt).map(|(worth, _)| worth);
         let reason = match judged {
+            Ok(_) if self.convicted => Some("convicted"),
             Ok(_) if self.related.contains(&ticket.payer) => Some("related"),
             Ok(_) => None,
             Err(Reason::OutsideWindow) => Some("outsideWindow"),
