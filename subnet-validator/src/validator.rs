@@ -316,8 +316,12 @@ impl Validator {
         spawn(&mut tasks, "reading the market", market::follow(pricing));
         let answering = market::desk::answer(client.clone(), netuid, questions, stop.clone());
         spawn(&mut tasks, "answering stakers' questions", answering);
-        let following =
-            Follow { client: client.clone(), clock: Arc::clone(&clock), view: chain_sender, stop: stop.clone() };
+        let following = Follow {
+            client: client.clone(),
+            clock: Arc::clone(&clock),
+            view: chain_sender,
+            stop: stop.clone(),
+        };
         spawn(&mut tasks, "following the chain", chain_view::follow(following));
         spawn(&mut tasks, "counting usage", Arc::clone(&accounts).follow(stop.clone()));
         spawn(
