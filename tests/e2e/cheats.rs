@@ -13,7 +13,7 @@ async fn command(arguments: &[&str], files: &[&Path]) -> Result<serde_json::Valu
     let all = ["subnet-validator", "audit"].into_iter().chain(arguments.iter().copied()).chain(files);
     let mut out = Vec::new();
     let cli = Cli::try_parse_from(all.chain(["--json"])).expect("a command line");
-    command::run(cli, &mut out).await.map_err(|error| error.exit_code())?;
+    Box::pin(command::run(cli, &mut out)).await.map_err(|error| error.exit_code())?;
     Ok(serde_json::from_slice(&out).expect("JSON"))
 }
 
@@ -28,7 +28,7 @@ fn named(caught: &Caught, why: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cheating_validators_are_named_and_the_chain_pays_by_what_the_honest_agree_on() {
     let folder = tempfile::tempdir().expect("a folder");
-    let outcome = play(folder.path(), |_| ()).await;
+    let outcome = Box::pin(play(folder.path(), |_| ())).await;
 
     // Both cheats, by both honest validators, each with a reason.
     named(&outcome.dropped, "the log lacks call");

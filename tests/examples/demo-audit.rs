@@ -21,10 +21,10 @@ async fn main() -> anyhow::Result<()> {
     let Arguments { state } = Arguments::parse();
     std::fs::create_dir_all(&state).with_context(|| format!("cannot make {}", state.display()))?;
     let folder = state.join(std::process::id().to_string());
-    let outcome = play(&folder, |line| {
+    let outcome = Box::pin(play(&folder, |line| {
         // A terminal that went away is no reason to stop.
         let _ = writeln!(std::io::stderr(), "{line}");
-    })
+    }))
     .await;
     let mut out = std::io::stdout().lock();
     let mut line = |cheat: &str, caught: &Caught| {

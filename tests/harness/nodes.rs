@@ -77,7 +77,7 @@ impl MinerNode {
 
     /// Starts it, also again on the same state.
     pub async fn start(&mut self) -> Result<(), MinerStartError> {
-        self.running = Some(Miner::bind(self.config.clone()).await?);
+        self.running = Some(Box::pin(Miner::bind(self.config.clone())).await?);
         Ok(())
     }
 }
@@ -153,13 +153,13 @@ impl ValidatorNode {
     /// Starts it, also again on the same state.
     pub async fn start(&mut self) -> Result<(), ValidatorStartError> {
         self.running = Some(
-            Validator::bind(ValidatorConfig {
+            Box::pin(Validator::bind(ValidatorConfig {
                 settings: self.settings.clone(),
                 hotkey: self.wallet.hotkey.clone(),
                 listed: self.listed.clone(),
                 endpoints: self.endpoints.clone(),
                 state_dir: self.state_dir.clone(),
-            })
+            }))
             .await?,
         );
         Ok(())

@@ -29,7 +29,8 @@ pub(super) async fn run(
         hotkey,
         listed,
     };
-    let mut validator = Validator::bind(config).await.map_err(|error| match error {
+    // On the heap: what binding keeps across its waits is larger than a thread's stack should carry.
+    let mut validator = Box::pin(Validator::bind(config)).await.map_err(|error| match error {
         StartError::NotRegistered { netuid } => {
             SharedError::NotRegistered { hotkey: account, netuid, register: place.site.register_command() }
                 .into()

@@ -71,14 +71,9 @@ pub struct Outcome {
 /// # Panics
 /// When something does not happen: this is a test.
 pub async fn play(folder: &Path, say: impl Fn(&str)) -> Outcome {
-    let mut subnet = Subnet::start_with(Plan {
-        validators: 4,
-        miners: 4,
-        model: TestModel::Echo,
-        tempo_blocks: TEMPO_BLOCKS,
-    })
-    .await;
-    arrange(&mut subnet).await;
+    let plan = Plan { validators: 4, miners: 4, model: TestModel::Echo, tempo_blocks: TEMPO_BLOCKS };
+    let mut subnet = Box::pin(Subnet::start_with(plan)).await;
+    Box::pin(arrange(&mut subnet)).await;
     say("four validators and four miners are up; two of the validators will cheat");
     for validator in &subnet.validators[..AUDITOR] {
         for number in 0..CALLS {
