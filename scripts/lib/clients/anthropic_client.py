@@ -1,6 +1,8 @@
 """A conversation of the unmodified anthropic client with a running demo.
 
 Environment: ANTHROPIC_BASE_URL and ANTHROPIC_API_KEY, which are all the client gets, and MODEL.
+
+The client has no argument for the temperature any more; it goes beside the body, as other extensions do.
 """
 
 import os
@@ -9,7 +11,7 @@ import anthropic
 
 model = os.environ["MODEL"]
 client = anthropic.Anthropic()
-ask = dict(model=model, max_tokens=24, temperature=0, system="Be brief.", messages=[{"role": "user", "content": "Name three primary colors."}])
+ask = dict(model=model, max_tokens=24, extra_body={"temperature": 0}, system="Be brief.", messages=[{"role": "user", "content": "Name three primary colors."}])
 
 whole = client.messages.create(**ask)
 assert whole.role == "assistant" and whole.content[0].type == "text" and whole.stop_reason in ("end_turn", "max_tokens")
@@ -34,7 +36,7 @@ result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": use
 after = client.messages.create(model=model, max_tokens=16, tools=tools, messages=[question, {"role": "assistant", "content": called.content}, result])
 assert after.stop_reason in ("end_turn", "max_tokens", "tool_use")
 
-for wrong, expected in [(dict(model="no-such-model"), anthropic.NotFoundError), (dict(temperature=9), anthropic.BadRequestError)]:
+for wrong, expected in [(dict(model="no-such-model"), anthropic.NotFoundError), (dict(extra_body={"temperature": 9}), anthropic.BadRequestError)]:
     try:
         client.messages.create(**{**ask, **wrong})
     except expected:

@@ -25,6 +25,7 @@ assert.equal(usage.completion_tokens, whole.usage.completion_tokens);
 // The client's own reading of a stream, which is strict about the order and form of chunks.
 const helped = client.chat.completions.stream({
   ...ask,
+  max_tokens: 96,
   tools: [{ type: "function", function: { name: "paint", parameters: { type: "object", properties: { color: { enum: ["red", "blue"] } }, required: ["color"], additionalProperties: false } } }],
   tool_choice: "required",
 });
