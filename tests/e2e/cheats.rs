@@ -49,11 +49,12 @@ async fn cheating_validators_are_named_and_the_chain_pays_by_what_the_honest_agr
     assert_eq!(outcome.weights[0], outcome.weights[1]);
     assert_eq!(outcome.weights[0], honest.weights);
 
-    // A liar's weight is clipped to what the majority says and its other weights are missing from the sum: with an eighth of the
-    // stake it can raise a friend by a seventh at most, however much it claims. The chain trusts the cheats less.
+    // A liar's weight is clipped to what the majority says, and what its row lacks is missing from the sum. The honest have three
+    // quarters of the stake, so at worst the cheats' rows lack everything else and the friend's share grows by a third, however
+    // much is claimed; how much of it they lack depends on which miners served the dropper's calls. The chain trusts them less.
     let (incentive, share) = outcome.friend_incentive;
     assert!(
-        u32::from(incentive) * 7 <= u32::from(share) * 8 + 700,
+        u32::from(incentive) * 3 <= u32::from(share) * 4 + 300,
         "the friend has {incentive} of 65535, the honest say {share}"
     );
     let [honest, dropper, inflator, auditor] = outcome.validators;
