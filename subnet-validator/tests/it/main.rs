@@ -9,5 +9,6 @@ mod heads;
 mod ledger;
 mod merged;
 mod staker_rpc;
+mod start;
 mod support;
 mod weights;
