@@ -9,7 +9,11 @@ use subxt::{
     dynamic::{self, Value},
     error::{BackendError, ExtrinsicError, TransactionEventsError, TransactionFinalizedSuccessError},
     ext::scale_decode::DecodeAsType,
-    rpcs::{RpcClient, client::RpcParams},
+    rpcs::{
+        RpcClient,
+        client::{RpcParams, RpcSubscription},
+        rpc_params,
+    },
     utils::AccountId32,
 };
 use subxt_signer::{SecretUri, sr25519::Keypair};
@@ -78,6 +82,21 @@ impl Client {
         let rpc = RpcClient::from_insecure_url(chain.ws_url()).await.unwrap();
         let api = OnlineClient::<PolkadotConfig>::from_rpc_client(rpc.clone()).await.unwrap();
         Self { chain, api, rpc }
+    }
+
+    /// Makes a block; answers its time in milliseconds, as the chain's storage has it.
+    pub async fn next_timestamp_ms(&self) -> u64 {
+        self.blocks(1).await;
+        let now = [sp_crypto_hashing::twox_128(b"Timestamp"), sp_crypto_hashing::twox_128(b"Now")].concat();
+        let value = self.rpc("state_getStorage", json!([format!("0x{}", hex::encode(now))])).await.unwrap();
+        let bytes = hex::decode(&value.as_str().unwrap()[2..]).unwrap();
+        u64::from_le_bytes(bytes.try_into().unwrap())
+    }
+
+    /// Submits a transaction and hears what becomes of it.
+    pub async fn watch(&self, extrinsic: &str) -> RpcSubscription<Json> {
+        let (start, stop) = ("author_submitAndWatchExtrinsic", "author_unwatchExtrinsic");
+        self.rpc.subscribe(start, rpc_params![extrinsic], stop).await.unwrap()
     }
 
     /// Submits a call and waits until it is final.

@@ -7,7 +7,6 @@ use serde_json::{Value as Json, json};
 use subxt::{
     config::DefaultExtrinsicParamsBuilder,
     dynamic::{self, Value},
-    rpcs::rpc_params,
 };
 
 use crate::client::{Client, TAO, account, address, key, number};
@@ -36,11 +35,7 @@ async fn a_higher_tip_takes_the_place_of_the_same_nonce_and_a_lower_one_does_not
     let client = Client::of(Config::test()).await;
     let cheap = transfer(&client, "//Alice", 0, 1_000, None).await;
     let dear = transfer(&client, "//Alice", 0, 2_000_000, None).await;
-    let mut watch = client
-        .rpc
-        .subscribe::<Json>("author_submitAndWatchExtrinsic", rpc_params![&cheap], "author_unwatchExtrinsic")
-        .await
-        .unwrap();
+    let mut watch = client.watch(&cheap).await;
     assert_eq!(watch.next().await.unwrap().unwrap(), json!("ready"));
     let hash = submit(&client, &dear).await.unwrap();
     assert_eq!(watch.next().await.unwrap().unwrap(), json!({ "usurped": hash }));
@@ -57,11 +52,7 @@ async fn a_mortal_transaction_is_dropped_when_its_time_is_over_and_then_banned()
     client.blocks(3).await;
     // Its nonce is not due, so it waits until it is too old.
     let mortal = transfer(&client, "//Alice", 5, 0, Some(8)).await;
-    let mut watch = client
-        .rpc
-        .subscribe::<Json>("author_submitAndWatchExtrinsic", rpc_params![&mortal], "author_unwatchExtrinsic")
-        .await
-        .unwrap();
+    let mut watch = client.watch(&mortal).await;
     assert_eq!(watch.next().await.unwrap().unwrap(), json!("future"));
     client.blocks(4).await;
     assert_eq!(client.chain.waiting(), 1);
@@ -81,11 +72,7 @@ async fn a_full_pool_takes_only_what_is_worth_more_and_says_so() {
     let limits = Limits { pool_transactions_max, ..Limits::default() };
     let client = Client::of(Config { limits, ..Config::test() }).await;
     let cheap = transfer(&client, "//Alice", 0, 1_000, None).await;
-    let mut watch = client
-        .rpc
-        .subscribe::<Json>("author_submitAndWatchExtrinsic", rpc_params![&cheap], "author_unwatchExtrinsic")
-        .await
-        .unwrap();
+    let mut watch = client.watch(&cheap).await;
     assert_eq!(watch.next().await.unwrap().unwrap(), json!("ready"));
     submit(&client, &transfer(&client, "//Bob", 0, 2_000_000, None).await).await.unwrap();
     let error = submit(&client, &transfer(&client, "//Charlie", 0, 0, None).await).await.unwrap_err();

@@ -20,12 +20,12 @@ fn transfer() -> impl subxt::tx::Payload {
 }
 
 /// A signed transfer of one TAO from Alice to Dave.
-async fn signed_transfer(client: &Client) -> Json {
+async fn signed_transfer(client: &Client) -> String {
     let at = client.api.at_current_block().await.unwrap();
     let parameters = subxt::config::DefaultExtrinsicParamsBuilder::new().immortal().build();
     let mut transactions = at.transactions();
     let signed = transactions.create_signed(&transfer(), &key("//Alice"), parameters).await.unwrap();
-    json!(format!("0x{}", hex::encode(signed.encoded())))
+    format!("0x{}", hex::encode(signed.encoded()))
 }
 
 #[tokio::test]
@@ -81,15 +81,7 @@ async fn transactions_of_undone_blocks_wait_again_and_their_watchers_are_told() 
     client.chain.stall_finality(true);
     client.blocks(1).await;
     let extrinsic = signed_transfer(&client).await;
-    let mut watch = client
-        .rpc
-        .subscribe::<Json>(
-            "author_submitAndWatchExtrinsic",
-            rpc_params![extrinsic],
-            "author_unwatchExtrinsic",
-        )
-        .await
-        .unwrap();
+    let mut watch = client.watch(&extrinsic).await;
     client.blocks(1).await;
     let first = client.chain.best().hash();
     let done = client.chain.reorganise(1).await.unwrap();
@@ -211,17 +203,10 @@ async fn an_upgrade_can_remove_and_reshape_named_items() {
 #[tokio::test]
 async fn a_wrong_clock_shows_in_the_timestamps() {
     let client = Client::of(Config::test()).await;
-    let now = [sp_crypto_hashing::twox_128(b"Timestamp"), sp_crypto_hashing::twox_128(b"Now")].concat();
-    let now = json!([format!("0x{}", hex::encode(&now))]);
-    let time = || async {
-        client.blocks(1).await;
-        let value = client.rpc("state_getStorage", now.clone()).await.unwrap();
-        let bytes = hex::decode(&value.as_str().unwrap()[2..]).unwrap();
-        u64::from_le_bytes(bytes.try_into().unwrap())
-    };
-    let start = time().await;
+    let start = client.next_timestamp_ms().await;
     client.rpc("dev_skewClock", json!([-49_000])).await.unwrap();
-    assert_eq!(time().await, start + localnet::runtime::SLOT_DURATION_MS_DEFAULT);
+    let next = client.next_timestamp_ms().await;
+    assert_eq!(next, start + localnet::runtime::SLOT_DURATION_MS_DEFAULT);
     client.rpc("dev_skewClock", json!([49_000])).await.unwrap();
-    assert!(time().await >= start + 49_000);
+    assert!(client.next_timestamp_ms().await >= start + 49_000);
 }
