@@ -67,6 +67,7 @@ used! {
     Storage SubtensorModule.SubnetAlphaOutEmission;
     Storage SubtensorModule.SubnetEmissionEnabled;
     Storage SubtensorModule.SubnetEpochIndex;
+    Storage SubtensorModule.SubnetExcessTao;
     Storage SubtensorModule.SubnetMovingPrice;
     Storage SubtensorModule.SubnetOwnerCut;
     Storage SubtensorModule.SubnetOwnerHotkey;

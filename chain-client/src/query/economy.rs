@@ -39,7 +39,7 @@ pub struct SubnetEconomy {
     pub alpha_out_rao: u64,
     /// TAO traded since the subnet began.
     pub volume_rao: u128,
-    /// TAO that enters the pool each block.
+    /// TAO that the chain emits to the subnet each block: what joins the pool at its price, and the excess that buys alpha.
     pub tao_emission_rao: u64,
     /// Alpha that enters the pool each block.
     pub alpha_in_emission_rao: u64,
@@ -139,6 +139,7 @@ impl ChainClient {
             let alpha_out = reader.want(module.subnet_alpha_out(), key())?;
             let volume = reader.want(module.subnet_volume(), key())?;
             let tao_emission = reader.want(module.subnet_tao_in_emission(), key())?;
+            let excess = reader.want(module.subnet_excess_tao(), key())?;
             let alpha_in_emission = reader.want(module.subnet_alpha_in_emission(), key())?;
             let alpha_out_emission = reader.want(module.subnet_alpha_out_emission(), key())?;
             let values = reader.fetch().await?;
@@ -155,7 +156,7 @@ impl ChainClient {
                 pool_alpha_rao: values.value(&pool_alpha)?.0,
                 alpha_out_rao: values.value(&alpha_out)?.0,
                 volume_rao: values.value(&volume)?,
-                tao_emission_rao: values.value(&tao_emission)?.0,
+                tao_emission_rao: values.value(&tao_emission)?.0.saturating_add(values.value(&excess)?.0),
                 alpha_in_emission_rao: values.value(&alpha_in_emission)?.0,
                 alpha_out_emission_rao: values.value(&alpha_out_emission)?.0,
                 chain_emission_rao: emission.0,

@@ -51,7 +51,8 @@ pub(in crate::staker_rpc) struct Economics {
     pub burn_fraction: Fraction,
     /// Root's part of what backs the subnet: `RootProp`.
     pub root_proportion: Fraction,
-    /// TAO that enters the pool each block, in rao: `SubnetTaoInEmission`.
+    /// TAO that the chain emits to the subnet each block, in rao: what joins the pool and what buys alpha, `SubnetTaoInEmission`
+    /// + `SubnetExcessTao`.
     pub tao_emission_rao: Amount,
     /// Alpha that enters the pool each block, in rao: `SubnetAlphaInEmission`.
     pub alpha_in_emission_rao: Amount,
