@@ -95,22 +95,12 @@ fn to_lines(view: &View) -> Vec<String> {
         ),
         ("pool", format!("{} and {}", tao(economy.pool_tao_rao), alpha(economy.pool_alpha_rao))),
         ("staked", alpha(economy.alpha_out_rao)),
-        (
-            "emission",
-            format!(
-                "{} per block into the pool ({share:.4} % of the chain's)",
-                tao(economy.tao_emission_rao)
-            ),
-        ),
+        ("emission", format!("{} per block ({share:.4} % of the chain's)", tao(economy.tao_emission_rao))),
     ];
     if let Some(inputs) = yields {
-        let year =
-            inputs.percent_per_year().map_or("unknown".to_owned(), |percent| format!("{percent:.2} %"));
+        let year = inputs.percent_per_year().map(|percent| format!(", {percent:.2} % a year if it stays so"));
         let (paid, staked) = (alpha(inputs.dividends_rao), alpha(inputs.stake_rao));
-        rows.push((
-            "dividends",
-            format!("{paid} on {staked} in the last epoch, {year} a year if it stays so"),
-        ));
+        rows.push(("dividends", format!("{paid} on {staked} in the last epoch{}", year.unwrap_or_default())));
     }
     if let Some(quote) = quote {
         let slippage = quote.tao_slippage_rao.max(quote.alpha_slippage_rao);

@@ -17,6 +17,8 @@ use crate::client::ChainClient;
 use crate::error::{Fault, QueryError};
 
 const YEAR_MS: f64 = 365.25 * 24.0 * 60.0 * 60.0 * 1000.0;
+/// What is more than this says only that the chain is too fast for a year to mean anything.
+const PERCENT_PER_YEAR_MAX: f64 = 1e12;
 
 /// A subnet's market and emission at one block. Amounts in rao.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,10 +118,12 @@ impl YieldInputs {
     }
 
     /// What the stake would grow by in a year in alpha, in percent, if every epoch paid as the last one and dividends were
-    /// left staked. `None` without stake or epochs.
+    /// left staked. `None` without stake or epochs, and where epochs follow each other so fast that no number is left to tell,
+    /// as on chains for development.
     pub fn percent_per_year(&self) -> Option<f64> {
         let per_epoch = (self.stake_rao > 0).then(|| self.dividends_rao as f64 / self.stake_rao as f64)?;
-        Some((per_epoch.ln_1p() * self.epochs_per_year()?).exp_m1() * 100.0)
+        let percent = (per_epoch.ln_1p() * self.epochs_per_year()?).exp_m1() * 100.0;
+        (percent < PERCENT_PER_YEAR_MAX).then_some(percent)
     }
 }
 
@@ -312,6 +316,7 @@ mod tests {
         assert_eq!(YieldInputs { stake_rao: 0, ..inputs }.percent_per_year(), None);
         assert_eq!(YieldInputs { tempo: 0, ..inputs }.percent_per_year(), None);
         assert_eq!(YieldInputs { dividends_rao: 0, ..inputs }.percent_per_year(), Some(0.0));
+        assert_eq!(YieldInputs { block_time_ms: 1, ..inputs }.percent_per_year(), None, "too fast a chain");
     }
 
     #[test]

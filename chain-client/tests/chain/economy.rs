@@ -51,7 +51,11 @@ async fn dividends_of_an_epoch_become_a_yield() {
     let inputs = world.chain.yield_inputs(NETUID, &account(VALIDATOR), head).await.unwrap();
     assert!(inputs.dividends_rao > 0 && inputs.stake_rao > 1_000 * TAO, "{inputs:?}");
     assert_eq!((inputs.tempo, inputs.take), (tempo, 11_796), "the chain's default take is 18 %");
-    assert!(inputs.percent_per_year().unwrap() > 0.0);
+    // Few stakers share what a subnet pays here, and often: at that pace a year has no number.
+    assert_eq!(inputs.percent_per_year(), None);
+    let stake_rao = inputs.stake_rao * 1_000;
+    let real = chain_client::YieldInputs { tempo: 360, block_time_ms: 12_000, stake_rao, ..inputs };
+    assert!(real.percent_per_year().is_some_and(|percent| percent > 0.0), "{real:?}");
 }
 
 #[tokio::test]
