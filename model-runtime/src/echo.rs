@@ -9,11 +9,10 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::arch::EncodedPrompt;
 use crate::decoder::{ForwardError, Model, Rows, Step};
 use crate::facts::ModelFacts;
 use crate::runtime::Prompt;
-use crate::tokenizer::Vocabulary;
+use crate::tokenizer::{EncodedPrompt, Vocabulary};
 
 /// The model. All it knows is in the tokens: after a token of the prompt comes word 0, after word `i` word `i + 1`, and the vocabulary
 /// that was made for the request says which of them ends the answer.

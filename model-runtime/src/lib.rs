@@ -25,7 +25,6 @@
 //! and [`families`] (from files to decoders), and the text side: [`tokenizer`], [`chat_template`], [`sampling`], [`stop`], [`grammar`].
 //! [`burn_decoder`] computes the same decoders on burn tensors, as the kernels' reference and for other devices.
 
-pub mod arch;
 pub mod burn_decoder;
 pub mod chat_template;
 pub mod checkpoint;
@@ -40,7 +39,6 @@ pub mod facts;
 pub mod families;
 pub mod grammar;
 pub mod kernels;
-pub mod kv_cache;
 pub mod runtime;
 pub mod sampling;
 pub mod scheduler;

@@ -22,7 +22,7 @@ use tokenizers::Tokenizer as HfTokenizer;
 
 pub use self::assembler::Utf8Assembler;
 use self::sentence_piece::SentencePiece;
-pub use self::vocabulary::Vocabulary;
+pub use self::vocabulary::{EncodedPrompt, Vocabulary};
 use crate::weights::bounded::FileError;
 use crate::weights::gguf::{Gguf, GgufError};
 

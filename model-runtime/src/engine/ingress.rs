@@ -5,10 +5,10 @@ use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::answer::Answer;
-use crate::arch::EncodedPrompt;
 use crate::grammar::Constraint;
 use crate::runtime::HiddenSink;
 use crate::sampling::{Logprobs, Sampler};
+use crate::tokenizer::EncodedPrompt;
 
 /// Something that happened to a request. After `Finished` or `Failed` nothing follows.
 #[derive(Clone, Debug, PartialEq)]

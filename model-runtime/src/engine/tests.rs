@@ -8,11 +8,10 @@ use tokio::sync::Semaphore;
 
 use super::answer::{Answer, AnswerLimits};
 use super::*;
-use crate::arch::EncodedPrompt;
 use crate::decoder::ForwardError;
 use crate::sampling::{Sampler, Sampling};
 use crate::stop::StopScanner;
-use crate::tokenizer::Vocabulary;
+use crate::tokenizer::{EncodedPrompt, Vocabulary};
 
 /// What one sequence did in a forward pass: its first token in the pass, and how many.
 type Pass = Vec<(u32, usize)>;

@@ -3,14 +3,13 @@
 use std::sync::OnceLock;
 
 use super::generation::Form;
-use crate::arch::EncodedPrompt;
 use crate::chat_template::ChatTemplate;
 use crate::dialect::{Calls, Dialect};
 use crate::echo;
 use crate::embedder::Embedder;
 use crate::grammar::{Constraint, Grammar, GrammarError, Grammars};
 use crate::runtime::request::{GenerateError, Prompt};
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{EncodedPrompt, Tokenizer};
 
 #[derive(Debug)]
 pub(crate) enum Encoder {

@@ -1,4 +1,14 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// A prompt in tokens, with the vocabulary its answer is written in.
+#[derive(Clone, Debug)]
+pub struct EncodedPrompt {
+    /// At least one token.
+    pub tokens: Vec<u32>,
+    /// What the tokens show.
+    pub vocabulary: Arc<Vocabulary>,
+}
 
 /// The bytes of every token, in one buffer, and which tokens end an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,21 +4,23 @@
 //! off by what that rounding does, and where two tokens are closer than that either may come first. The vectors in `tests/vectors` were
 //! made by the scripts beside them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use futures::StreamExt as _;
-use model_runtime::arch::Model as _;
-use model_runtime::arch::llama::Llama;
+use model_runtime::burn_decoder::BurnDecoder;
 use model_runtime::chat_template::{ChatTemplate, TemplateTokens};
+use model_runtime::checkpoint::Checkpoint;
 use model_runtime::device::ComputeDevice;
 use model_runtime::sampling::argmax;
 use model_runtime::tokenizer::Tokenizer;
-use model_runtime::weights::gguf::Gguf;
 use model_runtime::{
     Event, FinishReason, GenerateRequest, Message, ModelSource, Prompt, Runtime, RuntimeConfig,
 };
 use serde::Deserialize;
+
+use super::driver::{fed, pages_for};
+use super::vectors;
 
 /// Two tokens whose logits differ by less may change places under llama.cpp's rounding.
 const NEAR_TIE: f64 = 0.3;
@@ -67,49 +69,39 @@ struct Turn {
     content: String,
 }
 
-fn vectors<T: for<'a> Deserialize<'a>>(name: &str) -> T {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name);
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
 /// Where the default model's file is.
 fn path() -> PathBuf {
-    let variable = |name| std::env::var_os(name).map(PathBuf::from);
-    let cache = || {
-        let user = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
-        variable("SUBNET64_CACHE").or_else(|| Some(user?.join("subnet64")))
-    };
-    let default = || Some(cache()?.join("models/SmolLM2-135M-Instruct.Q4_1.gguf"));
-    let path = variable("SUBNET64_MODEL").or_else(default).expect("HOME is set");
-    assert!(path.is_file(), "{} is missing: run scripts/get-model, or set SUBNET64_MODEL", path.display());
-    path
+    match std::env::var_os("SUBNET64_MODEL") {
+        Some(path) => path.into(),
+        None => vectors::model("SmolLM2-135M-Instruct.Q4_1.gguf"),
+    }
 }
 
 struct Loaded {
-    gguf: Gguf,
+    checkpoint: Checkpoint,
     tokenizer: Tokenizer,
-    model: Llama,
 }
 
-/// One copy for all tests of this file that run in one process.
+/// One for all tests of this file that run in one process.
 fn loaded() -> &'static Loaded {
     static LOADED: OnceLock<Loaded> = OnceLock::new();
     LOADED.get_or_init(|| {
-        let gguf = Gguf::open(&path()).unwrap();
-        let tokenizer = Tokenizer::from_gguf(&gguf).unwrap();
-        let model = Llama::load(&gguf, &ComputeDevice::cpu(), 8192).unwrap();
-        Loaded { gguf, tokenizer, model }
+        let checkpoint = Checkpoint::open(&path()).unwrap();
+        Loaded { tokenizer: checkpoint.tokenizer().unwrap(), checkpoint }
     })
 }
 
-/// Our logits at every step of llama.cpp's answer, given the tokens it chose before.
-fn forced(case: &Case) -> Vec<Vec<f32>> {
-    let model = &loaded().model;
+/// The plain executor, in f32.
+fn plain() -> BurnDecoder {
+    let decoder = loaded().checkpoint.decoder(8192).unwrap();
+    BurnDecoder::new(decoder.spec, &decoder.weights, &ComputeDevice::cpu(), pages_for(1024))
+}
+
+/// Logits at every step of llama.cpp's answer, given the tokens it chose before.
+fn forced(model: &mut BurnDecoder, case: &Case) -> Vec<Vec<f32>> {
     let (_, before_last) = case.greedy_ids.split_last().unwrap();
     let tokens = [case.prompt_ids.as_slice(), before_last].concat();
-    let hidden = model.forward(&tokens, &mut model.cache());
-    let [rows, width] = hidden.dims();
-    model.logits_of_all(&hidden.slice([case.prompt_ids.len() - 1..rows, 0..width]))
+    fed(model, &tokens, &[tokens.len()]).split_off(case.prompt_ids.len() - 1)
 }
 
 /// The best two logits.
@@ -125,9 +117,13 @@ fn best_two(logits: &[f32]) -> (f64, f64) {
 
 #[test]
 fn prompts_become_llama_cpps_tokens() {
-    let vectors: LlamaCpp = vectors("llama-cpp.json");
-    let Loaded { gguf, tokenizer, .. } = loaded();
-    assert_eq!(hex::encode(gguf.sha256()), vectors.model_sha256, "the vectors are of another file");
+    let vectors: LlamaCpp = vectors::json("llama-cpp.json");
+    let Loaded { checkpoint, tokenizer } = loaded();
+    assert_eq!(
+        hex::encode(checkpoint.weights_sha256()),
+        vectors.model_sha256,
+        "the vectors are of another file"
+    );
     assert!(vectors.cases.len() >= 10);
     for case in &vectors.cases {
         assert_eq!(tokenizer.encode(&case.text).unwrap(), case.prompt_ids, "{}", case.name);
@@ -140,10 +136,10 @@ fn prompts_become_llama_cpps_tokens() {
 
 #[test]
 fn the_files_template_gives_the_prompts_of_the_vectors() {
-    let prompts: Vec<PromptCase> = vectors("prompts.json");
-    let vectors: LlamaCpp = vectors("llama-cpp.json");
-    let template = loaded().gguf.text("tokenizer.chat_template").unwrap();
-    let template = ChatTemplate::new(template, TemplateTokens::default()).unwrap();
+    let prompts: Vec<PromptCase> = vectors::json("prompts.json");
+    let vectors: LlamaCpp = vectors::json("llama-cpp.json");
+    let template = loaded().checkpoint.chat_template().unwrap().unwrap();
+    let template = ChatTemplate::new(&template, TemplateTokens::default()).unwrap();
     for (prompt, case) in prompts.into_iter().zip(vectors.cases) {
         assert_eq!(prompt.name, case.name);
         if let Some(turns) = prompt.chat {
@@ -168,8 +164,8 @@ struct Distances {
 }
 
 impl Distances {
-    fn add(&mut self, case: &Case) {
-        let rows = forced(case);
+    fn add(&mut self, model: &mut BurnDecoder, case: &Case) {
+        let rows = forced(model, case);
         for ((logits, theirs), gap) in rows.iter().zip(&case.greedy_ids).zip(&case.gaps) {
             self.steps += 1;
             let (best, second) = best_two(logits);
@@ -190,10 +186,10 @@ impl Distances {
 
 #[test]
 fn greedy_tokens_and_their_gaps_are_llama_cpps_but_for_its_rounding() {
-    let vectors: LlamaCpp = vectors("llama-cpp.json");
-    let mut distances = Distances::default();
+    let vectors: LlamaCpp = vectors::json("llama-cpp.json");
+    let (mut model, mut distances) = (plain(), Distances::default());
     for case in &vectors.cases {
-        distances.add(case);
+        distances.add(&mut model, case);
     }
     distances.gaps.sort_by(f64::total_cmp);
     let Distances { steps, others, behind_max, gaps, log_probability_max } = distances;
@@ -214,9 +210,8 @@ fn greedy_tokens_and_their_gaps_are_llama_cpps_but_for_its_rounding() {
 
 #[test]
 fn logits_are_the_exact_ones_within_f32() {
-    let exact: Exact = vectors("exact-logits.json");
-    let model = &loaded().model;
-    let rows = model.logits_of_all(&model.forward(&exact.prompt_ids, &mut model.cache()));
+    let exact: Exact = vectors::json("exact-logits.json");
+    let rows = fed(&mut plain(), &exact.prompt_ids, &[exact.prompt_ids.len()]);
     let largest = exact.largest_after_each.iter().fold(0.0_f64, |max, logit| max.max(logit.abs()));
     let off = |found: f32, expected: f64| (f64::from(found) - expected).abs() / largest;
     let mut worst = 0.0_f64;
@@ -235,7 +230,7 @@ fn logits_are_the_exact_ones_within_f32() {
 
 #[tokio::test]
 async fn the_runtime_streams_what_the_model_computes() {
-    let vectors: LlamaCpp = vectors("llama-cpp.json");
+    let vectors: LlamaCpp = vectors::json("llama-cpp.json");
     let runtime = Runtime::start(RuntimeConfig::default()).unwrap();
     let model = runtime.load("SmolLM2-135M-Instruct", ModelSource::Gguf(path())).await.unwrap();
     let facts = model.facts();
@@ -244,9 +239,9 @@ async fn the_runtime_streams_what_the_model_computes() {
         (134_515_008, 8192, 49_152)
     );
     assert_eq!(facts.end_tokens, [0, 2]);
-    let mut compared = 0;
+    let (mut plain, mut compared) = (plain(), 0);
     for case in &vectors.cases {
-        let rows = forced(case);
+        let rows = forced(&mut plain, case);
         let request =
             GenerateRequest::greedy(Prompt::Tokens(case.prompt_ids.clone()), case.greedy_ids.len() as u32);
         let mut generation = model.generate(request).await.unwrap();
