@@ -1,13 +1,17 @@
 //! Chat templates: from a conversation to the text a model was trained to answer.
 //!
 //! Templates are Jinja2 as the Python libraries run it, so the environment is set up as theirs: blocks are trimmed, Python's string and
-//! dictionary methods exist, and `raise_exception` refuses a conversation.
+//! dictionary methods exist, dictionaries keep their order, `tojson` is `json.dumps`, and `raise_exception` refuses a conversation.
+//!
+//! Deliberately absent: `strftime_now`. The same conversation gives the same tokens on any day, so that another node can compute an answer
+//! again; templates that ask for the date take it from the variable they have for it (`date_string` in Llama's), or do without.
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error as TemplateError, ErrorKind, UndefinedBehavior, Value, context};
 use serde_json::{Map, Value as Json};
 use thiserror::Error;
 
+mod python;
 mod tools;
 
 use crate::dialect::{Calls, Dialect};
@@ -90,6 +94,7 @@ impl ChatTemplate {
         environment.set_undefined_behavior(UndefinedBehavior::Lenient);
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", raise_exception);
+        environment.add_filter("tojson", python::to_json);
         environment.add_template_owned(NAME, source.to_owned()).map_err(ChatTemplateError::Parse)?;
         let dialect = Dialect::of_template(source);
         let knows_tools = source.contains("tools") && dialect.calls != Calls::None;
@@ -170,7 +175,9 @@ fn value_of_list(items: &[Json]) -> Value {
 }
 
 fn value_of_object(object: &Map<String, Json>) -> Value {
-    Value::from_pairs(object.iter().map(|(key, value)| (key.as_str(), value_of(value))))
+    let pairs: Vec<(&str, Value)> =
+        object.iter().map(|(key, value)| (key.as_str(), value_of(value))).collect();
+    Value::from_object(python::Dictionary::new(pairs.iter().map(|(key, value)| (*key, value.clone()))))
 }
 
 fn raise_exception(message: String) -> Result<String, TemplateError> {
