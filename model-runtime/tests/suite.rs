@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod suite {
+    mod agreement;
     mod blocks;
     mod cpu;
     mod driver;
@@ -19,6 +20,7 @@ mod suite {
     mod reference;
     mod rewrite;
     mod serving;
+    mod templates;
     mod tiny;
     mod tokenizers;
     mod vectors;

@@ -40,8 +40,12 @@ process.stderr.write("\n");
 
 await sequence.clearHistory();
 const textIds = [...begin, ...model.tokenize(question.text, true)];
-const withNext = textIds.slice(0, -1).map((token) => [token, { generateNext: { probabilities: true } }]);
-const rows = await sequence.controlledEvaluate(withNext);
-const logProbabilities = rows.map((row, i) => Math.log(row.next.probabilities.get(textIds[i + 1]) ?? 0));
+const logProbabilities = [];
+// A few tokens at a time: each gets a map of the whole vocabulary.
+for (let first = 0; first < textIds.length - 1; first += 32) {
+  const piece = textIds.slice(first, Math.min(first + 32, textIds.length - 1));
+  const rows = await sequence.controlledEvaluate(piece.map((token) => [token, { generateNext: { probabilities: true } }]));
+  rows.forEach((row, i) => logProbabilities.push(Math.log(row.next.probabilities.get(textIds[first + i + 1]) ?? 0)));
+}
 process.stdout.write(JSON.stringify({ answers, text_ids: textIds, log_probabilities: logProbabilities }));
 process.exit(0);

@@ -2,12 +2,16 @@
 //! safetensors and, rewritten by [`super::rewrite`], from GGUF.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use model_runtime::burn_decoder::BurnDecoder;
 use model_runtime::checkpoint::Checkpoint;
-use model_runtime::decoder::{BlockKind, ForwardError, Model as _, Part, Step};
+use model_runtime::cpu::{CpuConfig, CpuModel};
+use model_runtime::decoder::{BlockKind, ForwardError, Model, Part, Step};
 use model_runtime::device::ComputeDevice;
 use model_runtime::families::FamilyError;
+use model_runtime::kernels::{Isa, Team};
 use model_runtime::weights::gguf::Gguf;
 use serde::Deserialize;
 
@@ -202,12 +206,18 @@ fn logits_past_4096_positions_equal_the_plain_ones() {
     let checkpoint = Checkpoint::Gguf(Box::new(Gguf::from_bytes(file.bytes()).unwrap()));
     let decoder = checkpoint.decoder(8192).unwrap();
     let tokens: Vec<u32> = (0..4500_u32).map(|i| i * 7919 % tiny::VOCABULARY as u32).collect();
-    let mut model =
-        BurnDecoder::new(decoder.spec, &decoder.weights, &ComputeDevice::cpu(), pages_for(tokens.len()));
-    let rows = fed(&mut model, &tokens, &[512; 8]);
+    let pages = pages_for(tokens.len());
+    let plain = BurnDecoder::new(decoder.spec.clone(), &decoder.weights, &ComputeDevice::cpu(), pages);
+    let team = Arc::new(Team::new(NonZeroUsize::MIN).unwrap());
+    let config = CpuConfig { pages, exact_cache: true, isa: Isa::detect() };
+    let kernels = CpuModel::new(decoder.spec, &decoder.weights, config, team).unwrap();
     let expected = reference::logits(&file, sizes, &tokens);
     let size = expected.iter().fold(0.0, |max: f64, logit| max.max(logit.abs()));
-    let error =
-        rows[4499].iter().zip(&expected).fold(0.0, |max: f64, (f, e)| max.max((f64::from(*f) - e).abs()));
-    assert!(error <= 1e-4 * size, "off by {error} where logits reach {size}");
+    let executors: [(_, Box<dyn Model>); 2] = [("burn", Box::new(plain)), ("kernels", Box::new(kernels))];
+    for (name, mut model) in executors {
+        let rows = fed(&mut *model, &tokens, &[512; 8]);
+        let off = rows[4499].iter().zip(&expected).map(|(found, e)| (f64::from(*found) - e).abs());
+        let error = off.fold(0.0, f64::max);
+        assert!(error <= 1e-4 * size, "{name}: off by {error} where logits reach {size}");
+    }
 }

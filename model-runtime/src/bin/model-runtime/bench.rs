@@ -1,12 +1,14 @@
 //! `model-runtime bench`: prefill and decode speed through the same handle that a server uses.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use anyhow::bail;
 use futures::StreamExt as _;
 use futures::future::try_join_all;
-use model_runtime::{Event, GenerateRequest, ModelHandle, Prompt, RuntimeConfig};
+use model_runtime::{Event, GenerateRequest, HiddenSink, ModelHandle, Prompt, RuntimeConfig};
 use serde::Serialize;
 
 use crate::output;
@@ -27,6 +29,10 @@ pub(crate) struct Args {
     /// Times each batch is run; medians are reported.
     #[arg(long, value_name = "N", default_value_t = 3)]
     rounds: u32,
+    /// Run every round a second time with a listener that takes every token's last hidden state, as fingerprints do: rounded to
+    /// bfloat16, the greatest 128 numbers of 32 tokens kept.
+    #[arg(long)]
+    states: bool,
     /// Where to compute.
     #[arg(long, value_enum, default_value_t = Device::Cpu)]
     device: Device,
@@ -54,6 +60,9 @@ struct Row {
     first_token_ms: f64,
     prefill_tokens_per_second: f64,
     decode_tokens_per_second: f64,
+    /// With a listener to hidden states: the median over the rounds of what it adds to the time of decoding, as a part of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    states_share: Option<f64>,
 }
 
 /// What one round took.
@@ -95,36 +104,86 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             row.prefill_tokens_per_second,
             row.decode_tokens_per_second
         ))?;
+        if let Some(share) = row.states_share {
+            output::line(&format!(
+                "{:>6} hidden states add {:.2} % to the time of decoding",
+                "",
+                share * 100.0
+            ))?;
+        }
     }
     Ok(())
 }
 
 async fn measure(model: &ModelHandle, args: &Args, batch: usize) -> anyhow::Result<Row> {
-    let mut rounds = Vec::new();
+    let (mut rounds, mut shares) = (Vec::new(), Vec::new());
     for round in 0..args.rounds.max(1) {
         eprintln!("batch {batch}, round {}", round + 1);
-        rounds.push(self::round(model, args, batch, round).await?);
+        let without = self::round(model, args, batch, round, false).await?;
+        if args.states {
+            let with = self::round(model, args, batch, args.rounds + round, true).await?;
+            shares.push(with.seconds_per_token() / without.seconds_per_token() - 1.0);
+        }
+        rounds.push(without);
     }
-    let median = |value: fn(&Round) -> f64| {
-        let mut values: Vec<f64> = rounds.iter().map(value).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
+    let of_rounds = |value: fn(&Round) -> f64| median(rounds.iter().map(value).collect());
     let decoded = |round: &Round| f64::from(round.generated) / round.decode_s;
     Ok(Row {
         device: args.device,
         batch,
         prompt_tokens: args.prompt_tokens,
         generated_tokens: rounds[0].generated,
-        first_token_ms: median(|round| round.first_token_s * 1000.0),
+        first_token_ms: of_rounds(|round| round.first_token_s * 1000.0),
         prefill_tokens_per_second: f64::from(args.prompt_tokens) * batch as f64
-            / median(|round| round.prefill_s),
-        decode_tokens_per_second: median(decoded),
+            / of_rounds(|round| round.prefill_s),
+        decode_tokens_per_second: of_rounds(decoded),
+        states_share: args.states.then(|| median(shares)),
+    })
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+impl Round {
+    fn seconds_per_token(&self) -> f64 {
+        self.decode_s / f64::from(self.generated)
+    }
+}
+
+/// Tokens whose states become one proof of a fingerprint, and the numbers it keeps of them.
+const CHUNK_TOKENS: u64 = 32;
+const KEPT: usize = 128;
+
+/// Does with states what fingerprints do.
+fn listener() -> HiddenSink {
+    let seen = Arc::new(AtomicU64::new(0));
+    let kept = std::sync::Mutex::new(Vec::with_capacity(KEPT + 1));
+    HiddenSink::new(move |_, state: &[f32]| {
+        let mut kept = kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if seen.fetch_add(1, Relaxed).is_multiple_of(CHUNK_TOKENS) {
+            kept.clear();
+        }
+        for value in state {
+            let magnitude = (value.to_bits() >> 16) & 0x7fff;
+            if kept.len() < KEPT || kept.last().is_some_and(|least| magnitude > *least) {
+                let at = kept.partition_point(|greater| *greater >= magnitude);
+                kept.insert(at, magnitude);
+                kept.truncate(KEPT);
+            }
+        }
     })
 }
 
 /// Sends `batch` requests at once. Prefill ends with the last request's first token, decode begins there.
-async fn round(model: &ModelHandle, args: &Args, batch: usize, round: u32) -> anyhow::Result<Round> {
+async fn round(
+    model: &ModelHandle,
+    args: &Args,
+    batch: usize,
+    round: u32,
+    states: bool,
+) -> anyhow::Result<Round> {
     let vocabulary = model.facts().vocabulary_tokens;
     let started = Instant::now();
     let one = async |request: u32| -> anyhow::Result<Vec<f64>> {
@@ -132,7 +191,8 @@ async fn round(model: &ModelHandle, args: &Args, batch: usize, round: u32) -> an
         let first = 1000 + request * 104_729 + (batch as u32 * 1000 + round) * 7;
         let tokens = (0..args.prompt_tokens).map(|i| (i * 7919 + first) % vocabulary).collect();
         let plain = GenerateRequest::greedy(Prompt::Tokens(tokens), args.gen_tokens);
-        let mut generation = model.generate(GenerateRequest { ignore_end: true, ..plain }).await?;
+        let hidden = states.then(listener);
+        let mut generation = model.generate(GenerateRequest { ignore_end: true, hidden, ..plain }).await?;
         let mut times = Vec::new();
         while let Some(event) = generation.next().await {
             match event {

@@ -2,24 +2,29 @@
 
 use std::io::{Read as _, stdin};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use model_runtime::burn_decoder::BurnDecoder;
 use model_runtime::checkpoint::Checkpoint;
-use model_runtime::decoder::{Model as _, PAGE_TOKENS, Part, Step};
+use model_runtime::cpu::{CpuConfig, CpuModel};
+use model_runtime::decoder::{Model, PAGE_TOKENS, Part, Step};
 use model_runtime::device::ComputeDevice;
+use model_runtime::kernels::{Isa, Team};
 use serde::Serialize;
 
 use crate::output;
 
 /// Reads a JSON array of sequences (arrays of token numbers) from stdin, and prints for each what the model says at every token but the
-/// last: its likeliest next token, how far the second is behind, and the log-probability of the token that does follow. Weights are
-/// expanded to f32 and computed by the plain implementation.
+/// last: its likeliest next token, how far the second is behind, and the log-probability of the token that does follow.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A GGUF file, or a folder of safetensors.
     #[arg(long, value_name = "PATH")]
     model: PathBuf,
+    /// Expand the weights to f32 and compute by the plain implementation, instead of by the kernels that serve.
+    #[arg(long)]
+    plain: bool,
 }
 
 #[derive(Default, Serialize)]
@@ -45,16 +50,22 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let context_max = decoder.spec.context_max;
     ensure!(longest <= context_max, "a sequence has {longest} tokens, the model takes {context_max}");
     let pages = longest.div_ceil(PAGE_TOKENS).max(1);
-    let mut model = BurnDecoder::new(decoder.spec, &decoder.weights, &ComputeDevice::cpu(), pages);
+    let mut model: Box<dyn Model> = if args.plain {
+        Box::new(BurnDecoder::new(decoder.spec, &decoder.weights, &ComputeDevice::cpu(), pages))
+    } else {
+        let team = Team::new(std::thread::available_parallelism()?)?;
+        let config = CpuConfig { pages, exact_cache: false, isa: Isa::detect() };
+        Box::new(CpuModel::new(decoder.spec, &decoder.weights, config, Arc::new(team))?)
+    };
     let mut all = Vec::new();
     for (index, sequence) in sequences.iter().enumerate() {
         eprintln!("sequence {} of {}: {} tokens", index + 1, sequences.len(), sequence.len());
-        all.push(scores(&mut model, sequence)?);
+        all.push(scores(&mut *model, sequence)?);
     }
     output::json(&all)
 }
 
-fn scores(model: &mut BurnDecoder, sequence: &[u32]) -> anyhow::Result<Scores> {
+fn scores(model: &mut dyn Model, sequence: &[u32]) -> anyhow::Result<Scores> {
     let pages: Vec<u32> = (0..sequence.len().div_ceil(PAGE_TOKENS) as u32).collect();
     let mut scores = Scores::default();
     let mut start = 0;
