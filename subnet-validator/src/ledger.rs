@@ -7,9 +7,9 @@
 //! Appending the same receipt twice answers [`Appended::Same`]; appending another receipt for the same call is refused, and so is
 //! one issued more than an hour before the newest: the order that makes a window provably complete (`protocol::replay`).
 //!
-//! A write that fails (a full disk, a broken one) acknowledges nothing, and callers see [`AppendError::Storage`]. RocksDB goes
-//! on by itself after some of these; after others it refuses all writes until the ledger is opened again, that is, until the
-//! validator is started again.
+//! A write that fails acknowledges nothing, and callers see [`AppendError::DiskFull`] or [`AppendError::Storage`]. Every later
+//! group first tries to open the database again, which succeeds once the disk takes bytes: service returns with the space, without
+//! a restart.
 //!
 //! Deliberately absent: removing receipts that no window needs any more.
 //!
@@ -23,6 +23,7 @@ mod engine;
 mod ingress;
 mod reader;
 mod store;
+mod volume;
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
@@ -49,6 +50,7 @@ pub use self::schema::Owner;
 
 use self::ingress::Message;
 use self::store::Store;
+use self::volume::Volume;
 
 /// Where the ledger lies and how much may wait for it.
 #[derive(Debug, Clone)]
@@ -145,25 +147,26 @@ struct Inner {
     thread: Option<JoinHandle<()>>,
     head: watch::Receiver<LogHead>,
     owner: Owner,
-    store: Arc<Store>,
+    volume: Arc<Volume>,
 }
 
 impl Ledger {
     /// Opens or makes the ledger, checks that it is whole and ours, and starts its writer.
     pub fn open(config: LedgerConfig) -> Result<Self, OpenError> {
         let LedgerConfig { path, owner, queue_receipts_max, group_receipts_max } = config;
-        let store = Arc::new(Store::open(&path, owner)?);
+        let store = Store::open(&path, owner)?;
         let frontier = store.frontier().map_err(|error| store::open_damage(&path, error))?;
         let (head_sender, head) = watch::channel(LogHead { size: frontier.size(), root: frontier.root() });
         let (inbox, receiver) = mpsc::channel(queue_receipts_max.get());
         let newest_ms = store.newest_ms().map_err(|error| store::open_damage(&path, error))?;
         let log = engine::Log { frontier, newest_ms };
-        let engine = engine::Engine::new(Arc::clone(&store), owner, log, group_receipts_max, head_sender);
+        let volume = Arc::new(Volume::new(path, owner, store));
+        let engine = engine::Engine::new(Arc::clone(&volume), owner, log, group_receipts_max, head_sender);
         let thread = std::thread::Builder::new()
             .name("ledger".into())
             .spawn(move || engine.run(receiver))
             .map_err(OpenError::Thread)?;
-        Ok(Self { inner: Arc::new(Inner { inbox: Some(inbox), thread: Some(thread), head, owner, store }) })
+        Ok(Self { inner: Arc::new(Inner { inbox: Some(inbox), thread: Some(thread), head, owner, volume }) })
     }
 
     /// Appends a receipt; returns once it is synced to disk.
@@ -214,7 +217,7 @@ impl Ledger {
     /// A reader. Its calls block on the disk; async code goes through [`Ledger::read`].
     #[must_use]
     pub fn reader(&self) -> Reader {
-        Reader::new(Arc::clone(&self.inner.store))
+        Reader::new(Arc::clone(&self.inner.volume))
     }
 
     /// Runs a read on a thread that may block.

@@ -17,13 +17,14 @@ use super::error::ReadError;
 use super::ingress::{Message, Reply};
 use super::schema::{self, Owner};
 use super::store::{Group, Store};
+use super::volume::Volume;
 use super::{AppendError, Appended, HeadRecord, HeadStored, LogHead};
 
 /// State of the writer between groups.
 pub(super) struct Engine {
-    store: Arc<Store>,
+    volume: Arc<Volume>,
     owner: Owner,
-    /// The log's end; `None` after a failed write, when only the disk knows how far it got.
+    /// The log's end; `None` after a failed write, when only the disk knows how far it got and the database is to be opened again.
     log: Option<Log>,
     group_receipts_max: NonZeroUsize,
     head: watch::Sender<LogHead>,
@@ -59,13 +60,13 @@ struct Pending {
 
 impl Engine {
     pub(super) fn new(
-        store: Arc<Store>,
+        volume: Arc<Volume>,
         owner: Owner,
         log: Log,
         group_receipts_max: NonZeroUsize,
         head: watch::Sender<LogHead>,
     ) -> Self {
-        Self { store, owner, log: Some(log), group_receipts_max, head }
+        Self { volume, owner, log: Some(log), group_receipts_max, head }
     }
 
     /// Works until every handle is gone.
@@ -110,15 +111,12 @@ impl Engine {
         messages: &mut Vec<Message>,
         answers: &mut Answers,
     ) -> Result<Log, AppendError> {
-        let mut log = match &self.log {
-            Some(log) => log.clone(),
-            None => Log {
-                frontier: self.store.frontier().map_err(append_error)?,
-                newest_ms: self.store.newest_ms().map_err(append_error)?,
-            },
+        let (store, mut log) = match &self.log {
+            Some(log) => (self.volume.store().map_err(append_error)?, log.clone()),
+            None => self.recover()?,
         };
         let mut pending = Pending::default();
-        let mut group = self.store.group();
+        let mut group = store.group();
         for message in messages.drain(..) {
             match message {
                 Message::Append { receipt, reply } => {
@@ -144,8 +142,17 @@ impl Engine {
             return Ok(log);
         }
         group.put_frontier(&log.frontier);
-        self.store.write_synced(group).map_err(AppendError::Storage)?;
+        store.write_synced(group).map_err(AppendError::of_write)?;
         Ok(log)
+    }
+
+    /// Opens the database again and reads how far it got.
+    fn recover(&self) -> Result<(Arc<Store>, Log), AppendError> {
+        let store = self.volume.reopen()?;
+        let frontier = store.frontier().map_err(append_error)?;
+        let newest_ms = store.newest_ms().map_err(append_error)?;
+        tracing::info!(receipts = frontier.size(), "the ledger's disk takes writes again");
+        Ok((store, Log { frontier, newest_ms }))
     }
 
     fn prepare_append(
@@ -163,7 +170,7 @@ impl Engine {
         let key = schema::by_sequence(&ticket.miner, ticket.sequence);
         let known = match pending.by_sequence.get(&key) {
             Some(known) => Some(*known),
-            None => self.store.by_sequence(&key).map_err(append_error)?,
+            None => group.store().by_sequence(&key).map_err(append_error)?,
         };
         match known {
             Some((index, held)) if held == leaf => Ok(Appended::Same { index }),
@@ -200,7 +207,7 @@ impl Engine {
             pending.head.as_ref().filter(|known| known.head.head.epoch_index == head.epoch_index);
         let known = match pending_head {
             Some(known) => Some(known.clone()),
-            None => self.store.head(head.epoch_index).map_err(append_error)?,
+            None => group.store().head(head.epoch_index).map_err(append_error)?,
         };
         match known {
             Some(known) if known == *record => return Ok(HeadStored::Same),
@@ -218,7 +225,7 @@ impl Engine {
         let valid = record.head.clone().verify();
         let previous = match &pending.head {
             Some(previous) => Some(previous.clone()),
-            None => self.store.latest_head().map_err(append_error)?,
+            None => group.store().latest_head().map_err(append_error)?,
         };
         let previous = previous.map(|previous| previous.head.verify()).transpose();
         let continued = valid.and_then(|valid| valid.follows(previous?.as_ref()));
@@ -239,7 +246,7 @@ impl Engine {
     ) -> Result<Range<u64>, AppendError> {
         let first = match pending.sequences.get(&miner) {
             Some(next) => *next,
-            None => self.store.next_sequence(&miner).map_err(append_error)?,
+            None => group.store().next_sequence(&miner).map_err(append_error)?,
         };
         let next = first.saturating_add(count);
         group.put_next_sequence(&miner, next);

@@ -1,6 +1,7 @@
 //! What can go wrong with the ledger, one enum per operation.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use protocol::account::AccountId;
 use protocol::receipt::ReceiptError;
@@ -90,9 +91,21 @@ pub enum AppendError {
         /// What does not fit.
         why: String,
     },
-    /// The disk did not take the write.
+    /// The disk is full, or the process has used up its share of it.
+    #[error("the ledger's disk is full: make room; the ledger goes on by itself")]
+    DiskFull(#[source] rocksdb::Error),
+    /// The disk did not take the write for another reason.
     #[error("the ledger could not write to its disk")]
     Storage(#[source] rocksdb::Error),
+    /// An earlier write failed, and the disk still takes none.
+    #[error("the ledger waits until its disk takes writes again: {why}")]
+    DiskRefuses {
+        /// What the last try came to.
+        why: String,
+    },
+    /// An earlier write failed, and the database could not be opened again.
+    #[error("the ledger could not be opened again after a failed write")]
+    Reopening(#[source] Arc<OpenError>),
     /// What the ledger holds contradicts itself.
     #[error("the ledger is damaged: {what}")]
     Damaged {
@@ -102,6 +115,19 @@ pub enum AppendError {
     /// The writer has stopped.
     #[error("the ledger is closed")]
     Closed,
+}
+
+impl AppendError {
+    /// A write that RocksDB refused. It has no number for a full disk, only the system's words.
+    pub(super) fn of_write(error: rocksdb::Error) -> Self {
+        const FULL: [&str; 3] = ["No space left", "File too large", "quota exceeded"];
+        let text = error.to_string();
+        if FULL.iter().any(|words| text.contains(words)) {
+            Self::DiskFull(error)
+        } else {
+            Self::Storage(error)
+        }
+    }
 }
 
 /// The ledger could not be read.
@@ -125,6 +151,9 @@ pub enum ReadError {
         #[source]
         source: ReceiptError,
     },
+    /// The database is being opened again after its disk failed.
+    #[error("the ledger is being opened again after its disk failed; try again")]
+    Unavailable,
     /// The reading task was stopped.
     #[error("reading was interrupted")]
     Interrupted,

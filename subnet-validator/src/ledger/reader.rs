@@ -19,11 +19,12 @@ use super::HeadRecord;
 use super::error::{OpenError, ReadError};
 use super::schema::{self, Owner};
 use super::store::{Store, decode_head};
+use super::volume::Volume;
 
 /// Reads the ledger while its writer writes.
 #[derive(Clone)]
 pub struct Reader {
-    store: Arc<Store>,
+    volume: Arc<Volume>,
 }
 
 /// A receipt with its place in the log.
@@ -90,8 +91,8 @@ pub struct Verified {
 }
 
 impl Reader {
-    pub(super) fn new(store: Arc<Store>) -> Self {
-        Self { store }
+    pub(super) fn new(volume: Arc<Volume>) -> Self {
+        Self { volume }
     }
 
     /// Reads a ledger that another process may be writing, as it is on disk now.
@@ -99,22 +100,23 @@ impl Reader {
     /// # Errors
     /// When there is no ledger of this owner and of the current format.
     pub fn open(path: &Path, owner: Owner) -> Result<Self, OpenError> {
-        Store::open_read_only(path, owner).map(|store| Self::new(Arc::new(store)))
+        let store = Store::open_read_only(path, owner)?;
+        Ok(Self::new(Arc::new(Volume::new(path.to_owned(), owner, store))))
     }
 
     /// Receipts in the log.
     pub fn size(&self) -> Result<u64, ReadError> {
-        Ok(self.store.frontier()?.size())
+        Ok(self.volume.store()?.frontier()?.size())
     }
 
     /// The receipt at one place.
     pub fn at(&self, index: u64) -> Result<Option<Stored>, ReadError> {
-        self.store.receipt_bytes(index)?.map(|bytes| decode(index, &bytes)).transpose()
+        self.volume.store()?.receipt_bytes(index)?.map(|bytes| decode(index, &bytes)).transpose()
     }
 
     /// The receipt whose miner-signed part has this hash.
     pub fn by_receipt_hash(&self, receipt_hash: &Digest) -> Result<Option<Stored>, ReadError> {
-        match self.store.by_receipt(receipt_hash)? {
+        match self.volume.store()?.by_receipt(receipt_hash)? {
             Some(index) => self.at(index),
             None => Ok(None),
         }
@@ -123,7 +125,11 @@ impl Reader {
     /// Up to `limit` receipts from `index` on, in log order.
     pub fn from(&self, index: u64, limit: usize) -> Result<Vec<Stored>, ReadError> {
         let (mut indexes, mut records) = (Vec::new(), Vec::new());
-        for entry in self.store.scan(schema::RECEIPTS, &schema::index(index), Direction::Forward)?.take(limit)
+        for entry in self
+            .volume
+            .store()?
+            .scan(schema::RECEIPTS, &schema::index(index), Direction::Forward)?
+            .take(limit)
         {
             let (key, bytes) = entry?;
             let index = schema::read_u64(&key).ok_or_else(|| ReadError::damaged("bad key in `receipts`"))?;
@@ -139,7 +145,8 @@ impl Reader {
 
     /// What up to `limit` receipts from `index` on say of use, in log order.
     pub fn metered_from(&self, index: u64, limit: usize) -> Result<Vec<Metered>, ReadError> {
-        let entries = self.store.scan(schema::RECEIPTS, &schema::index(index), Direction::Forward)?;
+        let store = self.volume.store()?;
+        let entries = store.scan(schema::RECEIPTS, &schema::index(index), Direction::Forward)?;
         let metered = entries.take(limit).map(|entry| {
             let (key, bytes) = entry?;
             let index = schema::read_u64(&key).ok_or_else(|| ReadError::damaged("bad key in `receipts`"))?;
@@ -163,9 +170,11 @@ impl Reader {
     /// concurrently, so log order and time order differ a little.
     pub fn first_index_since(&self, issued_at_ms: u64) -> Result<Option<u64>, ReadError> {
         let mut first = None;
-        for entry in
-            self.store.scan(schema::BY_TIME, &schema::by_time(issued_at_ms, 0), Direction::Forward)?
-        {
+        for entry in self.volume.store()?.scan(
+            schema::BY_TIME,
+            &schema::by_time(issued_at_ms, 0),
+            Direction::Forward,
+        )? {
             let index = schema::trailing_index(&entry?.0)
                 .ok_or_else(|| ReadError::damaged("bad key in `by_time`"))?;
             first = Some(first.map_or(index, |known: u64| known.min(index)));
@@ -179,7 +188,9 @@ impl Reader {
     pub fn window_first_index(&self, window_start_ms: u64) -> Result<u64, ReadError> {
         let bound_ms = window_start_ms.saturating_sub(LATE_MS_MAX);
         let mut newest: Option<(u64, u64)> = None;
-        for entry in self.store.scan(schema::BY_TIME, &schema::by_time(bound_ms, 0), Direction::Reverse)? {
+        for entry in
+            self.volume.store()?.scan(schema::BY_TIME, &schema::by_time(bound_ms, 0), Direction::Reverse)?
+        {
             let key = entry?.0;
             let (Some(at_ms), Some(index)) = (schema::leading_time(&key), schema::trailing_index(&key))
             else {
@@ -201,7 +212,7 @@ impl Reader {
     /// The Merkle frontier over the first `size` leaves. Starts from the nearest head, so that it costs one tempo's leaves.
     pub fn frontier_at(&self, size: u64) -> Result<Frontier, ReadError> {
         let mut frontier = Frontier::default();
-        for entry in self.store.scan(schema::HEADS, &schema::heads(u64::MAX), Direction::Reverse)? {
+        for entry in self.volume.store()?.scan(schema::HEADS, &schema::heads(u64::MAX), Direction::Reverse)? {
             let record = decode_head(&entry?.1)?;
             if record.frontier.size() <= size {
                 frontier = record.frontier;
@@ -209,7 +220,7 @@ impl Reader {
             }
         }
         let first = frontier.size();
-        for entry in self.store.scan(schema::LEAVES, &schema::index(first), Direction::Forward)? {
+        for entry in self.volume.store()?.scan(schema::LEAVES, &schema::index(first), Direction::Forward)? {
             if frontier.size() >= size {
                 break;
             }
@@ -223,17 +234,18 @@ impl Reader {
 
     /// The head of a tempo.
     pub fn head(&self, epoch_index: u64) -> Result<Option<HeadRecord>, ReadError> {
-        self.store.head(epoch_index)
+        self.volume.store()?.head(epoch_index)
     }
 
     /// The newest head.
     pub fn latest_head(&self) -> Result<Option<HeadRecord>, ReadError> {
-        self.store.latest_head()
+        self.volume.store()?.latest_head()
     }
 
     /// Up to `limit` heads from a tempo on, in order.
     pub fn heads_from(&self, epoch_index: u64, limit: usize) -> Result<Vec<HeadRecord>, ReadError> {
-        let heads = self.store.scan(schema::HEADS, &schema::heads(epoch_index), Direction::Forward)?;
+        let store = self.volume.store()?;
+        let heads = store.scan(schema::HEADS, &schema::heads(epoch_index), Direction::Forward)?;
         heads.take(limit).map(|entry| decode_head(&entry?.1)).collect()
     }
 
@@ -241,7 +253,7 @@ impl Reader {
     pub fn evidence(&self, window_ms: Range<u64>) -> Result<Vec<ValidEvidence>, ReadError> {
         let start = schema::evidence(window_ms.start, &Digest::ZERO);
         let mut found = Vec::new();
-        for entry in self.store.scan(schema::EVIDENCE, &start, Direction::Forward)? {
+        for entry in self.volume.store()?.scan(schema::EVIDENCE, &start, Direction::Forward)? {
             let (key, value) = entry?;
             if schema::leading_time(&key).is_none_or(|at_ms| at_ms >= window_ms.end) {
                 break;
@@ -260,13 +272,14 @@ impl Reader {
     /// Up to `limit` heads of tempos before this one, the newest first.
     pub fn heads_before(&self, epoch_index: u64, limit: usize) -> Result<Vec<HeadRecord>, ReadError> {
         let Some(last) = epoch_index.checked_sub(1) else { return Ok(Vec::new()) };
-        let heads = self.store.scan(schema::HEADS, &schema::heads(last), Direction::Reverse)?;
+        let store = self.volume.store()?;
+        let heads = store.scan(schema::HEADS, &schema::heads(last), Direction::Reverse)?;
         heads.take(limit).map(|entry| decode_head(&entry?.1)).collect()
     }
 
     /// The policy document of this hash.
     pub fn document(&self, hash: &Digest) -> Result<Option<SignedPolicyDocument>, ReadError> {
-        let Some(bytes) = self.store.document(hash)? else { return Ok(None) };
+        let Some(bytes) = self.volume.store()?.document(hash)? else { return Ok(None) };
         let document = SignedPolicyDocument::from_bytes(&bytes);
         document.map(Some).map_err(|_| ReadError::damaged("a policy document is unreadable"))
     }
@@ -279,8 +292,9 @@ impl Reader {
         mut show: impl FnMut(u64, Digest, &[u8]),
     ) -> Result<(), ReadError> {
         let start = schema::index(first);
-        let leaves = self.store.scan(schema::LEAVES, &start, Direction::Forward)?;
-        let receipts = self.store.scan(schema::RECEIPTS, &start, Direction::Forward)?;
+        let store = self.volume.store()?;
+        let leaves = store.scan(schema::LEAVES, &start, Direction::Forward)?;
+        let receipts = store.scan(schema::RECEIPTS, &start, Direction::Forward)?;
         let mut index = first;
         for (leaf, receipt) in leaves.zip(receipts) {
             let ((leaf_key, leaf), (key, bytes)) = (leaf?, receipt?);
@@ -324,7 +338,9 @@ impl Reader {
     pub fn window(&self, start_ms: u64, end_ms: u64) -> Result<Vec<Stored>, ReadError> {
         let end = schema::by_time(end_ms, 0);
         let mut items = Vec::new();
-        for entry in self.store.scan(schema::BY_TIME, &schema::by_time(start_ms, 0), Direction::Forward)? {
+        for entry in
+            self.volume.store()?.scan(schema::BY_TIME, &schema::by_time(start_ms, 0), Direction::Forward)?
+        {
             let (key, _) = entry?;
             if key.as_ref() >= end.as_slice() {
                 break;
@@ -349,7 +365,7 @@ impl Reader {
             None => (schema::RECEIPTS, schema::index(newest).to_vec(), Vec::new()),
         };
         let mut items: Vec<Stored> = Vec::new();
-        for entry in self.store.scan(family, &start, Direction::Reverse)? {
+        for entry in self.volume.store()?.scan(family, &start, Direction::Reverse)? {
             let (key, _) = entry?;
             if !key.starts_with(&prefix) {
                 break;
@@ -385,12 +401,11 @@ impl Reader {
     /// Recomputes everything: each receipt's signatures, each leaf from its receipt, the root from the leaves.
     /// `progress` is told how many receipts are done.
     pub fn verify(&self, mut progress: impl FnMut(u64)) -> Result<Verified, ReadError> {
-        let stored = self.store.frontier()?;
+        let store = self.volume.store()?;
+        let stored = store.frontier()?;
         let mut computed = Frontier::default();
-        for entry in self
-            .store
-            .scan(schema::RECEIPTS, &schema::index(0), Direction::Forward)?
-            .take(as_usize(stored.size()))
+        for entry in
+            store.scan(schema::RECEIPTS, &schema::index(0), Direction::Forward)?.take(as_usize(stored.size()))
         {
             let (key, bytes) = entry?;
             let index = computed.size();
@@ -398,7 +413,7 @@ impl Reader {
                 return Err(ReadError::damaged(format!("receipt {index} is missing")));
             }
             let leaf = decode(index, &bytes)?.receipt.leaf_hash();
-            if leaf != merkle::leaf_hash(&bytes) || leaf != self.store.leaf(index)? {
+            if leaf != merkle::leaf_hash(&bytes) || leaf != store.leaf(index)? {
                 return Err(ReadError::damaged(format!("receipt {index} does not match its leaf")));
             }
             computed.push(leaf);
@@ -412,8 +427,11 @@ impl Reader {
 
     fn leaves(&self, size: u64) -> Result<Vec<Digest>, ReadError> {
         let mut leaves = Vec::with_capacity(as_usize(size));
-        for entry in
-            self.store.scan(schema::LEAVES, &schema::index(0), Direction::Forward)?.take(as_usize(size))
+        for entry in self
+            .volume
+            .store()?
+            .scan(schema::LEAVES, &schema::index(0), Direction::Forward)?
+            .take(as_usize(size))
         {
             leaves.push(leaf_of(&entry?.1)?);
         }

@@ -283,6 +283,11 @@ impl Group<'_> {
         self.batch.is_empty()
     }
 
+    /// The database that it will be written to.
+    pub(super) fn store(&self) -> &Store {
+        self.store
+    }
+
     pub(super) fn put_receipt(&mut self, index: u64, receipt: &Countersigned, leaf: Digest) {
         let ticket = receipt.ticket();
         let at = schema::index(index);

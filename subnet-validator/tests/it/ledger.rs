@@ -2,3 +2,4 @@ mod appending;
 mod damage;
 mod layout;
 mod reading;
+mod torn;
