@@ -179,7 +179,7 @@ pub enum Receipts {
         /// The record: its bytes, or 0x and their digits.
         #[arg(long, value_name = "FILE")]
         record: PathBuf,
-        /// The bundle's folder, as `subnet-validator audit fetch` makes it.
+        /// The folder of bundles, as `subnet-validator audit fetch` makes it, or one tempo's folder in it.
         #[arg(long, value_name = "FOLDER")]
         bundle: PathBuf,
         /// How to print.

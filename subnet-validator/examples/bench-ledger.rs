@@ -49,6 +49,9 @@ struct Arguments {
     /// Where ledgers and bundles are put, and removed again; a new temporary folder unless given.
     #[arg(long)]
     folder: Option<std::path::PathBuf>,
+    /// Leave ledgers and bundles in the folder.
+    #[arg(long, requires = "folder")]
+    keep: bool,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -77,7 +80,7 @@ struct Run {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let Arguments { receipts: sizes, in_flight, folder, json } = Arguments::parse();
+    let Arguments { receipts: sizes, in_flight, folder, keep, json } = Arguments::parse();
     let temporary = tempfile::tempdir()?;
     let folder = folder.unwrap_or_else(|| temporary.path().to_owned());
     let cast = Cast::new()?;
@@ -86,7 +89,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for receipts in sizes {
         let place = folder.join(format!("bench-{receipts}"));
         runs.push(measure(&cast, receipts, in_flight, &place).await?);
-        fs::remove_dir_all(&place)?;
+        if !keep {
+            fs::remove_dir_all(&place)?;
+        }
     }
     let mut out = std::io::stdout().lock();
     if json {
@@ -238,6 +243,28 @@ fn verification(cast: &Cast) -> Result<(f64, f64), Box<dyn std::error::Error>> {
     Ok((CALLS as f64 / batch.as_secs_f64(), CALLS as f64 / started.elapsed().as_secs_f64()))
 }
 
+/// Signs calls on all cores, in order.
+fn sign_all(
+    cast: &Cast,
+    numbers: std::ops::Range<u64>,
+    count: u64,
+) -> Result<Vec<Countersigned>, Box<dyn std::error::Error>> {
+    let threads = std::thread::available_parallelism()?.get() as u64;
+    let share = (numbers.end - numbers.start).div_ceil(threads).max(1);
+    std::thread::scope(|scope| {
+        let shares = numbers.clone().step_by(share as usize).map(|first| {
+            let part = first..numbers.end.min(first + share);
+            let sign = move |number| cast.call(number, count).map_err(|error| error.to_string());
+            scope.spawn(move || part.map(sign).collect::<Result<Vec<_>, _>>())
+        });
+        let mut calls = Vec::new();
+        for share in shares.collect::<Vec<_>>() {
+            calls.extend(share.join().map_err(|_| "signing stopped")??);
+        }
+        Ok(calls)
+    })
+}
+
 async fn measure(
     cast: &Cast,
     receipts: u64,
@@ -251,7 +278,7 @@ async fn measure(
     let mut next = 0;
     while next < receipts {
         let end = receipts.min(next + PART);
-        let part = (next..end).map(|number| cast.call(number, receipts)).collect::<Result<Vec<_>, _>>()?;
+        let part = sign_all(cast, next..end, receipts)?;
         let started = Instant::now();
         let mut under_way = FuturesUnordered::new();
         for call in part {

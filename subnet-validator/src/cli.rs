@@ -245,6 +245,16 @@ pub enum LedgerCommand {
         #[command(flatten)]
         output: Output,
     },
+    /// Remove receipts that are older than so many days and that the newest head's window does not need. Heads, rules and all that
+    /// proofs need stay. The validator must not be running; a running one does it by itself with `ledger.retention_days`.
+    Prune {
+        /// Days that receipts are kept.
+        #[arg(long, value_name = "DAYS")]
+        older_than_days: u32,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
     /// Let the database give back the space that it no longer needs. The validator must not be running.
     Compact(Output),
 }
@@ -326,21 +336,25 @@ pub enum Audit {
         /// The tempo, by the chain's epoch index; the newest that has a head unless given.
         #[arg(long, value_name = "INDEX")]
         epoch: Option<u64>,
-        /// A new folder for the bundle.
+        /// The folder of bundles: leaves that an earlier tempo's bundle there has are not written again.
         #[arg(long, value_name = "FOLDER")]
         out: PathBuf,
+        /// Send the bundle to the object storage of the configuration as well.
+        #[arg(long)]
+        upload: bool,
         /// How to print.
         #[command(flatten)]
         output: Output,
     },
-    /// Fetch a bundle from a validator's gateway. Goes on where an earlier fetch into the same folder broke off.
+    /// Fetch a bundle from a validator's gateway. Goes on where an earlier fetch into the same folder broke off, and brings only what
+    /// earlier tempos have not brought.
     Fetch {
-        /// The gateway, such as http://203.0.113.7:8064.
+        /// The gateway, such as http://203.0.113.7:8064, or s3://bucket/prefix or file:///folder with [audit.store]'s settings.
         url: String,
         /// The tempo, by the chain's epoch index; the newest unless given.
         #[arg(long, value_name = "INDEX")]
         epoch: Option<u64>,
-        /// The bundle's folder.
+        /// The folder of bundles.
         #[arg(long, value_name = "FOLDER")]
         out: PathBuf,
         /// How to print.
@@ -349,8 +363,16 @@ pub enum Audit {
     },
     /// Compute a bundle's scores again and compare. Ends with code 4 if the validator is found to be wrong.
     Review {
-        /// The bundle's folder.
-        folder: PathBuf,
+        /// The folder of bundles, whose newest is reviewed, or one tempo's folder in it; or s3://bucket/prefix or file:///folder.
+        #[arg(value_name = "FOLDER")]
+        bundle: String,
+        /// In object storage: the tempo, by the chain's epoch index; the newest unless given.
+        #[arg(long, value_name = "INDEX")]
+        epoch: Option<u64>,
+        /// File with the parts that were verified before; made if it is not there. A review that was stopped goes on, and that of a
+        /// later tempo verifies new parts only. Believed, so keep it where nobody else writes.
+        #[arg(long, value_name = "FILE")]
+        resume: Option<PathBuf>,
         /// The validator it must be of (ss58).
         #[arg(long, value_name = "HOTKEY")]
         validator: Option<AccountId>,

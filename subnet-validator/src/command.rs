@@ -37,7 +37,7 @@ pub async fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<(), CommandE
         Command::Stake(flags) => stake::run(&place, &flags, out).await,
         Command::Status(output) => status::run(&place, output, out).await,
         Command::Keys(command) => keys::run(&place, &command, out),
-        Command::Ledger(command) => ledger::run(&place, &command, out),
+        Command::Ledger(command) => ledger::run(&place, &command, out).await,
         Command::Catalogue(command) => catalogue::run(&place, command, out).await,
         Command::Receipts(command) => receipts::run(&command, out),
         Command::Audit(command) => audit::run(&place, command, out).await,

@@ -7,9 +7,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use chain_client::cli::settings::{self, BadVariable};
+use protocol::bounty::{APART_MS, CLAIMS_MAX};
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::config::AccountsConfig;
+use crate::audit::store::StoreConfig;
 use crate::challenges::ChallengesConfig;
 use crate::demand::DemandConfig;
 use crate::gateway::CorsConfig;
@@ -160,6 +162,8 @@ pub struct LedgerLimits {
     pub queue_receipts_max: std::num::NonZeroUsize,
     /// Receipts written and synced together.
     pub group_receipts_max: std::num::NonZeroUsize,
+    /// Days after which receipts are removed; none are for 0. What the newest head's window needs stays in any case.
+    pub retention_days: u32,
 }
 
 /// Settings of scoring and weight setting.
@@ -187,7 +191,7 @@ pub struct WeightsConfig {
 pub struct AuditConfig {
     /// Bundles kept; older ones are removed. 0 publishes none.
     pub bundles_max: usize,
-    /// Leaves in the largest bundle that is written by itself; a larger one waits for `audit export`.
+    /// New leaves in the largest bundle that is written by itself; a larger one waits for `audit export`.
     pub bundle_leaves_max: u64,
     /// Where other validators' bundles are fetched from: gateways, or static hosts with the same folders. Validators with an
     /// address on chain are asked there too.
@@ -196,6 +200,8 @@ pub struct AuditConfig {
     pub peer_bundle_bytes_max: u64,
     /// Longest time for fetching one bundle, in milliseconds.
     pub peer_fetch_timeout_ms: u64,
+    /// Object storage that bundles are put into as well.
+    pub store: StoreConfig,
 }
 
 impl Default for Config {
@@ -280,7 +286,7 @@ impl Default for LedgerLimits {
     fn default() -> Self {
         const QUEUE: std::num::NonZeroUsize = std::num::NonZeroUsize::new(4096).expect("not zero");
         const GROUP: std::num::NonZeroUsize = std::num::NonZeroUsize::new(256).expect("not zero");
-        Self { queue_receipts_max: QUEUE, group_receipts_max: GROUP }
+        Self { queue_receipts_max: QUEUE, group_receipts_max: GROUP, retention_days: 0 }
     }
 }
 
@@ -305,6 +311,7 @@ impl Default for AuditConfig {
             peers: Vec::new(),
             peer_bundle_bytes_max: 16 << 30,
             peer_fetch_timeout_ms: 900_000,
+            store: StoreConfig::default(),
         }
     }
 }
@@ -380,6 +387,12 @@ impl Config {
 
     /// Checks what the types cannot say.
     pub fn check(&self) -> Result<(), ConfigError> {
+        let demand = &self.fleet.demand;
+        if demand.bounty_cooldown_ms < APART_MS || demand.bounty_claims_max > CLAIMS_MAX {
+            let problem = "bounty_cooldown_ms must be at least 60000 and bounty_claims_max at most 1000: auditors would take more \
+                           for a bounty that is paid twice";
+            return Err(ConfigError::Value { field: "fleet.demand", problem });
+        }
         let at_least_one: [(&'static str, u64); 8] = [
             ("gateway.connections_max", self.gateway.connections_max as u64),
             ("gateway.requests_in_flight_max", self.gateway.requests_in_flight_max as u64),

@@ -63,7 +63,7 @@ pub async fn cut(
             let mut scorer = Scorer::new(policy, rules_here.catalogue(), facts.timestamp_ms);
             let first_index = reader.window_first_index(scorer.window_start_ms())?;
             // The ledger holds each call once.
-            reader.for_each_in(first_index..frontier.size(), |stored| scorer.add_once(&stored.receipt))?;
+            reader.for_each_kept(first_index..frontier.size(), |receipt| scorer.add_once(receipt))?;
             let convictions = reader.convictions(scorer.window_start_ms()..facts.timestamp_ms)?;
             let table = scorer.finish_without(&facts.miners, &convictions);
             let head = TreeHead {

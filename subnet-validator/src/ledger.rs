@@ -11,11 +11,13 @@
 //! group first tries to open the database again, which succeeds once the disk takes bytes: service returns with the space, without
 //! a restart.
 //!
-//! Deliberately absent: removing receipts that no window needs any more.
+//! Receipts that no window needs any more can be removed; the log's proofs still hold then ([`prune`]).
 //!
 //! Beside the receipts it keeps one signed tree head for each tempo ([`HeadRecord`]).
 
 pub mod error;
+pub mod prune;
+pub mod retention;
 pub mod schema;
 
 mod copy;
@@ -49,6 +51,7 @@ pub use self::reader::{Metered, Page, Proof, Reader, Stored, Verified};
 pub use self::schema::Owner;
 
 use self::ingress::Message;
+use self::prune::Pruned;
 use self::store::Store;
 use self::volume::Volume;
 
@@ -194,6 +197,11 @@ impl Ledger {
     /// Keeps evidence against a miner; returns once it is synced to disk. The same evidence twice is one.
     pub async fn put_evidence(&self, evidence: ValidEvidence) -> Result<(), AppendError> {
         self.ask(|reply| Message::PutEvidence { evidence: Box::new(evidence), reply }).await
+    }
+
+    /// Removes some of the receipts before `end`; nothing removed means that all whole blocks are.
+    async fn prune_some(&self, end: u64) -> Result<Pruned, AppendError> {
+        self.ask(|reply| Message::Prune { end, reply }).await
     }
 
     /// The log as of the last group.

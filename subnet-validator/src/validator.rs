@@ -31,7 +31,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::fleet::{self, Fleet, FleetParts};
 use crate::gateway::{BindError, Gateway, GatewayParts};
-use crate::ledger::{Ledger, LedgerConfig, OpenError, Owner};
+use crate::ledger::{Ledger, LedgerConfig, OpenError, Owner, retention};
 use crate::market;
 use crate::market::desk::Desk;
 use crate::market::history::History;
@@ -218,6 +218,7 @@ impl Validator {
         let setter = WeightSetter::open(client.clone(), hotkey.clone(), target).await;
         let setter = setter.map_err(StartError::Journal)?;
         let keys = ApiKeys::new(&state_dir.join(KEYS_FILE));
+        let retention_days = ledger.retention_days;
         let ledger = open_ledger(LedgerConfig {
             path: state_dir.join(LEDGER_DIR),
             owner: Owner { validator: account, netuid },
@@ -305,6 +306,10 @@ impl Validator {
             now_ms: clock.now_ms(),
             stop: stop.clone(),
         };
+        if retention_days > 0 {
+            let pruning = retention::run(ledger.clone(), retention_days, Arc::clone(&clock), stop.clone());
+            spawn(&mut tasks, "removing old receipts", pruning);
+        }
         spawn(&mut tasks, "summing up usage", usage::follow::run(summing));
         let pricing = market::Follow {
             client: client.clone(),

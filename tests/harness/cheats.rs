@@ -97,8 +97,8 @@ pub async fn spoil(
         }
     };
     let digest = record.head.head.digest();
-    let bundle = publish::bundle(&validator.state_dir().join(AUDIT_DIR), epoch_index);
-    let (place, signer) = (bundle.clone(), hotkey.clone());
+    let (place, signer) = (validator.state_dir().join(AUDIT_DIR), hotkey.clone());
+    let bundle = publish::bundle(&place, epoch_index);
     let exported = ledger.read(move |reader| Ok(export(reader, &signer, None, &place, |_, _| ()))).await;
     exported.expect("a whole ledger").expect("a bundle");
     subnet.client().set_commitment(hotkey, NETUID, &digest.0).await.expect("a commitment");

@@ -8,6 +8,10 @@
 
 use serde::{Deserialize, Serialize};
 
+mod payments;
+
+pub use payments::{APART_MS, CLAIMS_MAX, PaidTwice, Payments};
+
 /// How a bounty grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

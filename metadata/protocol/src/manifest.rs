@@ -1,4 +1,9 @@
 //! What an audit bundle consists of, signed: no file of it can be altered, cut off or left out unseen.
+//!
+//! The leaves lie in *parts*: one Parquet file for each miner and hour of a *slice*, which is a run of consecutive leaves. Slices are
+//! read one after another, the parts of one together; so a reader holds one slice in memory, and can check its parts at the same time.
+//! Where a part lies follows from what it holds ([`Part::path`]), in the form that DuckDB, Spark and Hive read as a partitioned
+//! table. A slice stays as it was written, so that a later tempo's bundle names the same files and brings only new ones.
 
 use std::collections::BTreeSet;
 
@@ -15,6 +20,15 @@ pub const FILES_MAX: usize = 65_536;
 /// How long a file's name may be.
 pub const NAME_BYTES_MAX: usize = 128;
 
+/// How many parts a bundle may have.
+pub const PARTS_MAX: usize = 1 << 20;
+
+/// Leaves in one slice at most: what a reader holds in memory.
+pub const SLICE_LEAVES_MAX: u64 = 1 << 16;
+
+/// The folder of parts, beside the tempos' folders.
+pub const PARTS: &str = "parts";
+
 /// A bundle's list of files.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -27,8 +41,42 @@ pub struct Manifest {
     pub epoch_index: u64,
     /// Digest of the tempo's head.
     pub head: Digest,
-    /// Every file but the manifest.
+    /// Every file but the manifest and the leaves.
     pub files: Vec<FileEntry>,
+    /// The leaves, in order and without gaps. None if there are none.
+    pub slices: Vec<Slice>,
+}
+
+/// Consecutive leaves of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Slice {
+    /// Index of the first leaf.
+    pub first: u64,
+    /// Index after the last leaf.
+    pub end: u64,
+    /// Files that hold them, one for each miner and hour.
+    pub parts: Vec<Part>,
+}
+
+/// One Parquet file: a slice's leaves of one miner and hour, in the log's order.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Part {
+    /// Hour in which their tickets were issued: hours since 1970.
+    pub hour: u64,
+    /// Who served.
+    pub miner: AccountId,
+    /// Index of its first leaf.
+    pub first: u64,
+    /// Index of its last leaf.
+    pub last: u64,
+    /// How many leaves it has.
+    pub rows: u64,
+    /// The file's length.
+    pub bytes: u64,
+    /// SHA-256 of the file.
+    pub sha256: Digest,
 }
 
 /// One file.
@@ -61,11 +109,57 @@ pub enum ManifestError {
     #[error("the manifest lists {0:?}, which is listed twice or no plain file name")]
     Name(String),
     /// Too many files.
-    #[error("the manifest lists more than {FILES_MAX} files")]
+    #[error("the manifest lists more than {FILES_MAX} files or {PARTS_MAX} parts")]
     TooMany,
+    /// A slice is too long, does not begin where the one before ends, or has parts that lie outside of it.
+    #[error(
+        "the manifest's leaves from {first} on do not follow those before, or their parts cannot hold them"
+    )]
+    Slice {
+        /// Where it begins.
+        first: u64,
+    },
+}
+
+impl Part {
+    /// Where it lies below [`PARTS`], with slashes. Its content is in its name, so that another file has another name.
+    pub fn path(&self) -> String {
+        let Self { hour, miner, first, last, sha256, .. } = self;
+        let start = hex::encode(sha256.0.get(..8).unwrap_or_default());
+        format!("hour={hour}/miner={miner}/{first:012}-{last:012}-{start}.parquet")
+    }
+}
+
+impl Slice {
+    /// How many leaves it has.
+    pub fn leaves(&self) -> u64 {
+        self.end.saturating_sub(self.first)
+    }
+
+    /// Whether its parts can lie in it. Whether they do is said by the leaves: one that is missing is named by its index.
+    fn is_plausible(&self) -> bool {
+        let within = |part: &Part| {
+            part.rows > 0 && part.first >= self.first && part.first <= part.last && part.last < self.end
+        };
+        let rows = self.parts.iter().map(|part| part.rows).fold(0, u64::saturating_add);
+        (1..=SLICE_LEAVES_MAX).contains(&self.leaves())
+            && rows <= 2 * SLICE_LEAVES_MAX
+            && self.parts.iter().all(within)
+    }
 }
 
 impl Manifest {
+    /// All parts.
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.slices.iter().flat_map(|slice| &slice.parts)
+    }
+
+    /// Bytes of all files that it lists.
+    pub fn bytes(&self) -> u64 {
+        let files = self.files.iter().map(|file| file.bytes);
+        files.chain(self.parts().map(|part| part.bytes)).fold(0, u64::saturating_add)
+    }
+
     /// Signs. With a key that is not `self.validator`'s the result will not verify.
     pub fn sign(self, validator: &Keypair) -> SignedManifest {
         let signature = validator.sign(Domain::Manifest, &self.encode());
@@ -74,10 +168,10 @@ impl Manifest {
 }
 
 impl SignedManifest {
-    /// Checks the signature and the names.
+    /// Checks the signature, the names, and that the slices follow each other.
     pub fn verify(self) -> Result<Manifest, ManifestError> {
         let Self { manifest, signature } = self;
-        if manifest.files.len() > FILES_MAX {
+        if manifest.files.len() > FILES_MAX || manifest.parts().count() > PARTS_MAX {
             return Err(ManifestError::TooMany);
         }
         signing::verify(Domain::Manifest, &manifest.validator, &manifest.encode(), &signature)
@@ -90,6 +184,13 @@ impl SignedManifest {
                 return Err(ManifestError::Name(name.clone()));
             }
         }
+        let mut end = None;
+        for slice in &manifest.slices {
+            if end.is_some_and(|end| end != slice.first) || !slice.is_plausible() {
+                return Err(ManifestError::Slice { first: slice.first });
+            }
+            end = Some(slice.end);
+        }
         Ok(manifest)
     }
 }
@@ -99,6 +200,19 @@ mod tests {
     use super::*;
     use crate::fixtures::{account, key};
 
+    fn slice(first: u64, end: u64) -> Slice {
+        let part = Part {
+            hour: 486_688,
+            miner: account("Bob"),
+            first,
+            last: end - 1,
+            rows: end - first,
+            bytes: 100,
+            sha256: Digest([9; 32]),
+        };
+        Slice { first, end, parts: vec![part] }
+    }
+
     fn manifest(names: &[&str]) -> Manifest {
         let file = |name: &&str| FileEntry { name: (*name).to_owned(), bytes: 3, sha256: Digest::of(b"abc") };
         Manifest {
@@ -107,6 +221,7 @@ mod tests {
             epoch_index: 7,
             head: Digest([1; 32]),
             files: names.iter().map(file).collect(),
+            slices: vec![slice(4, 9), slice(9, 10)],
         }
     }
 
@@ -136,5 +251,34 @@ mod tests {
         }
         let doubled = manifest(&["a", "a"]).sign(&key("Alice")).verify();
         assert_eq!(doubled, Err(ManifestError::Name("a".to_owned())));
+    }
+
+    #[test]
+    fn slices_with_gaps_or_parts_outside_are_refused() {
+        type Change = (u64, fn(&mut Vec<Slice>));
+        let changes: [Change; 8] = [
+            (10, |slices| slices[1] = slice(10, 11)),
+            (8, |slices| slices[1] = slice(8, 11)),
+            (4, |slices| slices[0].parts[0].rows = 0),
+            (4, |slices| slices[0].parts[0].rows = 2 * SLICE_LEAVES_MAX + 1),
+            (9, |slices| slices[1].end = 9),
+            (9, |slices| slices[1].parts[0].last = 10),
+            (4, |slices| slices[0].parts[0].first = 3),
+            (9, |slices| slices[1] = slice(9, 10 + SLICE_LEAVES_MAX)),
+        ];
+        for (first, change) in changes {
+            let mut changed = manifest(&["heads.scale"]);
+            change(&mut changed.slices);
+            assert_eq!(changed.sign(&key("Alice")).verify(), Err(ManifestError::Slice { first }));
+        }
+    }
+
+    #[test]
+    fn a_parts_place_names_its_partition_its_leaves_and_its_content() {
+        let bob = account("Bob");
+        assert_eq!(
+            slice(4, 9).parts[0].path(),
+            format!("hour=486688/miner={bob}/000000000004-000000000008-0909090909090909.parquet")
+        );
     }
 }

@@ -10,7 +10,10 @@ mod frontier;
 mod proof;
 
 pub use frontier::Frontier;
-pub use proof::{ConsistencyClaim, consistency_proof, inclusion_proof, verify_consistency, verify_inclusion};
+pub use proof::{
+    ConsistencyClaim, consistency_proof, consistency_proof_by, inclusion_proof, inclusion_proof_by,
+    verify_consistency, verify_inclusion,
+};
 
 /// The hash of a leaf with this content.
 pub fn leaf_hash(content: &[u8]) -> Digest {
@@ -18,7 +21,7 @@ pub fn leaf_hash(content: &[u8]) -> Digest {
 }
 
 /// The hash of a node with these children.
-pub(crate) fn node_hash(left: &Digest, right: &Digest) -> Digest {
+pub fn node_hash(left: &Digest, right: &Digest) -> Digest {
     let mut hasher = Hasher::new();
     hasher.update(&[1]);
     hasher.update(&left.0);
@@ -36,6 +39,11 @@ pub fn root(leaves: &[Digest]) -> Digest {
             node_hash(&root(left), &root(right))
         }
     }
+}
+
+/// Leaves under the left child of a tree of so many leaves, at least two: the largest power of two below.
+pub fn left_leaves(leaves: u64) -> u64 {
+    leaves.saturating_sub(1).checked_ilog2().map_or(0, |power| 1 << power)
 }
 
 /// Both subtrees of a tree of at least two leaves.

@@ -325,6 +325,12 @@ impl UncheckedCountersigned {
         (self.0.ticket(), self.0.receipt(), self.0.observation())
     }
 
+    /// The record as what it was found to be when this node checked the same bytes before. Only for bytes that nobody else can have
+    /// written since: of one's own log, or of a file whose hash one has kept with the finding.
+    pub fn verified_before(self) -> Countersigned {
+        self.0
+    }
+
     /// Checks everything that [`SignedTicket::verify`], [`MinerSigned::check`] and
     /// [`MinerSigned::countersign`] check.
     pub fn verify(self) -> Result<Countersigned, ReceiptError> {

@@ -12,7 +12,7 @@
 //!
 //! The order rule is what makes a window complete. Leaves are never more than [`LATE_MS_MAX`] older than the newest
 //! before them. So if the last leaf before `first_index` was issued more than that before the window, no leaf before
-//! it can be in the window; the bundle brings that one leaf along.
+//! it can be in the window; the bundle brings that one leaf along, and what else lies in the same file.
 //!
 //! A receipt names the miner's previous receipt for this validator. Receipts that are named and not in the log are
 //! [counted](Replayed::unlogged): a call whose user or validator went away leaves one too, so this is a reason to ask
@@ -21,6 +21,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::account::AccountId;
+use crate::bounty::{PaidTwice, Payments};
 use crate::catalogue::Catalogue;
 use crate::digest::Digest;
 use crate::evidence::ValidEvidence;
@@ -49,6 +50,14 @@ pub struct Leaf<'b> {
     pub record: &'b [u8],
 }
 
+/// A leaf whose content was checked; its place in the log was not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedLeaf {
+    index: u64,
+    hash: Digest,
+    receipt: Countersigned,
+}
+
 /// The rules in force, with their models by name.
 #[derive(Debug, Clone)]
 pub struct Rules {
@@ -63,6 +72,7 @@ pub struct Replay<'r> {
     /// Those that still have leaves to come, next first.
     heads: std::vec::IntoIter<ValidHead>,
     last: ValidHead,
+    first: u64,
     frontier: Frontier,
     newest_ms: u64,
     sequences: BTreeMap<AccountId, Ranges>,
@@ -70,6 +80,7 @@ pub struct Replay<'r> {
     unnamed: HashSet<Digest>,
     unseen: BTreeMap<Digest, AccountId>,
     scorer: Scorer<'r>,
+    payments: Payments,
     convictions: Vec<Conviction>,
 }
 
@@ -80,6 +91,8 @@ pub struct Replayed {
     pub head: Digest,
     /// The scores computed here; the head names the same.
     pub table: ScoreTable,
+    /// Bounties that the log pays more than once: true by the scores' rules, and a cheat.
+    pub paid_twice: Vec<PaidTwice>,
     /// Leaves read.
     pub leaves: u64,
     /// Receipts that miners name as their previous one and that are not among the leaves read. One for each miner is
@@ -119,7 +132,7 @@ pub enum ReplayError {
         found: u64,
     },
     /// The leaves begin elsewhere than the window needs.
-    #[error("the leaves begin at {found}, the window needs them from {expected} on")]
+    #[error("the leaves begin at {found}, the window needs them from {expected} on or earlier")]
     Start {
         /// One before the head's first index.
         expected: u64,
@@ -231,6 +244,46 @@ impl Rules {
     }
 }
 
+impl CheckedLeaf {
+    /// Checks that each leaf's content has the hash recorded beside it and is a receipt with three good signatures, which are
+    /// verified together. On failure: the first that is wrong, by its place among those given.
+    pub fn check_all(leaves: &[Leaf<'_>]) -> Result<Vec<Self>, (usize, LeafError)> {
+        let mut records = Vec::with_capacity(leaves.len());
+        for (at, leaf) in leaves.iter().enumerate() {
+            records.push(leaf.read().map_err(|error| (at, error))?);
+        }
+        let verified = UncheckedCountersigned::verify_all(records)
+            .map_err(|(at, error)| (at, LeafError::Receipt(error)))?;
+        let checked = leaves.iter().zip(verified);
+        Ok(checked.map(|(leaf, receipt)| Self { index: leaf.index, hash: leaf.hash, receipt }).collect())
+    }
+
+    /// A leaf of a file that this node has checked before, byte for byte: only the hash is computed again.
+    pub fn checked_before(leaf: &Leaf<'_>) -> Result<Self, LeafError> {
+        let receipt = leaf.read()?.verified_before();
+        Ok(Self { index: leaf.index, hash: leaf.hash, receipt })
+    }
+
+    /// Its place in the log, as recorded.
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// Its receipt.
+    pub fn receipt(&self) -> &Countersigned {
+        &self.receipt
+    }
+}
+
+impl Leaf<'_> {
+    fn read(&self) -> Result<UncheckedCountersigned, LeafError> {
+        if merkle::leaf_hash(self.record) != self.hash {
+            return Err(LeafError::Hash);
+        }
+        UncheckedCountersigned::from_bytes(self.record).map_err(LeafError::Receipt)
+    }
+}
+
 impl<'r> Replay<'r> {
     /// Begins at the frontier over the leaves before those that will be read. `heads` are a part of the validator's
     /// chain in order, the last one being that whose window is computed.
@@ -249,20 +302,23 @@ impl<'r> Replay<'r> {
             let expected = scorer.window_start_ms();
             return Err(ReplayError::Window { expected, found: last.window_start_ms });
         }
+        // Earlier leaves do no harm: none of them can be in the window, and none is scored.
         let expected = last.first_index.saturating_sub(1);
-        if start.size() != expected {
+        if start.size() > expected {
             return Err(ReplayError::Start { expected, found: start.size() });
         }
         let mut replay = Self {
             rules,
             heads: heads.into_iter(),
             last,
+            first: start.size(),
             frontier: start,
             newest_ms: 0,
             sequences: BTreeMap::new(),
             unnamed: HashSet::new(),
             unseen: BTreeMap::new(),
             scorer,
+            payments: Payments::default(),
             convictions: Vec::new(),
         };
         replay.check_heads()?;
@@ -271,27 +327,26 @@ impl<'r> Replay<'r> {
 
     /// Takes the next leaves; their signatures are verified together. Gives them back as what they are now known to be.
     pub fn push_all(&mut self, leaves: &[Leaf<'_>]) -> Result<Vec<Countersigned>, ReplayError> {
-        let mut records = Vec::with_capacity(leaves.len());
         let first = self.frontier.size();
+        let place = |at: usize| first.saturating_add(u64::try_from(at).unwrap_or(u64::MAX));
         for (leaf, index) in leaves.iter().zip(first..) {
-            let wrong = |source| ReplayError::Leaf { index, source };
             if leaf.index != index || index >= self.last.tree_size {
-                return Err(wrong(LeafError::Index { found: leaf.index }));
+                return Err(ReplayError::Leaf { index, source: LeafError::Index { found: leaf.index } });
             }
-            if merkle::leaf_hash(leaf.record) != leaf.hash {
-                return Err(wrong(LeafError::Hash));
-            }
-            let record = UncheckedCountersigned::from_bytes(leaf.record);
-            records.push(record.map_err(|error| wrong(LeafError::Receipt(error)))?);
         }
-        let verified = UncheckedCountersigned::verify_all(records).map_err(|(at, error)| {
-            let index = first.saturating_add(u64::try_from(at).unwrap_or(u64::MAX));
-            ReplayError::Leaf { index, source: LeafError::Receipt(error) }
-        })?;
-        for (leaf, receipt) in leaves.iter().zip(&verified) {
-            self.take(leaf, receipt)?;
+        let checked = CheckedLeaf::check_all(leaves);
+        let checked = checked.map_err(|(at, source)| ReplayError::Leaf { index: place(at), source })?;
+        checked.into_iter().map(|leaf| self.push(leaf)).collect()
+    }
+
+    /// Takes the next leaf, whose content was checked before. Gives its receipt back.
+    pub fn push(&mut self, leaf: CheckedLeaf) -> Result<Countersigned, ReplayError> {
+        let index = self.frontier.size();
+        if leaf.index != index || index >= self.last.tree_size {
+            return Err(ReplayError::Leaf { index, source: LeafError::Index { found: leaf.index } });
         }
-        Ok(verified)
+        self.take(&leaf)?;
+        Ok(leaf.receipt)
     }
 
     /// Leaves read so far and leaves to read in all, by the last head.
@@ -324,12 +379,14 @@ impl<'r> Replay<'r> {
             let count: &mut u64 = unlogged.entry(miner).or_default();
             *count = count.saturating_add(1);
         }
-        let leaves = self.last.tree_size.saturating_sub(self.last.first_index.saturating_sub(1));
-        Ok(Replayed { head: self.last.digest(), table, leaves, unlogged })
+        let leaves = self.last.tree_size.saturating_sub(self.first);
+        let paid_twice = self.payments.paid_twice();
+        Ok(Replayed { head: self.last.digest(), table, paid_twice, leaves, unlogged })
     }
 
-    fn take(&mut self, leaf: &Leaf<'_>, receipt: &Countersigned) -> Result<(), ReplayError> {
+    fn take(&mut self, leaf: &CheckedLeaf) -> Result<(), ReplayError> {
         let wrong = |source| ReplayError::Leaf { index: leaf.index, source };
+        let receipt = &leaf.receipt;
         let ticket = receipt.ticket();
         if (ticket.validator, ticket.netuid) != (self.last.validator, self.last.netuid) {
             return Err(wrong(LeafError::OtherLog));
@@ -340,7 +397,10 @@ impl<'r> Replay<'r> {
         }
         let age_ms = self.last.window_start_ms.saturating_sub(ticket.issued_at_ms);
         let before_window = age_ms > LATE_MS_MAX;
-        if before_window != (leaf.index < self.last.first_index) {
+        let first_index = self.last.first_index;
+        // What stands before the last leaf that is surely before the window is not in it either: that leaf would be late.
+        let due = leaf.index.saturating_add(1) >= first_index;
+        if due && before_window != (leaf.index < first_index) {
             return Err(wrong(LeafError::FirstIndex { age_ms }));
         }
         if !self.sequences.entry(ticket.miner).or_default().insert(ticket.sequence) {
@@ -349,8 +409,9 @@ impl<'r> Replay<'r> {
         }
         self.newest_ms = self.newest_ms.max(ticket.issued_at_ms);
         self.link(receipt);
-        if !before_window {
+        if leaf.index >= first_index {
             self.scorer.add_once(receipt);
+            self.payments.see(leaf.index, receipt);
         }
         self.frontier.push(leaf.hash);
         self.check_heads()

@@ -1,20 +1,26 @@
-//! Writing a tempo's bundle.
+//! Writing a tempo's bundle beside those of earlier tempos: only leaves that none of them has are written, the others are named.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use parity_scale_codec::Encode;
 use parquet::errors::ParquetError;
+use protocol::account::AccountId;
 use protocol::digest::{Digest, Hasher};
 use protocol::evidence::ValidEvidence;
-use protocol::head::SignedHead;
-use protocol::manifest::{FileEntry, Manifest};
-use protocol::receipt::{ReceiptError, UncheckedCountersigned};
+use protocol::head::{SignedHead, TreeHead};
+use protocol::manifest::{FileEntry, Manifest, Part, SLICE_LEAVES_MAX, SignedManifest, Slice};
+use protocol::merkle;
+use protocol::receipt::{Countersigned, UncheckedCountersigned};
+use protocol::scoring::HOUR_MS;
 use protocol::signing::Keypair;
 
 use super::leaves::{LeafWriter, Row};
-use super::{EVIDENCE, FILE_LEAVES_MAX, FRONTIER, HEADS, MANIFEST, MINERS, POLICY, leaves_name};
+use super::publish::{bundle, epochs};
+use super::shelf::part_path;
+use super::{EVIDENCE, FRONTIER, HEADS, MANIFEST, MINERS, POLICY};
 use crate::ledger::{HeadRecord, ReadError, Reader};
 
 /// No bundle was written.
@@ -32,20 +38,25 @@ pub enum ExportError {
     /// The rules that the head names are gone.
     #[error("the ledger has no policy document {0}")]
     NoDocument(Digest),
-    /// The folder holds something already.
-    #[error("{path} is not empty; give a new folder", path = .0.display())]
-    NotEmpty(PathBuf),
+    /// The tempo's bundle is there already.
+    #[error("{path} is there already; give another folder", path = .0.display())]
+    Exists(PathBuf),
+    /// More leaves would have to be written than may.
+    #[error("{leaves} leaves would be written, at most {max} may be")]
+    TooMany {
+        /// How many are new.
+        leaves: u64,
+        /// The limit.
+        max: u64,
+    },
     /// The ledger could not be read.
     #[error("cannot read the ledger")]
     Read(#[from] ReadError),
     /// A stored receipt is damaged.
-    #[error("receipt {index} of the ledger does not verify")]
+    #[error("receipt {index} of the ledger is damaged; `ledger verify` says more")]
     Receipt {
         /// Its place.
         index: u64,
-        /// Why.
-        #[source]
-        source: ReceiptError,
     },
     /// A Parquet file could not be written.
     #[error("cannot write the leaves")]
@@ -62,14 +73,28 @@ pub struct Exported {
     pub epoch_index: u64,
     /// The digest of its head, as committed on chain.
     pub head: Digest,
-    /// Leaves written.
+    /// Leaves in the bundle.
     pub leaves: u64,
-    /// Bytes of all files.
+    /// Leaves written now; the others lay there from earlier tempos.
+    pub leaves_new: u64,
+    /// Bytes of all its files.
     pub bytes: u64,
+    /// Bytes of the leaves written now.
+    pub bytes_new: u64,
 }
 
-/// Writes the bundle of a tempo, or of the newest one, into an empty or new folder. `progress` is told leaves done and in
-/// all.
+/// What is exported, and where to.
+#[derive(Debug, Clone, Copy)]
+pub struct ExportOptions<'f> {
+    /// The tempo; the newest that has a head for `None`.
+    pub epoch_index: Option<u64>,
+    /// The folder of tempos ([`super::shelf`]); made if it is not there.
+    pub folder: &'f Path,
+    /// Leaves that may be written at most.
+    pub leaves_max: u64,
+}
+
+/// Writes the bundle of a tempo, or of the newest one, into a folder of tempos. `progress` is told new leaves done and in all.
 ///
 /// # Errors
 /// When there is no such head, or reading or writing fails.
@@ -78,26 +103,69 @@ pub fn export(
     hotkey: &Keypair,
     epoch_index: Option<u64>,
     folder: &Path,
+    progress: impl FnMut(u64, u64),
+) -> Result<Exported, ExportError> {
+    export_with(reader, hotkey, ExportOptions { epoch_index, folder, leaves_max: u64::MAX }, progress)
+}
+
+/// The same with a limit to what is written.
+///
+/// # Errors
+/// As [`export`], and when more leaves are new than may be written.
+pub fn export_with(
+    reader: &Reader,
+    hotkey: &Keypair,
+    options: ExportOptions<'_>,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Exported, ExportError> {
+    let ExportOptions { epoch_index, folder, leaves_max } = options;
     let record = match epoch_index {
         Some(epoch_index) => reader.head(epoch_index)?.ok_or(ExportError::NoHead { epoch_index })?,
         None => reader.latest_head()?.ok_or(ExportError::NoHeads)?,
     };
-    fs::create_dir_all(folder)?;
-    if fs::read_dir(folder)?.next().is_some() {
-        return Err(ExportError::NotEmpty(folder.to_owned()));
-    }
     let HeadRecord { head: SignedHead { head, .. }, miners, convictions, .. } = &record;
-    let first = head.first_index.saturating_sub(1);
+    let place = bundle(folder, head.epoch_index);
+    if place.exists() {
+        return Err(ExportError::Exists(place));
+    }
     let document = reader.document(&head.policy)?.ok_or(ExportError::NoDocument(head.policy))?;
-    let heads = heads_over(reader, first, head.epoch_index)?;
+    let start = head.first_index.saturating_sub(1);
+    let mut slices = written_before(reader, head, start, folder)?;
+    let first = slices.first().map_or(start, |slice| slice.first);
+    let new = slices.last().map_or(start, |slice| slice.end);
+    let leaves_new = head.tree_size.saturating_sub(new);
+    if leaves_new > leaves_max {
+        return Err(ExportError::TooMany { leaves: leaves_new, max: leaves_max });
+    }
+    let written_slices = slices.len();
+    while slices.last().map_or(start, |slice| slice.end) < head.tree_size {
+        let from = slices.last().map_or(start, |slice| slice.end);
+        slices.push(write_slice(
+            reader,
+            from,
+            head.tree_size.min(from.saturating_add(SLICE_LEAVES_MAX)),
+            folder,
+        )?);
+        progress(slices.last().map_or(0, |slice| slice.end.saturating_sub(new)), leaves_new);
+    }
+    let new_parts = slices.iter().skip(written_slices).flat_map(|slice| &slice.parts);
+    let bytes_new = new_parts.map(|part| part.bytes).sum();
+
+    // Beside its place first, so that a tempo's folder is whole whenever it is there.
+    let beside = place.with_extension("part");
+    match fs::remove_dir_all(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(ExportError::Write(error)),
+        _ => {}
+    }
+    fs::create_dir_all(&beside)?;
     let mut files = Vec::new();
     let mut put = |name: &str, bytes: Vec<u8>| {
-        files.push(name.to_owned());
-        fs::write(folder.join(name), bytes)
+        let entry =
+            FileEntry { name: name.to_owned(), bytes: bytes.len() as u64, sha256: Digest::of(&bytes) };
+        files.push(entry);
+        fs::write(beside.join(name), bytes)
     };
-    put(HEADS, heads.encode())?;
+    put(HEADS, heads_over(reader, first, head.epoch_index)?.encode())?;
     put(POLICY, document.encode())?;
     put(MINERS, miners.encode())?;
     if !convictions.is_empty() {
@@ -111,21 +179,107 @@ pub fn export(
         put(EVIDENCE, evidence.encode())?;
     }
     put(FRONTIER, reader.frontier_at(first)?.encode())?;
-    files.extend(write_leaves(reader, first, head.tree_size, folder, &mut progress)?);
-
-    let files = files.into_iter().map(|name| entry(folder, name)).collect::<io::Result<Vec<_>>>()?;
     let manifest = Manifest {
         netuid: head.netuid,
         validator: head.validator,
         epoch_index: head.epoch_index,
         head: head.digest(),
         files,
+        slices,
     };
-    let bytes = manifest.files.iter().map(|file| file.bytes).sum();
-    let manifest = serde_json::to_vec_pretty(&manifest.sign(hotkey)).map_err(io::Error::other)?;
-    fs::write(folder.join(MANIFEST), manifest)?;
-    let leaves = head.tree_size.saturating_sub(first);
-    Ok(Exported { epoch_index: head.epoch_index, head: head.digest(), leaves, bytes })
+    let bytes = manifest.bytes();
+    let manifest = serde_json::to_vec(&manifest.sign(hotkey)).map_err(io::Error::other)?;
+    fs::write(beside.join(MANIFEST), manifest)?;
+    fs::rename(&beside, &place)?;
+    Ok(Exported {
+        epoch_index: head.epoch_index,
+        head: head.digest(),
+        leaves: head.tree_size.saturating_sub(first),
+        leaves_new,
+        bytes,
+        bytes_new,
+    })
+}
+
+/// The slices of the newest earlier bundle here that this head's window needs. None if there is none, it is of another log, or
+/// its parts are gone.
+fn written_before(
+    reader: &Reader,
+    head: &TreeHead,
+    start: u64,
+    folder: &Path,
+) -> Result<Vec<Slice>, ExportError> {
+    let earlier = epochs(folder)?.into_iter().rev().find(|epoch_index| *epoch_index < head.epoch_index);
+    let Some(epoch_index) = earlier else { return Ok(Vec::new()) };
+    let bytes = fs::read(bundle(folder, epoch_index).join(MANIFEST))?;
+    let manifest =
+        serde_json::from_slice::<SignedManifest>(&bytes).ok().and_then(|signed| signed.verify().ok());
+    let Some(manifest) = manifest else { return Ok(Vec::new()) };
+    // A head that this ledger does not hold is of another log.
+    let ours = reader.head(epoch_index)?.is_some_and(|record| record.head.head.digest() == manifest.head);
+    let needed: Vec<Slice> = manifest.slices.into_iter().filter(|slice| slice.end > start).collect();
+    let whole =
+        |part: &Part| fs::metadata(folder.join(part_path(part))).is_ok_and(|found| found.len() == part.bytes);
+    let fits = needed.first().is_some_and(|slice| slice.first <= start)
+        && needed.last().is_some_and(|slice| slice.end <= head.tree_size)
+        && needed.iter().flat_map(|slice| &slice.parts).all(whole);
+    Ok(if ours && fits { needed } else { Vec::new() })
+}
+
+/// Writes the leaves of a range, which has at most as many as a slice.
+fn write_slice(reader: &Reader, first: u64, end: u64, folder: &Path) -> Result<Slice, ExportError> {
+    let mut of_part: BTreeMap<(u64, AccountId), Vec<(Row, Countersigned)>> = BTreeMap::new();
+    let mut damaged = None;
+    reader.for_each_leaf(first, end, |index, leaf, record| {
+        // The ledger took it after its signatures were verified; the leaf shows that it is the same. Its signatures are the
+        // reviewer's to check.
+        match UncheckedCountersigned::from_bytes(record) {
+            Ok(receipt) if merkle::leaf_hash(record) == leaf => {
+                let receipt = receipt.verified_before();
+                let ticket = receipt.ticket();
+                let key = (ticket.issued_at_ms / HOUR_MS, ticket.miner);
+                let row = Row { index, leaf, record: record.to_vec() };
+                of_part.entry(key).or_default().push((row, receipt));
+            }
+            _ => {
+                damaged.get_or_insert(index);
+            }
+        }
+    })?;
+    if let Some(index) = damaged {
+        return Err(ExportError::Receipt { index });
+    }
+    let parts = of_part.into_iter().map(|(key, rows)| write_part(key, rows, folder));
+    Ok(Slice { first, end, parts: parts.collect::<Result<_, _>>()? })
+}
+
+fn write_part(
+    (hour, miner): (u64, AccountId),
+    rows: Vec<(Row, Countersigned)>,
+    folder: &Path,
+) -> Result<Part, ExportError> {
+    let index = |row: Option<&(Row, Countersigned)>| row.map_or(0, |(row, _)| row.index);
+    let (first, last, count) = (index(rows.first()), index(rows.last()), rows.len() as u64);
+    let mut bytes = Vec::new();
+    let mut writer = LeafWriter::new(&mut bytes)?;
+    for (row, receipt) in rows {
+        writer.push(row, receipt)?;
+    }
+    writer.finish()?;
+    let sha256 = Digest::of(&bytes);
+    let part = Part { hour, miner, first, last, rows: count, bytes: bytes.len() as u64, sha256 };
+    let place = folder.join(part_path(&part));
+    if let Some(folder) = place.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    // The name says the content, so one that is there and whole is this one.
+    if fs::metadata(&place).is_ok_and(|found| found.len() == part.bytes) {
+        return Ok(part);
+    }
+    let beside = place.with_extension("part");
+    fs::write(&beside, bytes)?;
+    fs::rename(beside, place)?;
+    Ok(part)
 }
 
 /// The heads that end among the leaves, and the last one whatever its size.
@@ -150,50 +304,6 @@ fn heads_over(reader: &Reader, first: u64, last_epoch: u64) -> Result<Vec<Signed
             return Ok(heads);
         }
     }
-}
-
-fn write_leaves(
-    reader: &Reader,
-    first: u64,
-    end: u64,
-    folder: &Path,
-    progress: &mut impl FnMut(u64, u64),
-) -> Result<Vec<String>, ExportError> {
-    let mut names = Vec::new();
-    let mut start = first;
-    while start < end {
-        let stop = end.min(start.saturating_add(FILE_LEAVES_MAX));
-        let name = leaves_name(names.len());
-        let mut writer = LeafWriter::new(BufWriter::new(File::create_new(folder.join(&name))?))?;
-        let mut failed = None;
-        reader.for_each_leaf(start, stop, |index, leaf, record| {
-            if failed.is_some() {
-                return;
-            }
-            // Signatures are the reviewer's to check; here the columns for analysts are taken from the record.
-            let written =
-                match UncheckedCountersigned::from_bytes(record).and_then(UncheckedCountersigned::verify) {
-                    Ok(receipt) => writer
-                        .push(Row { index, leaf, record: record.to_vec() }, receipt)
-                        .map_err(ExportError::Parquet),
-                    Err(source) => Err(ExportError::Receipt { index, source }),
-                };
-            failed = written.err();
-            progress(index.saturating_sub(first).saturating_add(1), end.saturating_sub(first));
-        })?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        writer.finish()?;
-        names.push(name);
-        start = stop;
-    }
-    Ok(names)
-}
-
-fn entry(folder: &Path, name: String) -> io::Result<FileEntry> {
-    let (bytes, sha256) = digest_of(&folder.join(&name))?;
-    Ok(FileEntry { name, bytes, sha256 })
 }
 
 /// Length and SHA-256 of a file.

@@ -1,41 +1,48 @@
 //! Getting a bundle from a validator's gateway, or from any host that serves a copy of the folder it publishes into: resumed
 //! where it broke off, never more bytes than the signed manifest lists.
 //!
-//! | at a gateway | at a static host | what |
+//! | at a gateway | at a static host, in object storage | what |
 //! |---|---|---|
 //! | `/audit/v1/epochs` | `/index.json` | the tempos that have a bundle |
 //! | `/audit/v1/epochs/<tempo>/<file>` | `/<tempo>/<file>` | a bundle's files |
+//! | `/audit/v1/parts/<part>` | `/parts/<part>` | leaves, which tempos share |
 //!
-//! The static layout is that of the validator's `audit` folder as it lies on disk, so that `rclone copy` of the folder to an
-//! object store is all there is to do. Deliberately absent: TLS. Nothing fetched is believed before the signed manifest and
-//! the chain agree with it, and a host that speaks TLS alone can be copied from with its own client.
+//! The static layout is that of the validator's `audit` folder as it lies on disk, so that `rclone copy` of the folder to a static
+//! host is all there is to do; a validator puts it into object storage by itself ([`super::store`]). What a fetch into the same
+//! folder has brought before is not fetched again. Deliberately absent: TLS to gateways. Nothing fetched is believed before the
+//! signed manifest and the chain agree with it, and a host that speaks TLS alone can be copied from with its own client.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
 use http::header::RANGE;
-use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Incoming;
+use http::{Request, StatusCode};
+use http_body_util::{BodyStream, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use protocol::account::AccountId;
 use protocol::digest::Digest;
-use protocol::manifest::{FileEntry, Manifest, ManifestError, SignedManifest};
+use protocol::manifest::{Manifest, ManifestError, SignedManifest};
 use serde::{Deserialize, Serialize};
 
 use super::export::digest_of;
+use super::review::MANIFEST_BYTES_MAX;
+use super::shelf::part_path;
+use super::store::{Store, StoreError};
 use super::{INDEX, MANIFEST};
 
 /// Longest wait for a connection, for an answer's head and between two pieces of a body.
 const WAIT_MS_MAX: u64 = 30_000;
 /// How long the list of tempos and the manifest may be.
-const LIST_BYTES_MAX: usize = 1 << 20;
-const MANIFEST_BYTES_MAX: usize = 16 << 20;
+const LIST_BYTES_MAX: u64 = 1 << 20;
+/// Parts fetched at a time from a gateway.
+const FETCHES_MAX: usize = 8;
 /// How many of a host's newest tempos are looked through for a certain head.
 const EPOCHS_LOOKED_AT: usize = 3;
 
@@ -53,6 +60,8 @@ pub struct Fetched {
     pub epoch_index: u64,
     /// Bytes of all files that the manifest lists.
     pub bytes: u64,
+    /// Bytes that were not there before.
+    pub bytes_new: u64,
 }
 
 /// A bundle was not fetched whole.
@@ -115,15 +124,24 @@ pub enum FetchError {
         /// Which one.
         name: String,
     },
+    /// Object storage failed.
+    #[error("fetching from object storage")]
+    Store(#[from] StoreError),
     /// The folder cannot be written.
     #[error("cannot write the bundle")]
     Write(#[from] io::Error),
 }
 
 /// A host that has bundles.
-struct Host {
-    http: Client<HttpConnector, Empty<Bytes>>,
-    base: String,
+enum Host {
+    Http {
+        http: Box<Client<HttpConnector, Empty<Bytes>>>,
+        /// What the folders of tempos lie below.
+        tempos: String,
+        /// What the folder of parts lies below.
+        root: String,
+    },
+    Store(Store),
 }
 
 /// A manifest whose signature was checked, with its bytes.
@@ -132,7 +150,25 @@ struct Listed {
     bytes: Vec<u8>,
 }
 
-/// Fetches the bundle of a tempo, or the newest, into a folder. `progress` is told bytes done and in all.
+/// A file to be fetched.
+struct Wanted {
+    /// Where it belongs, below the folder.
+    place: String,
+    /// Where the host has it.
+    from: Address,
+    bytes: u64,
+    sha256: Digest,
+}
+
+/// Where a host has a file.
+#[derive(Debug, Clone)]
+enum Address {
+    Index,
+    Tempo(String),
+    Part(String),
+}
+
+/// Fetches the bundle of a tempo, or the newest, into a folder of tempos. `progress` is told bytes done and in all.
 ///
 /// # Errors
 /// When the host has none, sends something else than its manifest lists, or breaks off; what has arrived is kept.
@@ -143,23 +179,32 @@ pub async fn fetch(
     progress: impl FnMut(u64, u64),
 ) -> Result<Fetched, FetchError> {
     let (host, epochs) = Host::find(url).await?;
-    let epoch_index = match epoch_index {
-        Some(epoch_index) => epoch_index,
-        None => epochs.last().copied().ok_or(FetchError::Nothing)?,
-    };
-    let listed = host.manifest(epoch_index).await?;
-    host.files(epoch_index, &listed, folder, progress).await
+    host.fetch(epochs, epoch_index, folder, progress).await
 }
 
-/// Fetches the bundle of this head into the folder that `folder` names for its tempo. `None` if the host's newest bundles are of
-/// another validator or another head.
+/// The same from object storage.
+///
+/// # Errors
+/// As [`fetch`].
+pub async fn fetch_from_store(
+    store: Store,
+    epoch_index: Option<u64>,
+    folder: &Path,
+    progress: impl FnMut(u64, u64),
+) -> Result<Fetched, FetchError> {
+    let epochs = store.epochs_there().await?;
+    Host::Store(store).fetch(epochs, epoch_index, folder, progress).await
+}
+
+/// Fetches the bundle of this head into a folder of tempos. `None` if the host's newest bundles are of another validator or another
+/// head.
 ///
 /// # Errors
 /// As [`fetch`], and when the bundle is larger than `bytes_max`.
 pub async fn fetch_head(
     url: &str,
     (validator, head): (&AccountId, &Digest),
-    folder: impl Fn(u64) -> PathBuf,
+    folder: &Path,
     bytes_max: u64,
 ) -> Result<Option<Fetched>, FetchError> {
     let (host, epochs) = Host::find(url).await?;
@@ -169,19 +214,29 @@ pub async fn fetch_head(
             return Ok(None);
         }
         if listed.manifest.head == *head {
-            let bytes = listed.bytes_in_all();
+            let bytes = listed.manifest.bytes();
             if bytes > bytes_max {
                 return Err(FetchError::TooLarge { bytes, max: bytes_max });
             }
-            return host.files(epoch_index, &listed, &folder(epoch_index), |_, _| ()).await.map(Some);
+            return host.files(epoch_index, &listed, folder, |_, _| ()).await.map(Some);
         }
     }
     Ok(None)
 }
 
 impl Listed {
-    fn bytes_in_all(&self) -> u64 {
-        self.manifest.files.iter().map(|file| file.bytes).fold(0, u64::saturating_add)
+    fn small(&self, epoch_index: u64) -> impl Iterator<Item = Wanted> {
+        self.manifest.files.iter().map(move |file| {
+            let place = format!("{epoch_index}/{}", file.name);
+            Wanted { from: Address::Tempo(place.clone()), place, bytes: file.bytes, sha256: file.sha256 }
+        })
+    }
+
+    fn parts(&self) -> impl Iterator<Item = Wanted> {
+        self.manifest.parts().map(|part| {
+            let place = part_path(part);
+            Wanted { from: Address::Part(place.clone()), place, bytes: part.bytes, sha256: part.sha256 }
+        })
     }
 }
 
@@ -193,26 +248,41 @@ impl Host {
         }
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(Duration::from_millis(WAIT_MS_MAX)));
-        let http = Client::builder(TokioExecutor::new()).build(connector);
+        let http = Box::new(Client::builder(TokioExecutor::new()).build(connector));
         let url = url.trim_end_matches('/');
-        let mut host = Self { http, base: format!("{url}/audit/v1/epochs") };
-        let (path, list) = match host.whole("", LIST_BYTES_MAX).await {
+        let root = format!("{url}/audit/v1");
+        let gateway = Self::Http { http: http.clone(), tempos: format!("{root}/epochs"), root };
+        let (host, list) = match gateway.whole(&Address::Tempo(String::new()), LIST_BYTES_MAX).await {
             Err(FetchError::Status { status, .. }) if status.is_client_error() => {
-                host.base = url.to_owned();
-                let path = format!("/{INDEX}");
-                let list = host.whole(&path, LIST_BYTES_MAX).await?;
-                (path, list)
+                let plain = Self::Http { http, tempos: url.to_owned(), root: url.to_owned() };
+                let list = plain.whole(&Address::Index, LIST_BYTES_MAX).await?;
+                (plain, list)
             }
-            other => (String::new(), other?),
+            other => (gateway, other?),
         };
-        let Epochs { mut epochs } = parse(&path, &list)?;
+        let Epochs { mut epochs } = parse(INDEX, &list)?;
         epochs.sort_unstable();
         Ok((host, epochs))
     }
 
+    async fn fetch(
+        &self,
+        epochs: Vec<u64>,
+        epoch_index: Option<u64>,
+        folder: &Path,
+        progress: impl FnMut(u64, u64),
+    ) -> Result<Fetched, FetchError> {
+        let epoch_index = match epoch_index {
+            Some(epoch_index) => epoch_index,
+            None => epochs.last().copied().ok_or(FetchError::Nothing)?,
+        };
+        let listed = self.manifest(epoch_index).await?;
+        self.files(epoch_index, &listed, folder, progress).await
+    }
+
     async fn manifest(&self, epoch_index: u64) -> Result<Listed, FetchError> {
-        let path = format!("/{epoch_index}/{MANIFEST}");
-        let bytes = self.whole(&path, MANIFEST_BYTES_MAX).await?;
+        let path = format!("{epoch_index}/{MANIFEST}");
+        let bytes = self.whole(&Address::Tempo(path.clone()), MANIFEST_BYTES_MAX).await?;
         let manifest: SignedManifest = parse(&path, &bytes)?;
         Ok(Listed { manifest: manifest.verify().map_err(FetchError::Manifest)?, bytes })
     }
@@ -224,74 +294,110 @@ impl Host {
         folder: &Path,
         mut progress: impl FnMut(u64, u64),
     ) -> Result<Fetched, FetchError> {
-        fs::create_dir_all(folder)?;
-        let (total, mut done) = (listed.bytes_in_all(), 0_u64);
-        for file in &listed.manifest.files {
-            self.file(epoch_index, file, folder, |bytes| progress(done.saturating_add(bytes), total)).await?;
-            done = done.saturating_add(file.bytes);
+        let tempo = folder.join(epoch_index.to_string());
+        fs::create_dir_all(&tempo)?;
+        let (total, mut done, mut bytes_new) = (listed.manifest.bytes(), 0_u64, 0_u64);
+        let at_a_time = match self {
+            Self::Http { .. } => FETCHES_MAX,
+            Self::Store(store) => store.transfers_max(),
+        };
+        let wanted = listed.small(epoch_index).chain(listed.parts());
+        let fetched = stream::iter(wanted).map(|wanted| async move {
+            let new = self.file(&wanted, folder).await?;
+            Ok::<_, FetchError>((wanted.bytes, new))
+        });
+        let mut fetched = fetched.buffer_unordered(at_a_time);
+        while let Some((bytes, new)) = fetched.try_next().await? {
+            done = done.saturating_add(bytes);
+            bytes_new = bytes_new.saturating_add(new);
+            progress(done, total);
         }
         // Last, so that a folder with a manifest is whole.
-        fs::write(folder.join(MANIFEST), &listed.bytes)?;
-        Ok(Fetched { epoch_index, bytes: total })
+        fs::write(tempo.join(MANIFEST), &listed.bytes)?;
+        Ok(Fetched { epoch_index, bytes: total, bytes_new })
     }
 
-    async fn open(&self, path: &str, from: u64) -> Result<Response<Incoming>, FetchError> {
-        let uri = format!("{}{path}", self.base);
+    /// The bytes of a file from a place on, in pieces.
+    async fn open(
+        &self,
+        address: &Address,
+        from: u64,
+    ) -> Result<BoxStream<'static, Result<Bytes, FetchError>>, FetchError> {
+        let (http, uri) = match self {
+            Self::Store(store) => {
+                let path = match address {
+                    Address::Index => INDEX,
+                    Address::Tempo(path) | Address::Part(path) => path,
+                };
+                let pieces = store.open_at(path, from).await?;
+                return Ok(pieces.map_err(|error| FetchError::Store(error.into())).boxed());
+            }
+            Self::Http { http, tempos, root } => match address {
+                Address::Index => (http, format!("{root}/{INDEX}")),
+                Address::Tempo(path) if path.is_empty() => (http, tempos.clone()),
+                Address::Tempo(path) => (http, format!("{tempos}/{path}")),
+                Address::Part(path) => (http, format!("{root}/{path}")),
+            },
+        };
         let mut request = Request::get(&uri);
         if from > 0 {
             request = request.header(RANGE, format!("bytes={from}-"));
         }
-        let request = request.body(Empty::new()).map_err(|_| FetchError::Address(uri))?;
-        let response = within(self.http.request(request)).await?.map_err(FetchError::Connection)?;
+        let request = request.body(Empty::new()).map_err(|_| FetchError::Address(uri.clone()))?;
+        let response = within(http.request(request)).await?.map_err(FetchError::Connection)?;
         let expected = if from > 0 { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
         if response.status() != expected {
-            return Err(FetchError::Status { status: response.status(), path: path.to_owned() });
+            return Err(FetchError::Status { status: response.status(), path: uri });
         }
-        Ok(response)
+        let frames = BodyStream::new(response.into_body()).map_err(FetchError::Broken);
+        Ok(frames.try_filter_map(async |frame| Ok(frame.into_data().ok())).boxed())
     }
 
-    async fn whole(&self, path: &str, bytes_max: usize) -> Result<Vec<u8>, FetchError> {
-        let mut body = self.open(path, 0).await?.into_body();
+    async fn whole(&self, address: &Address, bytes_max: u64) -> Result<Vec<u8>, FetchError> {
+        let mut pieces = within(self.open(address, 0)).await??;
         let mut bytes = Vec::new();
-        while let Some(frame) = within(body.frame()).await? {
-            let Ok(data) = frame.map_err(FetchError::Broken)?.into_data() else { continue };
-            if bytes.len() + data.len() > bytes_max {
-                return Err(FetchError::TooLong { path: path.to_owned(), max: bytes_max as u64 });
+        while let Some(piece) = within(pieces.try_next()).await?? {
+            if (bytes.len() + piece.len()) as u64 > bytes_max {
+                return Err(FetchError::TooLong { path: format!("{address:?}"), max: bytes_max });
             }
-            bytes.extend_from_slice(&data);
+            bytes.extend_from_slice(&piece);
         }
         Ok(bytes)
     }
 
-    async fn file(
-        &self,
-        epoch_index: u64,
-        file: &FileEntry,
-        folder: &Path,
-        mut progress: impl FnMut(u64),
-    ) -> Result<(), FetchError> {
-        let FileEntry { name, bytes, sha256 } = file;
-        let place = folder.join(name);
-        let mut have = fs::metadata(&place).map_or(0, |known| known.len());
+    /// Fetches what is missing of a file; answers how many bytes that were.
+    async fn file(&self, wanted: &Wanted, folder: &Path) -> Result<u64, FetchError> {
+        let Wanted { place, from, bytes, sha256 } = wanted;
+        let whole = folder.join(place);
+        // Only what was found whole has its name.
+        if fs::metadata(&whole).is_ok_and(|known| known.len() == *bytes) {
+            return Ok(0);
+        }
+        if let Some(folder) = whole.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let part = folder.join(format!("{place}.part"));
+        let had = fs::metadata(&part).map_or(0, |known| known.len());
+        let mut have = had;
         if have < *bytes {
-            let path = format!("/{epoch_index}/{name}");
-            let mut out = OpenOptions::new().create(true).append(true).open(&place)?;
-            let mut body = self.open(&path, have).await?.into_body();
-            while let Some(frame) = within(body.frame()).await? {
-                let Ok(data) = frame.map_err(FetchError::Broken)?.into_data() else { continue };
-                have = have.saturating_add(data.len() as u64);
+            let mut out = OpenOptions::new().create(true).append(true).open(&part)?;
+            let mut pieces = within(self.open(from, have)).await??;
+            while let Some(piece) = within(pieces.try_next()).await?? {
+                have = have.saturating_add(piece.len() as u64);
                 if have > *bytes {
                     break;
                 }
-                out.write_all(&data)?;
-                progress(have);
+                out.write_all(&piece)?;
             }
+        } else {
+            OpenOptions::new().create(true).append(true).open(&part)?;
         }
-        if digest_of(&place)? != (*bytes, *sha256) {
-            fs::remove_file(&place)?;
-            return Err(FetchError::File { name: name.clone() });
+        if digest_of(&part)? != (*bytes, *sha256) {
+            fs::remove_file(&part)?;
+            return Err(FetchError::File { name: place.clone() });
         }
-        Ok(())
+        fs::rename(part, whole)?;
+        Ok(have.saturating_sub(had))
     }
 }
 

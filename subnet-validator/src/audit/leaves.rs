@@ -1,11 +1,10 @@
 //! Leaves as Parquet: one row each. The reviewer reads `index`, `leaf` and `record`; the other columns repeat parts of the
-//! record for analysts.
+//! record for analysts. The miner and the hour are in the path of the file, where programs that read partitioned tables find them.
 
-use std::fs::File;
 use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parquet::basic::Compression;
 use parquet::column::reader::ColumnReader;
 use parquet::data_type::{
@@ -26,7 +25,7 @@ const SCHEMA: &str = "message leaf {
     REQUIRED FIXED_LEN_BYTE_ARRAY (32) leaf;
     REQUIRED BYTE_ARRAY record;
     REQUIRED INT64 issued_at_ms (TIMESTAMP(MILLIS, true));
-    REQUIRED BYTE_ARRAY miner (STRING);
+    REQUIRED INT64 sequence (INTEGER(64, false));
     REQUIRED BYTE_ARRAY model (STRING);
     REQUIRED INT32 prompt_tokens (INTEGER(32, false));
     REQUIRED INT32 completion_tokens (INTEGER(32, false));
@@ -59,7 +58,7 @@ impl<W: Write + Send> LeafWriter<W> {
         let schema = Arc::new(parse_message_type(SCHEMA)?);
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
         let file = SerializedFileWriter::new(file, schema, Arc::new(properties))?;
-        Ok(Self { file, rows: Vec::with_capacity(GROUP_LEAVES_MAX) })
+        Ok(Self { file, rows: Vec::new() })
     }
 
     /// Adds a leaf; `receipt` fills the columns for analysts.
@@ -95,8 +94,8 @@ impl<W: Write + Send> LeafWriter<W> {
         column::<_, ByteArrayType>(&mut group, rows.iter().map(|(row, _)| row.record.clone().into()))?;
         let issued = |receipt: &Countersigned| receipt.ticket().issued_at_ms.cast_signed();
         column::<_, Int64Type>(&mut group, rows.iter().map(|(_, receipt)| issued(receipt)))?;
-        let miner = |receipt: &Countersigned| text(receipt.ticket().miner.to_string());
-        column::<_, ByteArrayType>(&mut group, rows.iter().map(|(_, receipt)| miner(receipt)))?;
+        let sequence = |receipt: &Countersigned| receipt.ticket().sequence.cast_signed();
+        column::<_, Int64Type>(&mut group, rows.iter().map(|(_, receipt)| sequence(receipt)))?;
         let model = |receipt: &Countersigned| text(receipt.ticket().model.to_string());
         column::<_, ByteArrayType>(&mut group, rows.iter().map(|(_, receipt)| model(receipt)))?;
         let prompt = |receipt: &Countersigned| receipt.receipt().prompt_tokens.cast_signed();
@@ -120,23 +119,21 @@ fn column<W: Write + Send, T: DataType>(
     column.close()
 }
 
-/// Shows a file's leaves in order, in parts of at most `part` leaves.
+/// A file's leaves in its order. Nothing is checked but that it is a file of leaves, and no more of them than `rows_max`.
 ///
 /// # Errors
-/// When the file is no file of leaves, or `show` fails.
-pub fn for_each_part<E: From<ParquetError>>(
-    path: &Path,
-    part: usize,
-    mut show: impl FnMut(&[Row]) -> Result<(), E>,
-) -> Result<(), E> {
-    let open = || SerializedFileReader::new(File::open(path)?);
-    let file = open()?;
-    for number in 0..file.num_row_groups() {
-        let group = file.get_row_group(number)?;
-        let rows = read_group(group.as_ref())?;
-        rows.chunks(part).try_for_each(&mut show)?;
+/// When it is not.
+pub fn read(file: Bytes, rows_max: u64) -> Result<Vec<Row>, ParquetError> {
+    let file = SerializedFileReader::new(file)?;
+    let rows_in_all = file.metadata().file_metadata().num_rows();
+    if u64::try_from(rows_in_all).is_ok_and(|rows| rows > rows_max) {
+        return Err(ParquetError::General("the file has more leaves than the manifest says".to_owned()));
     }
-    Ok(())
+    let mut rows = Vec::new();
+    for number in 0..file.num_row_groups() {
+        rows.extend(read_group(file.get_row_group(number)?.as_ref())?);
+    }
+    Ok(rows)
 }
 
 fn read_group(group: &dyn RowGroupReader) -> Result<Vec<Row>, ParquetError> {

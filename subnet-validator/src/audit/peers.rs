@@ -22,7 +22,10 @@ use tokio_util::sync::CancellationToken;
 use super::chain::{ChainFacts, committed, compare_head};
 use super::disputes::{Claim, Proven, Search};
 use super::fetch::{FetchError, fetch_head};
-use super::review::{ReviewError, Reviewed, last_head, review};
+use super::publish::keep_newest;
+use super::review::{ReviewError, ReviewOptions, Reviewed, last_head, review_with};
+use super::seen::Seen;
+use super::shelf::Bundle;
 use super::verdict::Verdict;
 use crate::chain_view::{ChainSnapshot, ChainView};
 use crate::config::AuditConfig;
@@ -244,8 +247,10 @@ impl Checker {
             .map_err(|_| CheckError::TooSlow(self.config.peer_fetch_timeout_ms))??;
         let (bundle, subject_key) = (folder.join(epoch_index.to_string()), *validator);
         let disputes = self.disputes.clone();
+        // Beside the validator's folder, whose files are named by what others sign.
+        let seen = folder.with_extension("seen");
         let reviewed =
-            tokio::task::spawn_blocking(move || review_with(&bundle, &subject_key, &disputes)).await;
+            tokio::task::spawn_blocking(move || check_papers(&bundle, &subject_key, &disputes, &seen)).await;
         let (verdict, table) = match reviewed.map_err(CheckError::Stopped)? {
             Ok((reviewed, proven)) => {
                 let mut findings = self.findings(&reviewed, *head, *at).await?;
@@ -255,7 +260,7 @@ impl Checker {
                 (verdict, table)
             }
             // Its files were those that it signed a moment ago: the disk is at fault, not the validator.
-            Err(error @ (ReviewError::Read { .. } | ReviewError::File { .. })) => {
+            Err(error @ (ReviewError::Read { .. } | ReviewError::File { .. } | ReviewError::Seen(_))) => {
                 return Err(CheckError::Review(error));
             }
             Err(error) => {
@@ -279,8 +284,7 @@ impl Checker {
         let Subject { validator, head, urls, .. } = subject;
         let mut failed = None;
         for url in urls {
-            let place = |epoch_index: u64| folder.join(epoch_index.to_string());
-            match fetch_head(url, (validator, head), place, self.config.peer_bundle_bytes_max).await {
+            match fetch_head(url, (validator, head), folder, self.config.peer_bundle_bytes_max).await {
                 Ok(Some(fetched)) => return Ok(fetched.epoch_index),
                 Ok(None) => {}
                 Err(error) => failed = Some(error),
@@ -311,14 +315,21 @@ impl Checker {
     }
 }
 
-/// Reviews a bundle, and looks for the calls in it that its validator is said to have dropped.
-fn review_with(
+/// Reviews a bundle, and looks for the calls in it that its validator is said to have dropped. Parts that earlier bundles had are not
+/// verified again.
+fn check_papers(
     bundle: &Path,
     validator: &AccountId,
     disputes: &Path,
+    seen: &Path,
 ) -> Result<(Reviewed, Vec<Proven>), ReviewError> {
     let mut search = Search::new(Claim::read_all(disputes, validator), &last_head(bundle)?);
-    let reviewed = review(bundle, Some(validator), |receipts, _| search.see(receipts))?;
+    let mut seen = Seen::open(seen).map_err(ReviewError::Seen)?;
+    let found = Bundle::at(bundle)
+        .map_err(|source| ReviewError::Read { name: bundle.display().to_string(), source })?;
+    let options =
+        ReviewOptions { validator: Some(validator), seen: Some(&mut seen), ..ReviewOptions::default() };
+    let reviewed = review_with(&found, options, |receipts, _| search.see(receipts))?;
     Ok((reviewed, search.finish()))
 }
 
@@ -326,10 +337,5 @@ fn review_with(
 fn keep(folder: &Path, epoch_index: u64, verdict: &Verdict, bundles_max: usize) -> io::Result<()> {
     let text = serde_json::to_vec_pretty(verdict).map_err(io::Error::other)?;
     fs::write(folder.join(format!("{epoch_index}.json")), text)?;
-    let epochs = super::publish::epochs(folder)?;
-    let surplus = epochs.len().saturating_sub(bundles_max);
-    for epoch_index in epochs.into_iter().take(surplus) {
-        fs::remove_dir_all(super::publish::bundle(folder, epoch_index))?;
-    }
-    Ok(())
+    keep_newest(folder, bundles_max)
 }

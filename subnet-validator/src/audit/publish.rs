@@ -1,17 +1,22 @@
 //! Writing each tempo's bundle where the gateway serves it. The folder is also what a static host needs: see
 //! [`super::fetch`].
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use protocol::manifest::{PARTS, SignedManifest};
 use protocol::signing::Keypair;
 use tokio::sync::Mutex;
 
-use super::INDEX;
-use super::export::{ExportError, Exported, export};
+use super::export::{ExportError, ExportOptions, Exported, export_with};
 use super::fetch::Epochs;
+use super::shelf::part_path;
+use super::store::{Store, Uploaded};
+use super::verdict::with_causes;
+use super::{INDEX, MANIFEST};
 use crate::config::AuditConfig;
 use crate::ledger::{Ledger, Reader};
 
@@ -45,12 +50,22 @@ impl Publisher {
                 return;
             };
             let Publisher { ledger, hotkey, folder, config, .. } = publisher;
+            let (place, limits) = (folder.clone(), config.clone());
             let written =
-                ledger.read(move |reader| Ok(write(reader, &hotkey, epoch_index, &folder, &config))).await;
+                ledger.read(move |reader| Ok(write(reader, &hotkey, epoch_index, &place, &limits))).await;
             match written {
                 Ok(Ok(Some(exported))) => {
-                    let Exported { leaves, bytes, .. } = exported;
-                    tracing::info!(epoch_index, leaves, bytes, "the tempo's bundle can be fetched");
+                    let Exported { leaves, leaves_new, bytes_new, .. } = exported;
+                    tracing::info!(
+                        epoch_index,
+                        leaves,
+                        leaves_new,
+                        bytes_new,
+                        "the tempo's bundle can be fetched"
+                    );
+                    if !config.store.url.is_empty() {
+                        upload(&config, &folder, epoch_index).await;
+                    }
                 }
                 Ok(Ok(None)) => {}
                 Ok(Err(error)) => {
@@ -69,6 +84,23 @@ impl Publisher {
                 }
             }
         });
+    }
+}
+
+/// Sends a bundle to object storage. What goes wrong is logged: the next tempo's bundle brings what is missing.
+async fn upload(config: &AuditConfig, folder: &Path, epoch_index: u64) {
+    let uploaded = match Store::open(&config.store) {
+        Ok(store) => store.put_bundle(folder, epoch_index).await,
+        Err(error) => Err(error),
+    };
+    match uploaded {
+        Ok(Uploaded { objects, bytes }) => {
+            tracing::info!(epoch_index, objects, bytes, "the tempo's bundle is in object storage");
+        }
+        Err(error) => {
+            let error = with_causes(&error);
+            tracing::warn!(epoch_index, error, "the tempo's bundle is not in object storage");
+        }
     }
 }
 
@@ -96,7 +128,7 @@ pub fn epochs(folder: &Path) -> io::Result<Vec<u64>> {
     Ok(epochs)
 }
 
-/// Writes a bundle beside its place and moves it there whole; then removes the oldest. `None` if it is there already, or too
+/// Writes a tempo's bundle, and removes the oldest with the parts that no other needs. `None` if it is there already, or too
 /// large.
 fn write(
     reader: &Reader,
@@ -105,36 +137,60 @@ fn write(
     folder: &Path,
     config: &AuditConfig,
 ) -> Result<Option<Exported>, ExportError> {
-    let place = bundle(folder, epoch_index);
-    let record = reader.head(epoch_index)?.ok_or(ExportError::NoHead { epoch_index })?;
-    let leaves = record.head.head.tree_size.saturating_sub(record.head.head.first_index);
-    if leaves > config.bundle_leaves_max {
-        tracing::warn!(
-            epoch_index,
-            leaves,
-            "the bundle is too large to be written by itself: use `audit export`"
-        );
-        return Ok(None);
-    }
-    if place.exists() {
-        return Ok(None);
-    }
-    let beside = folder.join(format!("{epoch_index}.part"));
-    match fs::remove_dir_all(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(ExportError::Write(error)),
-        _ => {}
-    }
-    let exported = export(reader, hotkey, Some(epoch_index), &beside, |_, _| ())?;
-    fs::rename(&beside, &place)?;
+    let options =
+        ExportOptions { epoch_index: Some(epoch_index), folder, leaves_max: config.bundle_leaves_max };
+    let exported = match export_with(reader, hotkey, options, |_, _| ()) {
+        Ok(exported) => exported,
+        Err(ExportError::Exists(_)) => return Ok(None),
+        Err(ExportError::TooMany { leaves, .. }) => {
+            tracing::warn!(
+                epoch_index,
+                leaves,
+                "the bundle is too large to be written by itself: use `audit export`"
+            );
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    keep_newest(folder, config.bundles_max)?;
+    Ok(Some(exported))
+}
+
+/// Removes the oldest bundles of a folder of tempos, and parts that none of the others lists; writes the list of those that stay.
+pub(super) fn keep_newest(folder: &Path, bundles_max: usize) -> io::Result<()> {
     let mut epochs = epochs(folder)?;
-    let surplus: Vec<u64> = epochs.drain(..epochs.len().saturating_sub(config.bundles_max)).collect();
+    let surplus: Vec<u64> = epochs.drain(..epochs.len().saturating_sub(bundles_max)).collect();
+    let mut listed = HashSet::new();
+    for epoch_index in &epochs {
+        let bytes = fs::read(bundle(folder, *epoch_index).join(MANIFEST))?;
+        let manifest: SignedManifest = serde_json::from_slice(&bytes).map_err(io::Error::other)?;
+        listed.extend(manifest.manifest.parts().map(part_path));
+    }
     // The list first: it never names what is gone.
     let index = serde_json::to_vec(&Epochs { epochs }).map_err(io::Error::other)?;
     let beside = folder.join(format!("{INDEX}.part"));
     fs::write(&beside, index)?;
     fs::rename(&beside, folder.join(INDEX))?;
-    for epoch_index in surplus {
-        fs::remove_dir_all(bundle(folder, epoch_index))?;
+    for epoch_index in &surplus {
+        fs::remove_dir_all(bundle(folder, *epoch_index))?;
     }
-    Ok(Some(exported))
+    if surplus.is_empty() { Ok(()) } else { remove_parts(folder, PARTS, &|path| listed.contains(path)) }
+}
+
+/// Removes all files below a folder of parts but those that are kept, and folders that are empty then.
+fn remove_parts(root: &Path, below: &str, kept: &dyn Fn(&str) -> bool) -> io::Result<()> {
+    for entry in fs::read_dir(root.join(below))? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let path = format!("{below}/{name}");
+        if entry.file_type()?.is_dir() {
+            remove_parts(root, &path, kept)?;
+            if fs::read_dir(entry.path())?.next().is_none() {
+                fs::remove_dir(entry.path())?;
+            }
+        } else if !kept(&path) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }

@@ -1,8 +1,15 @@
-//! Reviewing a bundle: from a folder of files to a verdict, trusting none of them.
+//! Reviewing a bundle: from files to a verdict, trusting none of them.
+//!
+//! Slices are checked one after another, on all cores, and put together in the log's order while the next one is being checked: so
+//! memory holds two slices, however long the log is, and the first leaf at fault is the first in the log.
 
-use std::fs;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::io;
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 
 use parity_scale_codec::{Decode, DecodeAll};
 use parquet::errors::ParquetError;
@@ -11,21 +18,24 @@ use protocol::catalogue::CatalogueError;
 use protocol::digest::Digest;
 use protocol::evidence::{EvidenceError, SignedEvidence};
 use protocol::head::{HeadError, SignedHead, ValidHead};
-use protocol::manifest::{Manifest, ManifestError, SignedManifest};
+use protocol::manifest::{Manifest, ManifestError, SignedManifest, Slice};
 use protocol::merkle::Frontier;
 use protocol::policy_document::{self, PolicyDocumentError, SignedPolicyDocument};
 use protocol::receipt::Countersigned;
-use protocol::replay::{Leaf, Replay, ReplayError, Replayed, Rules};
-use protocol::scoring::Miner;
+use protocol::replay::{LeafError, Replay, ReplayError, Replayed, Rules};
+use protocol::scoring::{HOUR_MS, Miner};
 
-use super::export::digest_of;
-use super::{EVIDENCE, FRONTIER, HEADS, MANIFEST, MINERS, POLICY, leaves};
+use super::check::{CheckedPart, check_slice};
+use super::seen::Seen;
+use super::shelf::Bundle;
+use super::{EVIDENCE, FRONTIER, HEADS, MANIFEST, MINERS, POLICY};
 
-/// Leaves whose signatures are verified together.
-const PART_LEAVES: usize = 512;
+/// Receipts shown together.
+const SHOWN_TOGETHER: usize = 512;
 
 /// How long the small files may be.
-const MANIFEST_BYTES_MAX: u64 = 16 << 20;
+/// (A manifest has some 250 bytes for each part.)
+pub(super) const MANIFEST_BYTES_MAX: u64 = 256 << 20;
 const HEADS_BYTES_MAX: u64 = 64 << 20;
 const MINERS_BYTES_MAX: u64 = 64 << 20;
 const FRONTIER_BYTES_MAX: u64 = 4_096;
@@ -53,18 +63,10 @@ pub enum ReviewError {
         #[source]
         source: io::Error,
     },
-    /// A file is longer than it may be.
-    #[error("{name} has {found} bytes, at most {max} are read")]
-    TooLong {
-        /// Which one.
-        name: String,
-        /// Its length.
-        found: u64,
-        /// The limit.
-        max: u64,
-    },
     /// The manifest is unreadable.
-    #[error("the manifest is not JSON of the form expected")]
+    #[error(
+        "the manifest is not JSON of the form expected (bundles of single files, of the first version, are not read)"
+    )]
     ManifestForm(#[source] serde_json::Error),
     /// The manifest is not signed, or names files it may not.
     #[error("checking the manifest")]
@@ -112,6 +114,17 @@ pub enum ReviewError {
     /// A Parquet file is damaged.
     #[error("the leaves cannot be read")]
     Parquet(#[from] ParquetError),
+    /// A leaf lies in the file of another miner or hour.
+    #[error("leaf {index} lies in {part}, where it does not belong")]
+    Misplaced {
+        /// Its place in the log.
+        index: u64,
+        /// The file.
+        part: String,
+    },
+    /// The list of parts that were checked before cannot be read or written.
+    #[error("the list of checked parts cannot be read or written")]
+    Seen(#[source] io::Error),
     /// The leaves are not as the heads say.
     #[error("the log is not as its head says")]
     Replay(#[from] ReplayError),
@@ -124,9 +137,21 @@ impl ReviewError {
         match self {
             Self::Replay(ReplayError::Leaf { index, .. }) => Some(*index),
             Self::Replay(ReplayError::Truncated { found, .. }) => Some(*found),
+            Self::Misplaced { index, .. } => Some(*index),
             _ => None,
         }
     }
+}
+
+/// How a bundle is reviewed.
+#[derive(Debug, Default)]
+pub struct ReviewOptions<'o> {
+    /// Whose it must be.
+    pub validator: Option<&'o AccountId>,
+    /// Parts that were checked before; those that are checked now are added.
+    pub seen: Option<&'o mut Seen>,
+    /// Threads that verify; as many as there are cores for `None`.
+    pub threads: Option<NonZeroUsize>,
 }
 
 /// The head that a bundle is of, with its signature checked and nothing else.
@@ -134,12 +159,20 @@ impl ReviewError {
 /// # Errors
 /// When the heads cannot be read, or the last one is not signed by the validator that it names.
 pub fn last_head(folder: &Path) -> Result<ValidHead, ReviewError> {
-    let heads: Vec<SignedHead> = decode(folder, HEADS, HEADS_BYTES_MAX)?;
+    last_head_of(&find(folder)?)
+}
+
+/// The same for a bundle that may lie elsewhere than in a folder.
+///
+/// # Errors
+/// As [`last_head`].
+pub fn last_head_of(bundle: &Bundle) -> Result<ValidHead, ReviewError> {
+    let heads: Vec<SignedHead> = decode(bundle, HEADS, HEADS_BYTES_MAX)?;
     let last = heads.into_iter().last().ok_or(ReplayError::NoHead)?;
     last.verify().map_err(ReviewError::Head)
 }
 
-/// Reviews a bundle of this validator. `see` is shown every receipt of the log in order, after its signatures were
+/// Reviews the bundle in a folder, of this validator. `see` is shown every receipt of the log in order, after its signatures were
 /// verified, with how many leaves are done and how many there are.
 ///
 /// # Errors
@@ -147,12 +180,24 @@ pub fn last_head(folder: &Path) -> Result<ValidHead, ReviewError> {
 pub fn review(
     folder: &Path,
     validator: Option<&AccountId>,
+    see: impl FnMut(&[Countersigned], (u64, u64)),
+) -> Result<Reviewed, ReviewError> {
+    review_with(&find(folder)?, ReviewOptions { validator, ..ReviewOptions::default() }, see)
+}
+
+/// Reviews a bundle, wherever it lies.
+///
+/// # Errors
+/// With the first thing that is wrong.
+pub fn review_with(
+    bundle: &Bundle,
+    options: ReviewOptions<'_>,
     mut see: impl FnMut(&[Countersigned], (u64, u64)),
 ) -> Result<Reviewed, ReviewError> {
-    let manifest = read(folder, MANIFEST, MANIFEST_BYTES_MAX)?;
+    let manifest = read(bundle, MANIFEST, MANIFEST_BYTES_MAX)?;
     let manifest: SignedManifest = serde_json::from_slice(&manifest).map_err(ReviewError::ManifestForm)?;
     let manifest = manifest.verify().map_err(ReviewError::Manifest)?;
-    if let Some(expected) = validator.filter(|expected| **expected != manifest.validator) {
+    if let Some(expected) = options.validator.filter(|expected| **expected != manifest.validator) {
         return Err(ReviewError::OtherValidator { expected: *expected, found: manifest.validator });
     }
     for name in [HEADS, POLICY, MINERS, FRONTIER] {
@@ -160,28 +205,13 @@ pub fn review(
             return Err(ReviewError::NotListed(name));
         }
     }
-    let mut altered = None;
     for file in &manifest.files {
-        let read = |source| ReviewError::Read { name: file.name.clone(), source };
-        let (bytes, sha256) = digest_of(&folder.join(&file.name)).map_err(read)?;
-        if (bytes, sha256) != (file.bytes, file.sha256) {
-            altered = Some(ReviewError::File { name: file.name.clone() });
+        let bytes = read(bundle, &file.name, EVIDENCE_BYTES_MAX)?;
+        if (bytes.len() as u64, Digest::of(&bytes)) != (file.bytes, file.sha256) {
+            return Err(ReviewError::File { name: file.name.clone() });
         }
     }
-    match (replay(folder, &manifest, &mut see), altered) {
-        // An altered leaf is told more exactly than the file that it stands in.
-        (Err(error), Some(_)) if error.leaf().is_some() => Err(error),
-        (_, Some(altered)) => Err(altered),
-        (reviewed, None) => reviewed,
-    }
-}
-
-fn replay(
-    folder: &Path,
-    manifest: &Manifest,
-    see: &mut impl FnMut(&[Countersigned], (u64, u64)),
-) -> Result<Reviewed, ReviewError> {
-    let heads: Vec<SignedHead> = decode(folder, HEADS, HEADS_BYTES_MAX)?;
+    let heads: Vec<SignedHead> = decode(bundle, HEADS, HEADS_BYTES_MAX)?;
     let heads = heads.into_iter().map(SignedHead::verify).collect::<Result<Vec<_>, _>>();
     let heads = heads.map_err(ReviewError::Head)?;
     let head = heads.last().cloned().ok_or(ReplayError::NoHead)?;
@@ -192,25 +222,17 @@ fn replay(
         let (expected, found) = (manifest.validator, head.validator);
         return Err(ReviewError::OtherValidator { expected, found });
     }
-    let document: SignedPolicyDocument = decode(folder, POLICY, policy_document::BYTES_MAX as u64)?;
+    let document: SignedPolicyDocument = decode(bundle, POLICY, policy_document::BYTES_MAX as u64)?;
     let document = document.verify().map_err(ReviewError::Policy)?;
     let rules = Rules::new(document).map_err(ReviewError::Models)?;
-    let miners: Vec<Miner> = decode(folder, MINERS, MINERS_BYTES_MAX)?;
-    let frontier: Frontier = decode(folder, FRONTIER, FRONTIER_BYTES_MAX)?;
+    let miners: Vec<Miner> = decode(bundle, MINERS, MINERS_BYTES_MAX)?;
+    let frontier: Frontier = decode(bundle, FRONTIER, FRONTIER_BYTES_MAX)?;
 
     let mut replay = Replay::new(&rules, heads, frontier)?;
-    let names = manifest.files.iter().map(|file| &file.name).filter(|name| name.ends_with(".parquet"));
-    for name in names {
-        leaves::for_each_part(&folder.join(name), PART_LEAVES, |rows| {
-            let part = rows.iter().map(|row| Leaf { index: row.index, hash: row.leaf, record: &row.record });
-            let receipts = replay.push_all(&part.collect::<Vec<_>>())?;
-            see(&receipts, replay.progress());
-            Ok::<_, ReviewError>(())
-        })?;
-    }
+    replay_slices(bundle, &manifest, options, &mut replay, &mut see)?;
     // Without the file nobody is convicted; a head that says otherwise is not met then.
     if manifest.files.iter().any(|file| file.name == EVIDENCE) {
-        let evidence: Vec<SignedEvidence> = decode(folder, EVIDENCE, EVIDENCE_BYTES_MAX)?;
+        let evidence: Vec<SignedEvidence> = decode(bundle, EVIDENCE, EVIDENCE_BYTES_MAX)?;
         let evidence = evidence.into_iter().map(SignedEvidence::verify).collect::<Result<Vec<_>, _>>();
         replay.convict(&evidence.map_err(ReviewError::Evidence)?);
     }
@@ -221,17 +243,109 @@ fn replay(
 /// Evidence of one window together, in bytes.
 const EVIDENCE_BYTES_MAX: u64 = 1 << 30;
 
-fn read(folder: &Path, name: &str, bytes_max: u64) -> Result<Vec<u8>, ReviewError> {
-    let path = folder.join(name);
-    let failed = |source| ReviewError::Read { name: name.to_owned(), source };
-    let found = fs::metadata(&path).map_err(failed)?.len();
-    if found > bytes_max {
-        return Err(ReviewError::TooLong { name: name.to_owned(), found, max: bytes_max });
+fn replay_slices(
+    bundle: &Bundle,
+    manifest: &Manifest,
+    options: ReviewOptions<'_>,
+    replay: &mut Replay<'_>,
+    see: &mut impl FnMut(&[Countersigned], (u64, u64)),
+) -> Result<(), ReviewError> {
+    let ReviewOptions { mut seen, threads, .. } = options;
+    let threads = threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let check = |slice: &Slice, seen: Option<&Seen>| check_slice(bundle, slice, seen, threads);
+    let mut ready = match manifest.slices.first() {
+        Some(first) => check(first, seen.as_deref())?,
+        None => return Ok(()),
+    };
+    for (number, slice) in manifest.slices.iter().enumerate() {
+        let next = manifest.slices.get(number.saturating_add(1));
+        let known = seen.as_deref();
+        // The next slice is checked while this one is put together. Files that cannot be read matter only once they are reached.
+        let (merged, following) = thread::scope(|scope| {
+            let following = next.map(|next| scope.spawn(move || check(next, known)));
+            let merged = merge(slice, ready, replay, see);
+            (merged, following.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))))
+        });
+        merged?;
+        if let Some(seen) = seen.as_deref_mut() {
+            let parts: Vec<Digest> = slice.parts.iter().map(|part| part.sha256).collect();
+            seen.add(&parts).map_err(ReviewError::Seen)?;
+        }
+        ready = following.transpose()?.unwrap_or_default();
     }
-    fs::read(path).map_err(failed)
+    Ok(())
 }
 
-fn decode<T: Decode>(folder: &Path, name: &'static str, bytes_max: u64) -> Result<T, ReviewError> {
-    let bytes = read(folder, name, bytes_max)?;
+/// Puts a slice's leaves into the log, the lowest index first wherever it lies.
+fn merge(
+    slice: &Slice,
+    checked: Vec<CheckedPart>,
+    replay: &mut Replay<'_>,
+    see: &mut impl FnMut(&[Countersigned], (u64, u64)),
+) -> Result<(), ReviewError> {
+    let (mut faults, mut queues) = (Vec::new(), Vec::new());
+    for CheckedPart { leaves, wrong, fault } in checked {
+        faults.extend(fault);
+        queues.push((leaves.into_iter().peekable(), wrong));
+    }
+    let mut lowest = BinaryHeap::new();
+    for (number, (leaves, wrong)) in queues.iter_mut().enumerate() {
+        let index = leaves.peek().map(|leaf| leaf.index()).or(wrong.as_ref().map(|(index, _)| *index));
+        lowest.extend(index.map(|index| Reverse((index, number))));
+    }
+    let mut receipts = Vec::new();
+    while let Some(Reverse((index, number))) = lowest.pop() {
+        let (Some((leaves, wrong)), Some(part)) = (queues.get_mut(number), slice.parts.get(number)) else {
+            continue;
+        };
+        let (expected, _) = replay.progress();
+        match leaves.next() {
+            Some(leaf) => {
+                let receipt = replay.push(leaf)?;
+                let ticket = receipt.ticket();
+                if (ticket.issued_at_ms / HOUR_MS, ticket.miner) != (part.hour, part.miner) {
+                    return Err(ReviewError::Misplaced { index, part: part.path() });
+                }
+                receipts.push(receipt);
+                if receipts.len() == SHOWN_TOGETHER {
+                    see(&receipts, replay.progress());
+                    receipts.clear();
+                }
+            }
+            None if index == expected => {
+                let Some((_, source)) = wrong.take() else { continue };
+                return Err(ReplayError::Leaf { index, source }.into());
+            }
+            None => {
+                let source = LeafError::Index { found: index };
+                return Err(ReplayError::Leaf { index: expected, source }.into());
+            }
+        }
+        let next = leaves.peek().map(|leaf| leaf.index()).or(wrong.as_ref().map(|(index, _)| *index));
+        lowest.extend(next.map(|index| Reverse((index, number))));
+    }
+    if !receipts.is_empty() {
+        see(&receipts, replay.progress());
+    }
+    let (found, expected) = (replay.progress().0, slice.end);
+    if found != expected {
+        return Err(ReplayError::Truncated { expected, found }.into());
+    }
+    // Leaves that are all good, in a file that is another one than listed.
+    faults.into_iter().next().map_or(Ok(()), Err)
+}
+
+fn find(folder: &Path) -> Result<Bundle, ReviewError> {
+    let name = || folder.display().to_string();
+    Bundle::at(folder).map_err(|source| ReviewError::Read { name: name(), source })
+}
+
+fn read(bundle: &Bundle, name: &str, bytes_max: u64) -> Result<Vec<u8>, ReviewError> {
+    let failed = |source| ReviewError::Read { name: name.to_owned(), source };
+    bundle.file(name, bytes_max).map_err(failed)
+}
+
+fn decode<T: Decode>(bundle: &Bundle, name: &'static str, bytes_max: u64) -> Result<T, ReviewError> {
+    let bytes = read(bundle, name, bytes_max)?;
     T::decode_all(&mut bytes.as_slice()).map_err(|_| ReviewError::Decode(name))
 }

@@ -36,7 +36,7 @@ pub struct Verdict {
     pub reason: Option<String>,
     /// Whether the chain was looked at too.
     pub compared_with_chain: bool,
-    /// What the chain shows otherwise.
+    /// What the log does against the rules, and what the chain shows otherwise.
     pub findings: Vec<String>,
     /// What the leaves give.
     pub scores: Vec<Points>,
@@ -45,14 +45,17 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Of a bundle that is as its head says. `findings` is what the chain shows otherwise; `None` if it was not asked.
+    /// Of a bundle that is as its head says. `findings` is what the chain shows otherwise; `None` if it was not asked. Bounties that the
+    /// log pays twice are among the findings either way.
     #[must_use]
     pub fn of_reviewed(reviewed: &Reviewed, findings: Option<&[String]>) -> Self {
         let Reviewed { head, replayed, .. } = reviewed;
         let score =
             |row: &protocol::scoring::ScoreRow| Points { hotkey: row.hotkey, basis_points: row.basis_points };
+        let twice = replayed.paid_twice.iter().map(ToString::to_string);
+        let all: Vec<String> = twice.chain(findings.unwrap_or_default().iter().cloned()).collect();
         Self {
-            agreed: findings.is_none_or(<[String]>::is_empty),
+            agreed: all.is_empty(),
             validator: Some(head.validator),
             epoch_index: Some(head.epoch_index),
             head: Some(replayed.head),
@@ -60,7 +63,7 @@ impl Verdict {
             leaf: None,
             reason: None,
             compared_with_chain: findings.is_some(),
-            findings: findings.unwrap_or_default().to_vec(),
+            findings: all,
             scores: replayed.table.rows.iter().map(score).collect(),
             unlogged: replayed.unlogged.clone(),
         }

@@ -3,18 +3,22 @@
 mod dispute;
 mod replay;
 
-use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use chain_client::command::CommandError as SharedError;
+use indicatif::{ProgressBar, ProgressStyle};
 use protocol::account::AccountId;
 use serde_json::json;
 
 use super::{CommandError, Place, print_json, print_lines};
 use crate::audit::chain::{ChainFacts, compare_with};
 use crate::audit::export::{Exported, export};
-use crate::audit::fetch::{Fetched, fetch};
-use crate::audit::review::{ReviewError, Reviewed, review};
+use crate::audit::fetch::{Fetched, fetch, fetch_from_store};
+use crate::audit::review::{ReviewError, ReviewOptions, Reviewed, review_with};
+use crate::audit::seen::Seen;
+use crate::audit::shelf::{Bundle, Shelf};
+use crate::audit::store::{Store, StoreConfig};
 use crate::audit::verdict::Verdict;
 use crate::audit::verdicts::{KeptVerdict, Verdicts};
 use crate::cli::Audit;
@@ -28,37 +32,67 @@ pub(super) async fn run(
     out: &mut (impl Write + Send),
 ) -> Result<(), CommandError> {
     match command {
-        Audit::Export { epoch, out: folder, output } => {
-            let exported = write_bundle(place, epoch, &folder)?;
-            let Exported { epoch_index, head, leaves, bytes } = exported;
+        Audit::Export { epoch, out: folder, upload, output } => {
+            let exported = write_bundle(place, epoch, &folder, output.json)?;
+            let Exported { epoch_index, head, leaves, leaves_new, bytes, bytes_new } = exported;
+            let sent = match upload {
+                true => {
+                    let store = Store::open(&place.config.audit.store).map_err(CommandError::Store)?;
+                    Some(store.put_bundle(&folder, epoch_index).await.map_err(CommandError::Store)?)
+                }
+                false => None,
+            };
             if output.json {
                 let folder = folder.display().to_string();
                 return print_json(
                     out,
-                    &json!({ "epochIndex": epoch_index, "head": head, "leaves": leaves, "bytes": bytes, "folder": folder }),
+                    &json!({
+                        "epochIndex": epoch_index, "head": head, "leaves": leaves, "leavesNew": leaves_new,
+                        "bytes": bytes, "bytesNew": bytes_new, "folder": folder,
+                        "bytesSent": sent.map(|sent| sent.bytes),
+                    }),
                 );
             }
             let folder = folder.display();
-            let line =
-                format!("epoch {epoch_index}: {leaves} leaves, {bytes} bytes in {folder}, head {head}");
-            print_lines(out, &[line])
+            let mut lines = vec![format!(
+                "epoch {epoch_index}: {leaves} leaves ({leaves_new} new), {bytes} bytes ({bytes_new} new) in {folder}, head {head}"
+            )];
+            lines.extend(sent.map(|sent| {
+                format!("{} objects, {} bytes sent to object storage", sent.objects, sent.bytes)
+            }));
+            print_lines(out, &lines)
         }
         Audit::Fetch { url, epoch, out: folder, output } => {
-            let mut bar = Progress::new("fetched", "bytes");
-            let fetched = fetch(&url, epoch, &folder, |done, total| bar.show(done, total)).await;
-            let Fetched { epoch_index, bytes } = fetched.map_err(CommandError::Fetch)?;
+            let bar = Progress::new("bytes fetched", output.json);
+            let show = |done, total| bar.show(done, total);
+            let fetched = if Store::is_url(&url) {
+                fetch_from_store(store_at(place, url)?, epoch, &folder, show).await
+            } else {
+                fetch(&url, epoch, &folder, show).await
+            };
+            let Fetched { epoch_index, bytes, bytes_new } = fetched.map_err(CommandError::Fetch)?;
             drop(bar);
             if output.json {
-                return print_json(out, &json!({ "epochIndex": epoch_index, "bytes": bytes }));
+                return print_json(
+                    out,
+                    &json!({ "epochIndex": epoch_index, "bytes": bytes, "bytesNew": bytes_new }),
+                );
             }
             let folder = folder.display();
             let next = format!("next: subnet-validator audit review {folder}");
-            print_lines(out, &[format!("epoch {epoch_index}: {bytes} bytes in {folder}"), next])
+            print_lines(
+                out,
+                &[format!("epoch {epoch_index}: {bytes} bytes ({bytes_new} new) in {folder}"), next],
+            )
         }
         Audit::Replay(flags) => replay::run(place, flags, out).await,
         Audit::Dispute(flags) => dispute::run(&flags, out),
-        Audit::Review { folder, validator, with, offline, output } => {
-            let reviewed = check_bundle(&folder, validator.as_ref());
+        Audit::Review { bundle, epoch, resume, validator, with, offline, output } => {
+            let from = match Store::is_url(&bundle) {
+                true => From::Store(store_at(place, bundle)?, epoch),
+                false => From::Folder(PathBuf::from(bundle), epoch),
+            };
+            let reviewed = check(from, validator, resume, output.json).await;
             let reviewed = match reviewed {
                 Ok(reviewed) => reviewed,
                 Err(error) => {
@@ -70,8 +104,11 @@ pub(super) async fn run(
                     return Err(CommandError::Review(Box::new(error)));
                 }
             };
-            let others = with.iter().map(|folder| check_bundle(folder, None)).collect::<Result<Vec<_>, _>>();
-            let others = others.map_err(|error| CommandError::Review(Box::new(error)))?;
+            let mut others = Vec::new();
+            for folder in with {
+                let other = check(From::Folder(folder, None), None, None, output.json).await;
+                others.push(other.map_err(|error| CommandError::Review(Box::new(error)))?);
+            }
             let findings =
                 if offline { Vec::new() } else { compare_with_chain(place, &reviewed, &others).await? };
             let verdict = Verdict::of_reviewed(&reviewed, (!offline).then_some(&findings));
@@ -81,9 +118,9 @@ pub(super) async fn run(
             } else {
                 print_lines(out, &lines(&reviewed, offline))?;
             }
-            match findings.is_empty() {
+            match verdict.agreed {
                 true => Ok(()),
-                false => Err(CommandError::Disagreed(findings.join("; "))),
+                false => Err(CommandError::Disagreed(verdict.findings.join("; "))),
             }
         }
     }
@@ -103,18 +140,60 @@ fn keep(place: &Place, verdict: &Verdict) {
     }
 }
 
-fn write_bundle(place: &Place, epoch: Option<u64>, folder: &Path) -> Result<Exported, CommandError> {
+/// Object storage at an address, with the configuration's settings.
+fn store_at(place: &Place, url: String) -> Result<Store, CommandError> {
+    let config = StoreConfig { url, ..place.config.audit.store.clone() };
+    Store::open(&config).map_err(CommandError::Store)
+}
+
+fn write_bundle(
+    place: &Place,
+    epoch: Option<u64>,
+    folder: &Path,
+    quiet: bool,
+) -> Result<Exported, CommandError> {
     let hotkey = place.site.hotkey()?;
     let path = place.state(&hotkey.public()).join(validator::LEDGER_DIR);
     let owner = Owner { validator: hotkey.public(), netuid: place.config.netuid };
     let reader = Reader::open(&path, owner).map_err(CommandError::OpenLedger)?;
-    let mut bar = Progress::new("written", "leaves");
+    let bar = Progress::new("leaves written", quiet);
     export(&reader, &hotkey, epoch, folder, |done, total| bar.show(done, total)).map_err(CommandError::Export)
 }
 
-fn check_bundle(folder: &Path, validator: Option<&AccountId>) -> Result<Reviewed, ReviewError> {
-    let mut bar = Progress::new("checked", "leaves");
-    review(folder, validator, |_, (done, total)| bar.show(done, total))
+/// Where a bundle is reviewed from.
+enum From {
+    Folder(PathBuf, Option<u64>),
+    Store(Store, Option<u64>),
+}
+
+/// Reviews on a thread that may block.
+async fn check(
+    from: From,
+    validator: Option<AccountId>,
+    resume: Option<PathBuf>,
+    quiet: bool,
+) -> Result<Reviewed, ReviewError> {
+    let reviewing = tokio::task::spawn_blocking(move || {
+        let name = match &from {
+            From::Folder(folder, _) => folder.display().to_string(),
+            From::Store(..) => "object storage".to_owned(),
+        };
+        let bundle = match from {
+            From::Folder(folder, None) => Bundle::at(&folder),
+            From::Folder(folder, epoch) => Shelf::Folder(folder).bundle(epoch),
+            From::Store(store, epoch) => Shelf::Store(store).bundle(epoch),
+        };
+        let bundle = bundle.map_err(|source| ReviewError::Read { name, source })?;
+        let mut seen = resume.map(|path| Seen::open(&path)).transpose().map_err(ReviewError::Seen)?;
+        let options =
+            ReviewOptions { validator: validator.as_ref(), seen: seen.as_mut(), ..ReviewOptions::default() };
+        let bar = Progress::new("leaves checked", quiet);
+        review_with(&bundle, options, |_, (done, total)| bar.show(done, total))
+    });
+    match reviewing.await {
+        Ok(reviewed) => reviewed,
+        Err(stopped) => std::panic::resume_unwind(stopped.into_panic()),
+    }
 }
 
 async fn compare_with_chain(
@@ -149,32 +228,30 @@ fn lines(reviewed: &Reviewed, offline: bool) -> Vec<String> {
     lines
 }
 
-/// A line on standard error that is written over, where somebody watches.
+/// A bar on standard error, where somebody watches.
 struct Progress {
-    verb: &'static str,
-    unit: &'static str,
-    shown: bool,
-    watched: bool,
+    bar: ProgressBar,
 }
 
 impl Progress {
-    fn new(verb: &'static str, unit: &'static str) -> Self {
-        Self { verb, unit, shown: false, watched: std::io::stderr().is_terminal() }
+    /// `what` is counted. Nothing is drawn when `quiet`, or when standard error is no terminal.
+    fn new(what: &'static str, quiet: bool) -> Self {
+        if quiet {
+            return Self { bar: ProgressBar::hidden() };
+        }
+        let style = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} {msg}, {eta} to go")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self { bar: ProgressBar::new(0).with_style(style).with_message(what) }
     }
 
-    fn show(&mut self, done: u64, total: u64) {
-        if self.watched && (done.is_multiple_of(1_024) || done == total) {
-            // A terminal that went away is no reason to stop.
-            let _ = write!(std::io::stderr(), "\r{done} of {total} {} {}", self.unit, self.verb);
-            self.shown = true;
-        }
+    fn show(&self, done: u64, total: u64) {
+        self.bar.set_length(total);
+        self.bar.set_position(done);
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.shown {
-            let _ = writeln!(std::io::stderr());
-        }
+        self.bar.finish_and_clear();
     }
 }

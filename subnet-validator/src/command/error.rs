@@ -7,8 +7,10 @@ use crate::audit::disputes::PaperError;
 use crate::audit::export::ExportError;
 use crate::audit::fetch::FetchError;
 use crate::audit::review::ReviewError;
+use crate::audit::store::StoreError;
 use crate::catalogue;
 use crate::config::ConfigError;
+use crate::ledger::retention::PruneError;
 use crate::ledger::{CopyError, OpenError, ReadError};
 use crate::logging::BadLevel;
 use crate::tls::TlsError;
@@ -72,6 +74,12 @@ pub enum CommandError {
     /// Writing a bundle.
     #[error(transparent)]
     Export(ExportError),
+    /// Removing old receipts.
+    #[error(transparent)]
+    Prune(PruneError),
+    /// Object storage.
+    #[error("cannot use object storage")]
+    Store(#[source] StoreError),
     /// Fetching a bundle.
     #[error("the bundle was not fetched")]
     Fetch(#[source] FetchError),

@@ -8,10 +8,16 @@ use serde_json::json;
 
 use super::{CommandError, Place, print_json, print_lines};
 use crate::cli::LedgerCommand;
+use crate::clock::Clock;
+use crate::ledger::prune::Pruned;
 use crate::ledger::{Ledger, LedgerConfig, Owner, Verified, back_up, compact, restore};
 use crate::validator;
 
-pub(super) fn run(place: &Place, command: &LedgerCommand, out: &mut impl Write) -> Result<(), CommandError> {
+pub(super) async fn run(
+    place: &Place,
+    command: &LedgerCommand,
+    out: &mut (impl Write + Send),
+) -> Result<(), CommandError> {
     let hotkey = place.site.hotkey_account()?;
     let path = place.state(&hotkey).join(validator::LEDGER_DIR);
     let owner = Owner { validator: hotkey, netuid: place.config.netuid };
@@ -28,6 +34,17 @@ pub(super) fn run(place: &Place, command: &LedgerCommand, out: &mut impl Write) 
             let text =
                 format!("{} receipts put back into {}, root {}", copied.size, path.display(), copied.root);
             show(copied, text, *output, out)
+        }
+        LedgerCommand::Prune { older_than_days, output } => {
+            const DAY_MS: u64 = 86_400_000;
+            let ledger = Ledger::open(LedgerConfig::new(path, owner)).map_err(CommandError::OpenLedger)?;
+            let age_ms = u64::from(*older_than_days).saturating_mul(DAY_MS);
+            let pruned = ledger.prune(Clock::new().now_ms().saturating_sub(age_ms)).await;
+            let Pruned { receipts, first } = pruned.map_err(CommandError::Prune)?;
+            if output.json {
+                return print_json(out, &json!({ "receiptsRemoved": receipts, "firstIndex": first }));
+            }
+            print_lines(out, &[format!("{receipts} receipts removed, the first that is left is {first}")])
         }
         LedgerCommand::Compact(output) => {
             let (before, after) = compact(&path, owner).map_err(CommandError::Copy)?;

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures::stream;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use http::{HeaderMap, StatusCode};
+use protocol::manifest::PARTS;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
 
@@ -37,7 +38,23 @@ pub(super) async fn file(
     Path((epoch, name)): Path<(u64, String)>,
     headers: HeaderMap,
 ) -> Result<Response, GatewayError> {
-    let place = place(&state.bundles, epoch, &name).ok_or(GatewayError::NoBundle)?;
+    let place = is_plain(&name).then(|| publish::bundle(&state.bundles, epoch).join(name));
+    serve(place.ok_or(GatewayError::NoBundle)?, &headers).await
+}
+
+/// Leaves of one hour and miner, which several tempos' bundles share.
+pub(super) async fn part(
+    Handed(state): Handed<Arc<State>>,
+    Path((hour, miner, name)): Path<(String, String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, GatewayError> {
+    let plain = [&hour, &miner, &name].into_iter().all(|name| is_plain(name));
+    let place = plain.then(|| state.bundles.join(PARTS).join(hour).join(miner).join(name));
+    serve(place.ok_or(GatewayError::NoBundle)?, &headers).await
+}
+
+async fn serve(place: PathBuf, headers: &HeaderMap) -> Result<Response, GatewayError> {
+    let json = place.extension().is_some_and(|extension| extension == "json");
     let mut file = File::open(place).await.map_err(|_| GatewayError::NoBundle)?;
     let bytes = file.metadata().await.map_err(|_| GatewayError::NoBundle)?.len();
     let from = match headers.get(RANGE) {
@@ -50,7 +67,7 @@ pub(super) async fn file(
     let start = from.unwrap_or(0);
     file.seek(SeekFrom::Start(start)).await.map_err(|_| GatewayError::NoBundle)?;
     let body = Body::from_stream(stream::try_unfold(file, piece));
-    let kind = if name.ends_with(".json") { "application/json" } else { "application/octet-stream" };
+    let kind = if json { "application/json" } else { "application/octet-stream" };
     let head = [
         (CONTENT_TYPE, kind.to_owned()),
         (CONTENT_LENGTH, (bytes - start).to_string()),
@@ -65,10 +82,10 @@ pub(super) async fn file(
     })
 }
 
-/// Where a file lies, if its name is a plain one.
-fn place(folder: &std::path::Path, epoch: u64, name: &str) -> Option<PathBuf> {
-    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
-    (plain && !name.starts_with('.')).then(|| publish::bundle(folder, epoch).join(name))
+/// Whether a name leads to no other folder.
+fn is_plain(name: &str) -> bool {
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'='));
+    plain && !name.starts_with('.')
 }
 
 /// The first byte of `bytes=N-`; other forms of ranges are not served.

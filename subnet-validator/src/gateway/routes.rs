@@ -57,6 +57,7 @@ pub(super) fn all() -> Vec<Route> {
         },
         open_get("/audit/v1/epochs", get(bundles::list)),
         open_get("/audit/v1/epochs/{epoch}/{file}", get(bundles::file)),
+        open_get("/audit/v1/parts/{hour}/{miner}/{file}", get(bundles::part)),
         open_get("/health", get(operations::health)),
         open_get("/metrics", get(operations::metrics)),
         open_get("/openapi.json", get(openapi::document)),

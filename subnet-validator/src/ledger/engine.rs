@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::error::ReadError;
 use super::ingress::{Message, Reply};
+use super::prune::{BLOCKS_TOGETHER, Pruned};
 use super::schema::{self, Owner};
 use super::store::{Group, Store};
 use super::volume::Volume;
@@ -48,6 +49,7 @@ struct Answers {
     reservations: Vec<Answer<Range<u64>>>,
     heads: Vec<Answer<HeadStored>>,
     evidence: Vec<Answer<()>>,
+    pruned: Vec<Answer<Pruned>>,
 }
 
 /// What this group has decided so far and the disk does not show yet.
@@ -131,6 +133,10 @@ impl Engine {
                     // The digest is in the key: the same evidence twice is one.
                     group.put_evidence(&evidence);
                     answers.evidence.push((reply, Ok(())));
+                }
+                Message::Prune { end, reply } => {
+                    let outcome = store.prune(end, BLOCKS_TOGETHER).map_err(append_error);
+                    answers.pruned.push((reply, outcome));
                 }
                 Message::PutHead { record, document, reply } => {
                     let outcome = self.prepare_head(&record, &document, &log, &mut pending, &mut group);
@@ -270,6 +276,9 @@ impl Answers {
         for (reply, outcome) in self.evidence {
             let _ = reply.send(outcome);
         }
+        for (reply, outcome) in self.pruned {
+            let _ = reply.send(outcome);
+        }
     }
 
     fn refuse(self, error: &AppendError) {
@@ -285,6 +294,9 @@ impl Answers {
         for (reply, _) in self.evidence {
             let _ = reply.send(Err(error.clone()));
         }
+        for (reply, _) in self.pruned {
+            let _ = reply.send(Err(error.clone()));
+        }
     }
 
     fn refuse_message(message: Message, error: &AppendError) {
@@ -292,6 +304,7 @@ impl Answers {
             Message::Append { reply, .. } => drop(reply.send(Err(error.clone()))),
             Message::Reserve { reply, .. } => drop(reply.send(Err(error.clone()))),
             Message::PutEvidence { reply, .. } => drop(reply.send(Err(error.clone()))),
+            Message::Prune { reply, .. } => drop(reply.send(Err(error.clone()))),
             Message::PutHead { reply, .. } => drop(reply.send(Err(error.clone()))),
         }
     }

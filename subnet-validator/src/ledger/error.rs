@@ -151,6 +151,12 @@ pub enum ReadError {
         #[source]
         source: ReceiptError,
     },
+    /// What is asked for was removed because it was old.
+    #[error("receipts before {first} were removed because they were old")]
+    Pruned {
+        /// The first that is still there.
+        first: u64,
+    },
     /// The database is being opened again after its disk failed.
     #[error("the ledger is being opened again after its disk failed; try again")]
     Unavailable,

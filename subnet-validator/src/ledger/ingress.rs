@@ -8,6 +8,7 @@ use protocol::policy_document::SignedPolicyDocument;
 use protocol::receipt::Countersigned;
 use tokio::sync::oneshot;
 
+use super::prune::Pruned;
 use super::{AppendError, Appended, HeadRecord, HeadStored};
 
 /// Where an answer goes.
@@ -37,6 +38,13 @@ pub(super) enum Message {
         evidence: Box<ValidEvidence>,
         /// Answered after the sync.
         reply: Reply<()>,
+    },
+    /// Remove some of the receipts before an index.
+    Prune {
+        /// The first that stays in any case.
+        end: u64,
+        /// Answered after the sync.
+        reply: Reply<Pruned>,
     },
     /// Keep the head of a tempo.
     PutHead {

@@ -211,11 +211,14 @@ impl Reader {
 
     /// The Merkle frontier over the first `size` leaves. Starts from the nearest head, so that it costs one tempo's leaves.
     pub fn frontier_at(&self, size: u64) -> Result<Frontier, ReadError> {
-        let mut frontier = Frontier::default();
+        let pruned = self.volume.store()?.pruned()?;
+        let mut frontier = if pruned.size() <= size { pruned } else { Frontier::default() };
         for entry in self.volume.store()?.scan(schema::HEADS, &schema::heads(u64::MAX), Direction::Reverse)? {
             let record = decode_head(&entry?.1)?;
             if record.frontier.size() <= size {
-                frontier = record.frontier;
+                if record.frontier.size() > frontier.size() {
+                    frontier = record.frontier;
+                }
                 break;
             }
         }
@@ -227,6 +230,7 @@ impl Reader {
             frontier.push(leaf_of(&entry?.1)?);
         }
         if frontier.size() != size {
+            self.refuse_pruned(first)?;
             return Err(ReadError::damaged(format!("the log has no {size} leaves")));
         }
         Ok(frontier)
@@ -291,6 +295,7 @@ impl Reader {
         end: u64,
         mut show: impl FnMut(u64, Digest, &[u8]),
     ) -> Result<(), ReadError> {
+        self.refuse_pruned(first)?;
         let start = schema::index(first);
         let store = self.volume.store()?;
         let leaves = store.scan(schema::LEAVES, &start, Direction::Forward)?;
@@ -332,6 +337,28 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// Shows every receipt of a range that is in the log, in log order, as it was when it was taken in: each is compared with its leaf,
+    /// and its signatures are not verified again.
+    pub fn for_each_kept(
+        &self,
+        range: Range<u64>,
+        mut show: impl FnMut(&Countersigned),
+    ) -> Result<(), ReadError> {
+        let mut wrong = None;
+        self.for_each_leaf(range.start, range.end, |index, leaf, bytes| {
+            match UncheckedCountersigned::from_bytes(bytes) {
+                Ok(receipt) if merkle::leaf_hash(bytes) == leaf => show(&receipt.verified_before()),
+                _ => {
+                    wrong.get_or_insert(index);
+                }
+            }
+        })?;
+        match wrong {
+            Some(index) => Err(ReadError::damaged(format!("receipt {index} does not match its leaf"))),
+            None => Ok(()),
+        }
     }
 
     /// Receipts issued in `[start_ms, end_ms)`, by time.
@@ -378,24 +405,49 @@ impl Reader {
         Ok(Page { items, before_next: None })
     }
 
-    /// Inclusion proof of one receipt in the log as it is now. Reads every leaf: `leaves_max` bounds the work, `None` means
-    /// that the log has outgrown it or holds no such receipt.
+    /// Inclusion proof of one receipt in the log as it is now. Reads every leaf that is there: `leaves_max` bounds the work, `None`
+    /// means that the log has outgrown it or holds no such receipt.
     pub fn proof(&self, index: u64, leaves_max: u64) -> Result<Option<Proof>, ReadError> {
         self.proof_in(index, self.size()?, leaves_max)
     }
 
     /// The same in the log as it was with `size` receipts, such as when a head was cut.
     pub fn proof_in(&self, index: u64, size: u64, leaves_max: u64) -> Result<Option<Proof>, ReadError> {
-        if index >= size || size > leaves_max {
+        let store = self.volume.store()?;
+        if index >= size || size > leaves_max.saturating_add(store.pruned()?.size()) {
             return Ok(None);
         }
-        let leaves = self.leaves(size)?;
-        let position = as_usize(index);
-        let (Some(leaf), Some(path)) = (leaves.get(position), merkle::inclusion_proof(&leaves, position))
-        else {
-            return Err(ReadError::damaged("the log has fewer leaves than its frontier says"));
-        };
-        Ok(Some(Proof { index, leaf: *leaf, size, root: merkle::root(&leaves), path }))
+        let leaf = store.root_of(index..index.saturating_add(1))?;
+        let path = merkle::inclusion_proof_by(index, size, |range| store.root_of(range))?.unwrap_or_default();
+        Ok(Some(Proof { index, leaf, size, root: store.root_of(0..size)?, path }))
+    }
+
+    /// That the log with `old_size` receipts is the beginning of that with `new_size`: RFC 6962's consistency proof. `None` if the log
+    /// never had so many. Where receipts were removed, both sizes must be those of heads.
+    pub fn consistency(&self, old_size: u64, new_size: u64) -> Result<Option<Vec<Digest>>, ReadError> {
+        let store = self.volume.store()?;
+        if new_size > store.frontier()?.size() {
+            return Ok(None);
+        }
+        merkle::consistency_proof_by(old_size, new_size, |range| store.root_of(range))
+    }
+
+    /// The first receipt that is still there.
+    pub fn first(&self) -> Result<u64, ReadError> {
+        Ok(self.volume.store()?.pruned()?.size())
+    }
+
+    /// The first receipt that must stay when those issued before this time go: the newest head's window is whole in any case, with
+    /// the leaf that stands before it. Nothing can go while there is no head.
+    pub fn prunable(&self, before_ms: u64) -> Result<u64, ReadError> {
+        let Some(head) = self.latest_head()? else { return Ok(0) };
+        let window = head.head.head.first_index;
+        Ok(self.window_first_index(before_ms)?.min(window).saturating_sub(1))
+    }
+
+    fn refuse_pruned(&self, index: u64) -> Result<(), ReadError> {
+        let first = self.first()?;
+        if index < first { Err(ReadError::Pruned { first }) } else { Ok(()) }
     }
 
     /// Recomputes everything: each receipt's signatures, each leaf from its receipt, the root from the leaves.
@@ -403,10 +455,13 @@ impl Reader {
     pub fn verify(&self, mut progress: impl FnMut(u64)) -> Result<Verified, ReadError> {
         let store = self.volume.store()?;
         let stored = store.frontier()?;
-        let mut computed = Frontier::default();
-        for entry in
-            store.scan(schema::RECEIPTS, &schema::index(0), Direction::Forward)?.take(as_usize(stored.size()))
-        {
+        let mut computed = store.pruned()?;
+        let first = computed.size();
+        if first > 0 && store.root_of(0..first)? != computed.root() {
+            return Err(ReadError::damaged("the roots of removed blocks are not those of the log"));
+        }
+        let receipts = store.scan(schema::RECEIPTS, &schema::index(first), Direction::Forward)?;
+        for entry in receipts.take(as_usize(stored.size().saturating_sub(first))) {
             let (key, bytes) = entry?;
             let index = computed.size();
             if schema::read_u64(&key) != Some(index) {
@@ -425,19 +480,6 @@ impl Reader {
         Ok(Verified { size: stored.size(), root: stored.root() })
     }
 
-    fn leaves(&self, size: u64) -> Result<Vec<Digest>, ReadError> {
-        let mut leaves = Vec::with_capacity(as_usize(size));
-        for entry in self
-            .volume
-            .store()?
-            .scan(schema::LEAVES, &schema::index(0), Direction::Forward)?
-            .take(as_usize(size))
-        {
-            leaves.push(leaf_of(&entry?.1)?);
-        }
-        Ok(leaves)
-    }
-
     fn indexed(&self, family: &str, key: &[u8]) -> Result<Stored, ReadError> {
         let index = schema::trailing_index(key)
             .ok_or_else(|| ReadError::damaged(format!("bad key in `{family}`")))?;
@@ -446,7 +488,7 @@ impl Reader {
     }
 }
 
-fn leaf_of(bytes: &[u8]) -> Result<Digest, ReadError> {
+pub(super) fn leaf_of(bytes: &[u8]) -> Result<Digest, ReadError> {
     bytes.try_into().map(Digest).map_err(|_| ReadError::damaged("a leaf is not 32 bytes"))
 }
 

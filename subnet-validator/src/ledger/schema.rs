@@ -6,6 +6,7 @@
 //! | `meta` | `format` | format version, u32 |
 //! | `meta` | `owner` | validator's public key (32) ‖ netuid, u16 |
 //! | `meta` | `frontier` | SCALE `protocol::merkle::Frontier` |
+//! | `meta` | `pruned` | the frontier over the receipts that were removed; absent until then |
 //! | `receipts` | index, u64 | SCALE `Countersigned` |
 //! | `leaves` | index, u64 | Merkle leaf hash (32) |
 //! | `by_time` | issued-at in ms, u64 ‖ index, u64 | empty |
@@ -16,20 +17,22 @@
 //! | `heads` | epoch index, u64 | SCALE [`super::HeadRecord`] |
 //! | `documents` | hash of a policy document (32) | SCALE `SignedPolicyDocument` |
 //! | `evidence` | its call's issued-at in ms, u64 ‖ digest (32) | SCALE `SignedEvidence` |
+//! | `nodes` | number of a removed block of 1,024 leaves, u64 | root over its leaves (32) |
 //!
 //! History of the format:
 //! - 1: without `heads` and `documents`.
 //! - 2: without `evidence`; heads end before their convictions, which are then none.
-//! - 3: the layout above. An older ledger is raised when it is opened: it gets the empty families that it lacks.
+//! - 3: without `nodes` and `pruned`.
+//! - 4: the layout above. An older ledger is raised when it is opened: it gets the empty families that it lacks.
 
 use protocol::account::AccountId;
 use protocol::digest::Digest;
 
 /// The format this program reads and writes.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 /// Older formats that opening raises to [`FORMAT_VERSION`].
-pub const RAISED_FORMATS: [u32; 2] = [1, 2];
+pub const RAISED_FORMATS: [u32; 3] = [1, 2, 3];
 
 /// Facts about the ledger as a whole.
 pub const META: &str = "meta";
@@ -56,8 +59,11 @@ pub const DOCUMENTS: &str = "documents";
 /// Evidence against miners.
 pub const EVIDENCE: &str = "evidence";
 
+/// Roots of blocks of removed leaves.
+pub const NODES: &str = "nodes";
+
 /// Every column family, in the order they are created.
-pub const FAMILIES: [&str; 11] = [
+pub const FAMILIES: [&str; 12] = [
     META,
     RECEIPTS,
     LEAVES,
@@ -69,6 +75,7 @@ pub const FAMILIES: [&str; 11] = [
     HEADS,
     DOCUMENTS,
     EVIDENCE,
+    NODES,
 ];
 
 /// Key in [`META`] of the format version.
@@ -77,6 +84,8 @@ pub const FORMAT: &[u8] = b"format";
 pub const OWNER: &[u8] = b"owner";
 /// Key in [`META`] of the Merkle frontier.
 pub const FRONTIER: &[u8] = b"frontier";
+/// Key in [`META`] of the frontier over what was removed.
+pub const PRUNED: &[u8] = b"pruned";
 
 /// Whose ledger it is: one validator hotkey on one subnet. Sequence numbers mean nothing for anybody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

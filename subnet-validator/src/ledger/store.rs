@@ -183,7 +183,16 @@ impl Store {
 
     /// The Merkle frontier as last written.
     pub(super) fn frontier(&self) -> Result<Frontier, ReadError> {
-        match self.db.get_cf(self.family(schema::META)?, schema::FRONTIER)? {
+        self.frontier_under(schema::FRONTIER)
+    }
+
+    /// The frontier over the receipts that were removed.
+    pub(super) fn pruned(&self) -> Result<Frontier, ReadError> {
+        self.frontier_under(schema::PRUNED)
+    }
+
+    fn frontier_under(&self, key: &[u8]) -> Result<Frontier, ReadError> {
+        match self.db.get_cf(self.family(schema::META)?, key)? {
             Some(bytes) => Frontier::decode_all(&mut bytes.as_slice())
                 .map_err(|_| ReadError::damaged("the Merkle frontier is unreadable")),
             None => Ok(Frontier::default()),
@@ -266,12 +275,22 @@ impl Store {
         Group { store: self, batch: WriteBatch::default() }
     }
 
+    /// A value as it is stored.
+    pub(super) fn value(&self, family: &str, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        Ok(self.db.get_cf(self.family(family)?, key)?)
+    }
+
+    /// Writes the batch and syncs the write-ahead log.
+    pub(super) fn write_batch_synced(&self, batch: WriteBatch) -> Result<(), rocksdb::Error> {
+        self.db.write_opt(batch, &synced())
+    }
+
     /// Writes the group and syncs the write-ahead log.
     pub(super) fn write_synced(&self, group: Group<'_>) -> Result<(), rocksdb::Error> {
         self.db.write_opt(group.batch, &synced())
     }
 
-    fn family(&self, name: &str) -> Result<&ColumnFamily, ReadError> {
+    pub(super) fn family(&self, name: &str) -> Result<&ColumnFamily, ReadError> {
         self.db
             .cf_handle(name)
             .ok_or_else(|| ReadError::damaged(format!("column family `{name}` is missing")))

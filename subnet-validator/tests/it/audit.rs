@@ -1,18 +1,21 @@
 //! Bundles: written from a ledger, reviewed from the files alone, and every spoiled leaf named.
 
-use std::fs::{self, File};
+mod parts;
+mod stored;
+
+use std::fs;
 use std::path::Path;
 
 use chain_client::BlockRef;
 use protocol::digest::Digest;
-use protocol::manifest::{FileEntry, SignedManifest};
+use protocol::manifest::{PARTS, Part, SignedManifest};
 use protocol::merkle;
 use protocol::receipt::UncheckedCountersigned;
 use protocol::scoring::weights;
 use subnet_validator::audit::chain::{ChainFacts, Finding, compare};
 use subnet_validator::audit::export::{ExportError, export};
 use subnet_validator::audit::fetch::{FetchError, fetch};
-use subnet_validator::audit::leaves::{LeafWriter, Row, for_each_part};
+use subnet_validator::audit::leaves::{self, LeafWriter, Row};
 use subnet_validator::audit::review::{ReviewError, Reviewed, review};
 use subnet_validator::ledger::{Ledger, Reader};
 
@@ -21,10 +24,8 @@ use crate::support::miner::{Manner, TestMiner};
 use crate::support::stand::Stand;
 use crate::support::{Ask, miner_key, open_ledger, owner, validator};
 
-const LEAVES: &str = "leaves-00000.parquet";
-
-/// Two tempos of two miners, the second one's bundle.
-async fn bundle(root: &Path) -> (Ledger, std::path::PathBuf) {
+/// Two tempos of two miners, the second one's bundle: parts of two hours and two miners.
+pub async fn bundle(root: &Path) -> (Ledger, std::path::PathBuf) {
     let ledger = open_ledger(&root.join("ledger"));
     serve(&ledger, "//Bob", 1, 0..4).await;
     head(&ledger, 1).await;
@@ -43,38 +44,72 @@ fn check(folder: &Path) -> Result<Reviewed, ReviewError> {
     review(folder, Some(&validator().public()), |_, _| ())
 }
 
-fn rows(folder: &Path) -> Vec<Row> {
+/// The newest tempo's folder in a folder of bundles.
+pub fn tempo(folder: &Path) -> std::path::PathBuf {
+    folder.join("2")
+}
+
+pub fn manifest(folder: &Path) -> SignedManifest {
+    serde_json::from_slice(&fs::read(tempo(folder).join("manifest.json")).unwrap()).unwrap()
+}
+
+/// Every leaf in the log's order, with the number of the part that it lies in.
+fn rows(folder: &Path) -> Vec<(usize, Row)> {
+    let manifest = manifest(folder).manifest;
     let mut rows = Vec::new();
-    for_each_part(&folder.join(LEAVES), 4, |part| {
-        rows.extend_from_slice(part);
-        Ok::<_, parquet::errors::ParquetError>(())
-    })
-    .unwrap();
+    for (number, part) in manifest.parts().enumerate() {
+        let bytes = fs::read(folder.join(PARTS).join(part.path())).unwrap();
+        rows.extend(leaves::read(bytes.into(), part.rows).unwrap().into_iter().map(|row| (number, row)));
+    }
+    rows.sort_by_key(|(_, row)| row.index);
     rows
 }
 
 /// Writes the leaves anew; `sign` makes the manifest true of them again, as only the validator could.
-fn rewrite(folder: &Path, rows: &[Row], sign: bool) {
-    let filler = &self::rows(folder)[0].record;
+fn rewrite(folder: &Path, rows: &[(usize, Row)], sign: bool) {
+    let filler = &self::rows(folder)[0].1.record;
     let filler = UncheckedCountersigned::from_bytes(filler).unwrap().verify().unwrap();
-    let mut writer = LeafWriter::new(File::create(folder.join(LEAVES)).unwrap()).unwrap();
-    rows.iter().for_each(|row| writer.push(row.clone(), filler.clone()).unwrap());
-    writer.finish().unwrap();
+    let mut signed = manifest(folder);
+    let mut parts: Vec<&mut Part> =
+        signed.manifest.slices.iter_mut().flat_map(|slice| &mut slice.parts).collect();
+    for (number, part) in parts.iter_mut().enumerate() {
+        let mut bytes = Vec::new();
+        let mut writer = LeafWriter::new(&mut bytes).unwrap();
+        let own = rows.iter().filter(|(of, _)| *of == number);
+        let mut count = 0;
+        for (_, row) in own {
+            writer.push(row.clone(), filler.clone()).unwrap();
+            count += 1;
+        }
+        writer.finish().unwrap();
+        if sign {
+            let sha256 = Digest::of(&bytes);
+            **part = Part { rows: count, bytes: bytes.len() as u64, sha256, ..(**part).clone() };
+        }
+        fs::write(folder.join(PARTS).join(part.path()), bytes).unwrap();
+    }
     if sign {
-        let path = folder.join("manifest.json");
-        let mut signed: SignedManifest = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        let bytes = fs::read(folder.join(LEAVES)).unwrap();
-        let entry = FileEntry { name: LEAVES.into(), bytes: bytes.len() as u64, sha256: Digest::of(&bytes) };
-        *signed.manifest.files.iter_mut().find(|file| file.name == LEAVES).unwrap() = entry;
-        fs::write(path, serde_json::to_vec(&signed.manifest.sign(&validator())).unwrap()).unwrap();
+        let signed = signed.manifest.sign(&validator());
+        fs::write(tempo(folder).join("manifest.json"), serde_json::to_vec(&signed).unwrap()).unwrap();
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Puts each of two neighbours where the other one lay.
+fn swap(rows: &mut [(usize, Row)], at: usize) {
+    let (left, right) = rows.split_at_mut(at + 1);
+    std::mem::swap(&mut left[at].1, &mut right[0].1);
+}
+
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
-        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        let place = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &place);
+        } else {
+            fs::copy(entry.path(), place).unwrap();
+        }
     }
 }
 
@@ -106,7 +141,7 @@ async fn a_bundle_is_written_while_the_validator_runs_and_never_over_another() {
     export(&reader, &validator(), Some(1), &second, |_, _| ()).unwrap();
     assert_eq!(check(&second).unwrap().head.epoch_index, 1);
     let again = export(&reader, &validator(), None, &folder, |_, _| ());
-    assert!(matches!(again, Err(ExportError::NotEmpty(_))), "{again:?}");
+    assert!(matches!(again, Err(ExportError::Exists(_))), "{again:?}");
     let none = export(&reader, &validator(), Some(9), &root.path().join("third"), |_, _| ());
     assert!(matches!(none, Err(ExportError::NoHead { epoch_index: 9 })), "{none:?}");
 }
@@ -116,13 +151,13 @@ async fn every_altered_dropped_doubled_or_swapped_leaf_is_named() {
     let root = tempfile::tempdir().unwrap();
     let (_ledger, good) = bundle(root.path()).await;
     let honest = rows(&good);
-    let mut cases: Vec<(usize, Vec<Row>)> = Vec::new();
+    let mut cases: Vec<(usize, Vec<(usize, Row)>)> = Vec::new();
     for at in 0..honest.len() {
         let mut altered = honest.clone();
-        altered[at].record[90] ^= 1;
+        altered[at].1.record[90] ^= 1;
         cases.push((at, altered));
         let mut hash = honest.clone();
-        hash[at].leaf.0[0] ^= 1;
+        hash[at].1.leaf.0[0] ^= 1;
         cases.push((at, hash));
         let mut dropped = honest.clone();
         dropped.remove(at);
@@ -132,13 +167,18 @@ async fn every_altered_dropped_doubled_or_swapped_leaf_is_named() {
         cases.push((at + 1, doubled));
         if at + 1 < honest.len() {
             let mut swapped = honest.clone();
-            swapped.swap(at, at + 1);
+            swap(&mut swapped, at);
             cases.push((at, swapped));
         }
+        // In the file of another miner or hour.
+        let mut moved = honest.clone();
+        moved[at].0 = (moved[at].0 + 1) % 3;
+        cases.push((at, moved));
     }
     let spoiled = root.path().join("spoiled");
     for (leaf, rows) in cases {
         for sign in [false, true] {
+            let _ = fs::remove_dir_all(&spoiled);
             copy(&good, &spoiled);
             rewrite(&spoiled, &rows, sign);
             let error = check(&spoiled).unwrap_err();
@@ -175,8 +215,8 @@ async fn a_spoiled_leaf_of_a_large_bundle_is_named_wherever_it_is() {
         let mut rows = honest.clone();
         let leaf = match random % 4 {
             0 => {
-                let byte = (random >> 40) as usize % rows[at].record.len();
-                rows[at].record[byte] ^= 1 << (random >> 60 & 7);
+                let byte = (random >> 40) as usize % rows[at].1.record.len();
+                rows[at].1.record[byte] ^= 1 << (random >> 60 & 7);
                 at
             }
             1 => {
@@ -188,10 +228,11 @@ async fn a_spoiled_leaf_of_a_large_bundle_is_named_wherever_it_is() {
                 at + 1
             }
             _ => {
-                rows.swap(at, at + 1);
+                swap(&mut rows, at);
                 at
             }
         };
+        let _ = fs::remove_dir_all(&spoiled);
         copy(&good, &spoiled);
         rewrite(&spoiled, &rows, true);
         let error = check(&spoiled).unwrap_err();
@@ -205,7 +246,7 @@ async fn a_bundle_is_fetched_from_a_copy_of_the_published_folder() {
     let root = tempfile::tempdir().unwrap();
     let (_ledger, good) = bundle(root.path()).await;
     let published = root.path().join("copy");
-    copy(&good, &published.join("2"));
+    copy(&good, &published);
     fs::write(published.join("index.json"), br#"{"epochs":[2]}"#).unwrap();
     // A host that knows files and nothing else.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -236,7 +277,7 @@ async fn leaves_renumbered_and_signed_again_have_another_root() {
     let (_ledger, folder) = bundle(root.path()).await;
     let mut rows = rows(&folder);
     rows.remove(2);
-    for (index, row) in (0..).zip(&mut rows) {
+    for (index, (_, row)) in (0..).zip(&mut rows) {
         row.index = index;
         row.leaf = merkle::leaf_hash(&row.record);
     }
@@ -250,15 +291,22 @@ async fn every_file_is_needed_as_it_was_signed() {
     let root = tempfile::tempdir().unwrap();
     let (_ledger, good) = bundle(root.path()).await;
     let spoiled = root.path().join("spoiled");
-    for name in ["heads.scale", "policy.scale", "miners.scale", "frontier.scale", "manifest.json", LEAVES] {
+    let small = ["heads.scale", "policy.scale", "miners.scale", "frontier.scale", "manifest.json"];
+    let parts = manifest(&good)
+        .manifest
+        .parts()
+        .map(|part| format!("../{PARTS}/{}", part.path()))
+        .collect::<Vec<_>>();
+    assert_eq!(parts.len(), 3);
+    for name in small.into_iter().map(str::to_owned).chain(parts) {
         copy(&good, &spoiled);
-        fs::remove_file(spoiled.join(name)).unwrap();
+        fs::remove_file(tempo(&spoiled).join(&name)).unwrap();
         assert!(check(&spoiled).is_err(), "{name} missing");
         copy(&good, &spoiled);
-        let mut bytes = fs::read(spoiled.join(name)).unwrap();
+        let mut bytes = fs::read(tempo(&spoiled).join(&name)).unwrap();
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
-        fs::write(spoiled.join(name), bytes).unwrap();
+        fs::write(tempo(&spoiled).join(&name), bytes).unwrap();
         assert!(check(&spoiled).is_err(), "{name} altered");
     }
     let eve = miner_key("//Eve").public();
@@ -276,20 +324,24 @@ async fn a_bundle_is_fetched_from_the_gateway_and_goes_on_where_it_broke_off() {
     assert!(matches!(nothing, Err(FetchError::Nothing)), "{nothing:?}");
 
     let (_ledger, good) = bundle(here.path()).await;
-    let published = stand.folder.path().join("audit").join("2");
+    let published = stand.folder.path().join("audit");
     copy(&good, &published);
     let fetched = here.path().join("fetched");
-    fs::create_dir_all(&fetched).unwrap();
-    let half = fs::read(good.join(LEAVES)).unwrap();
-    fs::write(fetched.join(LEAVES), &half[..half.len() / 2]).unwrap();
+    let part = manifest(&good).manifest.parts().next().unwrap().path();
+    let half = fs::read(good.join(PARTS).join(&part)).unwrap();
+    let begun = fetched.join(PARTS).join(format!("{part}.part"));
+    fs::create_dir_all(begun.parent().unwrap()).unwrap();
+    fs::write(begun, &half[..half.len() / 2]).unwrap();
     let mut last = (0, 0);
-    fetch(&gateway, None, &fetched, |done, total| last = (done, total)).await.unwrap();
+    let got = fetch(&gateway, None, &fetched, |done, total| last = (done, total)).await.unwrap();
     assert_eq!(last.0, last.1);
+    assert_eq!(got.bytes_new, got.bytes - half.len() as u64 / 2, "half of a part was there");
     assert_eq!(check(&fetched).unwrap().head.epoch_index, 2);
+    assert_eq!(fetch(&gateway, None, &fetched, |_, _| ()).await.unwrap().bytes_new, 0);
 
     let mut altered = half.clone();
     altered[100] ^= 1;
-    fs::write(published.join(LEAVES), altered).unwrap();
+    fs::write(published.join(PARTS).join(&part), altered).unwrap();
     let wrong = fetch(&gateway, Some(2), &here.path().join("wrong"), |_, _| ()).await;
     assert!(matches!(wrong, Err(FetchError::File { .. })), "{wrong:?}");
     let gone = fetch(&gateway, Some(7), &here.path().join("gone"), |_, _| ()).await;

@@ -206,7 +206,9 @@ async fn scores_are_computed_again_from_bundles_alone() {
     assert_eq!(best, Some(Some(65_535)));
     // The same validator twice is no second voice.
     assert_eq!(run(&["audit", "replay", text(&folder), text(&folder)]).await, Err(1));
-    let leaves = folder.join("leaves-00000.parquet");
+    let manifest = fs::read(folder.join("1").join("manifest.json")).unwrap();
+    let manifest: protocol::manifest::SignedManifest = serde_json::from_slice(&manifest).unwrap();
+    let leaves = folder.join("parts").join(manifest.manifest.parts().next().unwrap().path());
     let mut bytes = fs::read(&leaves).unwrap();
     bytes[50] ^= 1;
     fs::write(leaves, bytes).unwrap();

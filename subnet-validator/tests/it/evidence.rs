@@ -65,7 +65,7 @@ async fn a_conviction_goes_through_the_head_and_the_bundle_to_the_reviewer() {
     assert_eq!(reviewed.replayed.table, record.table);
 
     // Without the evidence the head's conviction is the validator's word alone.
-    let evidence = folder.join("evidence.scale");
+    let evidence = folder.join("1").join("evidence.scale");
     let kept = fs::read(&evidence).unwrap();
     fs::write(&evidence, Vec::<SignedEvidence>::new().encode()).unwrap();
     assert!(matches!(review(&folder, None, |_, _| ()), Err(ReviewError::File { .. })));

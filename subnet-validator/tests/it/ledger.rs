@@ -1,5 +1,6 @@
 mod appending;
 mod damage;
 mod layout;
+mod pruning;
 mod reading;
 mod torn;

@@ -63,6 +63,7 @@ pub struct Call {
     pub issued_at_ms: u64,
     pub completion_tokens: u32,
     pub outcome: Outcome,
+    pub kind: Kind,
 }
 
 impl Call {
@@ -73,6 +74,7 @@ impl Call {
             issued_at_ms: 1_000_000 + sequence,
             completion_tokens: 3,
             outcome: Outcome::Delivered,
+            kind: Kind::Chat,
         }
     }
 
@@ -90,7 +92,7 @@ impl Call {
             prompt_tokens_max: 100,
             completion_tokens_max: 100,
             payer: Digest::ZERO,
-            kind: Kind::Chat,
+            kind: self.kind,
         };
         let receipt = Receipt {
             ticket_hash: ticket.hash(),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use chain_client::weights::{Entry, Progress};
 use chain_client::{BlockRef, EpochState};
 use protocol::account::AccountId;
+use protocol::manifest::PARTS;
 use protocol::receipt::Countersigned;
 use subnet_validator::audit::merged::Merged;
 use subnet_validator::audit::verdict::Verdict;
@@ -106,7 +107,7 @@ pub async fn play(folder: &Path, say: impl Fn(&str)) -> Outcome {
             until_judged(&subnet, &validators[HONEST], &validators[cheat], spoiled).await,
             until_judged(&subnet, &validators[AUDITOR], &validators[cheat], spoiled).await,
         ],
-        bundle: keep_folder(&spoiled.bundle, &evidence.join(format!("{name}-bundle"))),
+        bundle: keep_bundle(&spoiled.bundle, &evidence.join(format!("{name}-bundle"))),
         evidence: keep_verdict(&validators[HONEST], &validators[cheat], spoiled, &evidence.join(name)),
     };
     let mut dropped_by = caught(DROPPER, &dropped, "dropped").await;
@@ -269,13 +270,24 @@ async fn least_served(subnet: &Subnet) -> AccountId {
     subnet.miners.iter().map(crate::MinerNode::hotkey).min_by_key(count).unwrap()
 }
 
-fn keep_folder(from: &Path, to: &Path) -> PathBuf {
+/// Copies a tempo's folder and the parts beside it into a folder of bundles.
+fn keep_bundle(tempo: &Path, to: &Path) -> PathBuf {
+    keep_folder(tempo, &to.join(tempo.file_name().unwrap()));
+    keep_folder(&tempo.with_file_name(PARTS), &to.join(PARTS));
+    to.to_owned()
+}
+
+fn keep_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
-        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        let place = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            keep_folder(&entry.path(), &place);
+        } else {
+            fs::copy(entry.path(), place).unwrap();
+        }
     }
-    to.to_owned()
 }
 
 /// The file that the judge wrote.

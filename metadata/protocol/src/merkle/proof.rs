@@ -1,7 +1,9 @@
 //! Inclusion and consistency proofs (RFC 6962 section 2.1; the checks follow RFC 9162 sections 2.1.3.2 and
 //! 2.1.4.2).
 
-use super::{node_hash, root, split};
+use std::ops::Range;
+
+use super::{left_leaves, node_hash, root, split};
 use crate::digest::Digest;
 
 /// No tree that can exist needs a longer proof.
@@ -40,6 +42,30 @@ pub fn inclusion_proof(leaves: &[Digest], index: usize) -> Option<Vec<Digest>> {
     }
     siblings.reverse();
     Some(siblings)
+}
+
+/// The same from the roots of ranges of leaves, for whoever does not hold them all. Only ranges that are subtrees are asked for.
+pub fn inclusion_proof_by<E>(
+    index: u64,
+    size: u64,
+    mut root: impl FnMut(Range<u64>) -> Result<Digest, E>,
+) -> Result<Option<Vec<Digest>>, E> {
+    if index >= size {
+        return Ok(None);
+    }
+    let (mut range, mut siblings) = (0..size, Vec::new());
+    while range.end.saturating_sub(range.start) > 1 {
+        let middle = range.start.saturating_add(left_leaves(range.end.saturating_sub(range.start)));
+        let (own, other) = if index < middle {
+            (range.start..middle, middle..range.end)
+        } else {
+            (middle..range.end, range.start..middle)
+        };
+        siblings.push(root(other)?);
+        range = own;
+    }
+    siblings.reverse();
+    Ok(Some(siblings))
 }
 
 /// Whether `leaf` is leaf number `index` of the tree with `size` leaves and this root.
@@ -100,6 +126,37 @@ pub fn consistency_proof(leaves: &[Digest], old_size: usize) -> Option<Vec<Diges
     }
     nodes.reverse();
     Some(nodes)
+}
+
+/// The same from the roots of ranges of leaves, for whoever does not hold them all. Only ranges that are subtrees of the new tree
+/// are asked for.
+pub fn consistency_proof_by<E>(
+    old_size: u64,
+    new_size: u64,
+    mut root: impl FnMut(Range<u64>) -> Result<Digest, E>,
+) -> Result<Option<Vec<Digest>>, E> {
+    if old_size > new_size {
+        return Ok(None);
+    }
+    if old_size == 0 || old_size == new_size {
+        return Ok(Some(Vec::new()));
+    }
+    let (mut range, mut is_old_root, mut nodes) = (0..new_size, true, Vec::new());
+    while old_size != range.end {
+        let middle = range.start.saturating_add(left_leaves(range.end.saturating_sub(range.start)));
+        if old_size > middle {
+            nodes.push(root(range.start..middle)?);
+            (range, is_old_root) = (middle..range.end, false);
+        } else {
+            nodes.push(root(middle..range.end)?);
+            range = range.start..middle;
+        }
+    }
+    if !is_old_root {
+        nodes.push(root(range)?);
+    }
+    nodes.reverse();
+    Ok(Some(nodes))
 }
 
 /// Whether the proof shows the older tree to be the beginning of the newer.

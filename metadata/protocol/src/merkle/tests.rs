@@ -172,3 +172,19 @@ fn a_frontier_with_the_wrong_number_of_peaks_does_not_decode() {
         assert!(Frontier::decode_all(&mut bytes.as_slice()).is_err(), "{size} {count}");
     }
 }
+
+#[test]
+fn proofs_from_roots_of_ranges_are_those_from_all_leaves() {
+    for size in 0..=40_u64 {
+        let leaves = numbered_leaves(size);
+        let by = |range: std::ops::Range<u64>| {
+            Ok::<_, std::convert::Infallible>(root(&leaves[range.start as usize..range.end as usize]))
+        };
+        for number in 0..=size + 1 {
+            let from_leaves = inclusion_proof(&leaves, number as usize);
+            assert_eq!(inclusion_proof_by(number, size, by).unwrap(), from_leaves, "{number} of {size}");
+            let from_leaves = consistency_proof(&leaves, number as usize);
+            assert_eq!(consistency_proof_by(number, size, by).unwrap(), from_leaves, "{number} in {size}");
+        }
+    }
+}

@@ -54,7 +54,7 @@ impl Domain {
             Self::Acknowledgement => b"SN_ACKNOWLEDGEMENT_V1\0",
             Self::Inventory => b"SN_INVENTORY_V1\0",
             Self::TreeHead => b"SN_TREE_HEAD_V1\0",
-            Self::Manifest => b"SN_MANIFEST_V1\0",
+            Self::Manifest => b"SN_MANIFEST_V2\0",
             Self::PolicyDocument => b"SN_POLICY_DOCUMENT_V1\0",
             Self::Evidence => b"SN_EVIDENCE_V1\0",
             Self::Catalogue => b"SN_CATALOGUE_V1\0",

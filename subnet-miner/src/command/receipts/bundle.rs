@@ -1,5 +1,5 @@
-//! Reading an audit bundle: as much of it as a search for one call needs. The manifest is not looked at: what the leaves are is said by
-//! the signed heads, and nothing else counts for a proof.
+//! Reading an audit bundle: as much of it as a search for one call needs. The manifest is asked for nothing but where the leaves lie: what
+//! they are is said by the signed heads, and nothing else counts for a proof.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -9,9 +9,14 @@ use parquet::column::reader::ColumnReader;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use protocol::digest::Digest;
+use protocol::manifest::{PARTS, SignedManifest};
 use protocol::replay::Leaf;
 
 use super::ProofError;
+
+/// The file that lists the others, and how long it may be.
+const MANIFEST: &str = "manifest.json";
+const MANIFEST_BYTES_MAX: u64 = 256 << 20;
 
 /// Leaves in one row group of a bundle.
 const GROUP_LEAVES_MAX: usize = 16_384;
@@ -44,29 +49,43 @@ pub(super) fn decode<T: Decode>(folder: &Path, name: &'static str, bytes_max: u6
     T::decode_all(&mut bytes.as_slice()).map_err(|_| ProofError::Bundle(name))
 }
 
-/// The bundle's files of leaves, in order.
-pub(super) fn leaf_files(folder: &Path) -> Result<Vec<PathBuf>, ProofError> {
+/// The folder of the newest tempo, if this is a folder of tempos; otherwise the folder itself.
+pub(super) fn tempo(folder: &Path) -> Result<PathBuf, ProofError> {
     let failed = |source| ProofError::File { path: folder.to_owned(), source };
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|extension| extension == "parquet") {
-            files.push(path);
-        }
+    let folder = fs::canonicalize(folder).map_err(failed)?;
+    if folder.join(MANIFEST).exists() {
+        return Ok(folder);
     }
-    files.sort();
-    Ok(files)
+    let mut newest: Option<u64> = None;
+    for entry in fs::read_dir(&folder).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        newest = newest.max(name.to_str().and_then(|name| name.parse().ok()));
+    }
+    newest.map(|tempo| folder.join(tempo.to_string())).ok_or(ProofError::Bundle(MANIFEST))
 }
 
-/// Shows a file's leaves in order, a row group at a time.
-pub(super) fn for_each_group(
-    path: &Path,
+/// Shows the leaves of the bundle in a tempo's folder in the log's order, a slice at a time.
+pub(super) fn for_each_slice(
+    tempo: &Path,
     mut show: impl FnMut(&[Row]) -> Result<(), ProofError>,
 ) -> Result<(), ProofError> {
-    let file = File::open(path).map_err(|source| ProofError::File { path: path.to_owned(), source })?;
-    let file = SerializedFileReader::new(file)?;
-    for number in 0..file.num_row_groups() {
-        show(&read_group(file.get_row_group(number)?.as_ref())?)?;
+    let bytes = read(&tempo.join(MANIFEST), MANIFEST_BYTES_MAX)?;
+    let manifest =
+        serde_json::from_slice::<SignedManifest>(&bytes).ok().and_then(|signed| signed.verify().ok());
+    let manifest = manifest.ok_or(ProofError::Bundle(MANIFEST))?;
+    let parts = tempo.parent().unwrap_or(tempo).join(PARTS);
+    for slice in &manifest.slices {
+        let mut rows = Vec::new();
+        for part in &slice.parts {
+            let path = parts.join(part.path());
+            let file = File::open(&path).map_err(|source| ProofError::File { path, source })?;
+            let file = SerializedFileReader::new(file)?;
+            for number in 0..file.num_row_groups() {
+                rows.extend(read_group(file.get_row_group(number)?.as_ref())?);
+            }
+        }
+        rows.sort_unstable_by_key(|row| row.index);
+        show(&rows)?;
     }
     Ok(())
 }

@@ -61,6 +61,7 @@ pub(super) fn run(
 /// Reads the whole log of the bundle's last head, and looks for the call in it. The proof holds only if the log is as the head says, so
 /// everything is checked that a reviewer checks.
 fn search(call: Countersigned, folder: &Path) -> Result<(protocol::Digest, Found), ProofError> {
+    let folder = &bundle::tempo(folder)?;
     let heads: Vec<SignedHead> = bundle::decode(folder, "heads.scale", HEADS_BYTES_MAX)?;
     let heads = heads.into_iter().map(SignedHead::verify).collect::<Result<Vec<_>, _>>();
     let heads = heads.map_err(|_| ProofError::Bundle("heads.scale"))?;
@@ -74,15 +75,13 @@ fn search(call: Countersigned, folder: &Path) -> Result<(protocol::Digest, Found
 
     let mut omission = Omission::new(call, &head)?;
     let mut replay = Replay::new(&rules, heads, frontier)?;
-    for file in bundle::leaf_files(folder)? {
-        bundle::for_each_group(&file, |rows| {
-            for part in rows.chunks(PART_LEAVES) {
-                let leaves = part.iter().map(bundle::Row::as_leaf).collect::<Vec<_>>();
-                replay.push_all(&leaves)?.iter().for_each(|receipt| omission.see(receipt));
-            }
-            Ok(())
-        })?;
-    }
+    bundle::for_each_slice(folder, |rows| {
+        for part in rows.chunks(PART_LEAVES) {
+            let leaves = part.iter().map(bundle::Row::as_leaf).collect::<Vec<_>>();
+            replay.push_all(&leaves)?.iter().for_each(|receipt| omission.see(receipt));
+        }
+        Ok(())
+    })?;
     if folder.join("evidence.scale").exists() {
         let evidence: Vec<SignedEvidence> = bundle::decode(folder, "evidence.scale", EVIDENCE_BYTES_MAX)?;
         let evidence = evidence.into_iter().map(SignedEvidence::verify).collect::<Result<Vec<_>, _>>();

@@ -20,7 +20,7 @@ pub(super) fn run(flags: &Dispute, out: &mut impl Write) -> Result<(), CommandEr
     let Dispute { papers, bundle, output } = flags;
     let outcome = match bundle {
         None => contradiction(papers)?,
-        Some(bundle) => omission(papers, bundle)?,
+        Some(bundle) => omission(papers, bundle, output.json)?,
     };
     let (guilty, text) = match &outcome {
         Outcome::Guilty { node, offence } => (Some(node.clone()), format!("{node} {offence}")),
@@ -60,14 +60,14 @@ fn contradiction(papers: &Path) -> Result<Outcome, CommandError> {
     Ok(Outcome::Guilty { node: node.to_string(), offence: offence.to_owned() })
 }
 
-fn omission(papers: &Path, bundle: &Path) -> Result<Outcome, CommandError> {
+fn omission(papers: &Path, bundle: &Path, quiet: bool) -> Result<Outcome, CommandError> {
     let claim = Claim::read(papers).map_err(CommandError::Paper)?;
     let refused = |error| CommandError::Review(Box::new(error));
     let head = last_head(bundle).map_err(refused)?;
     let ticket = claim.call.ticket().clone();
     let nothing = |source| CommandError::Paper(PaperError::Nothing { path: papers.to_owned(), source });
     let mut search = Omission::new(claim.call, &head).map_err(nothing)?;
-    let mut bar = Progress::new("checked", "leaves");
+    let bar = Progress::new("leaves checked", quiet);
     let reviewed = review(bundle, Some(&ticket.validator), |receipts, (done, total)| {
         receipts.iter().for_each(|receipt| search.see(receipt));
         bar.show(done, total);

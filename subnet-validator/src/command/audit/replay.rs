@@ -9,7 +9,7 @@ use protocol::account::AccountId;
 use serde_json::json;
 
 use super::super::{CommandError, Place, print_json, print_lines};
-use super::check_bundle;
+use super::{From, check};
 use crate::audit::merged::merge_by_stake;
 use crate::audit::review::Reviewed;
 use crate::cli::Replay;
@@ -20,7 +20,7 @@ pub(super) async fn run(
     out: &mut (impl Write + Send),
 ) -> Result<(), CommandError> {
     let Replay { folders, stakes, output } = flags;
-    let mut reviewed = review_all(&folders)?;
+    let mut reviewed = review_all(&folders, output.json).await?;
     // Whatever order the folders were given in.
     reviewed.sort_by_key(|reviewed| reviewed.head.validator);
     let stakes = match (stakes.is_empty(), reviewed.len()) {
@@ -72,10 +72,11 @@ pub(super) async fn run(
 }
 
 /// All of them, or the first that is wrong. They must be of one tempo and of different validators.
-fn review_all(folders: &[PathBuf]) -> Result<Vec<Reviewed>, CommandError> {
+async fn review_all(folders: &[PathBuf], quiet: bool) -> Result<Vec<Reviewed>, CommandError> {
     let mut all: Vec<Reviewed> = Vec::with_capacity(folders.len());
     for folder in folders {
-        let reviewed = check_bundle(folder, None).map_err(|error| CommandError::Review(Box::new(error)))?;
+        let reviewed = check(From::Folder(folder.clone(), None), None, None, quiet).await;
+        let reviewed = reviewed.map_err(|error| CommandError::Review(Box::new(error)))?;
         let fits = |other: &Reviewed| {
             other.head.epoch_index == reviewed.head.epoch_index
                 && other.head.validator != reviewed.head.validator

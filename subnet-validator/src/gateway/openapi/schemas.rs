@@ -55,6 +55,9 @@ pub(super) fn operation(method: &str, path: &str) -> Value {
         }
         ("get", "/audit/v1/epochs") => read("list_epochs", "The bundles that auditors can fetch", "Object"),
         ("get", "/audit/v1/epochs/{epoch}/{file}") => plain("get_epoch_file", "One file of a bundle"),
+        ("get", "/audit/v1/parts/{hour}/{miner}/{file}") => {
+            plain("get_part", "Receipts of one hour and miner, as Parquet")
+        }
         ("get", "/health") => read("health", "Whether some miner can serve", "Object"),
         ("get", "/metrics") => plain("metrics", "Counters and gauges in Prometheus' text form"),
         ("get", "/openapi.json") => read("openapi", "This document, in OpenAPI 3.1", "Object"),

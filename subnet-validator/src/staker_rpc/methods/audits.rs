@@ -151,19 +151,17 @@ pub(in crate::staker_rpc) async fn incidents(
 impl Bundle {
     fn new(epoch_index: u64, manifest: &SignedManifest) -> Self {
         let at = |name: &str| format!("/audit/v1/epochs/{epoch_index}/{name}");
-        let files = &manifest.manifest.files;
+        let files = manifest.manifest.files.iter().map(|file| (at(&file.name), file.bytes, file.sha256));
+        let parts = manifest.manifest.parts();
+        let parts = parts.map(|part| (format!("/audit/v1/parts/{}", part.path()), part.bytes, part.sha256));
         Self {
             epoch_index,
             head: manifest.manifest.head.into(),
             manifest_path: at(MANIFEST),
-            bytes: Amount(files.iter().map(|file| u128::from(file.bytes)).sum()),
+            bytes: Amount(manifest.manifest.bytes().into()),
             files: files
-                .iter()
-                .map(|file| BundleFile {
-                    path: at(&file.name),
-                    bytes: file.bytes.into(),
-                    sha256: file.sha256.into(),
-                })
+                .chain(parts)
+                .map(|(path, bytes, sha256)| BundleFile { path, bytes: bytes.into(), sha256: sha256.into() })
                 .collect(),
         }
     }

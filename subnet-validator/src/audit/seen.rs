@@ -1,0 +1,88 @@
+//! Which parts a reviewer has checked, so that a review that was killed goes on, and that of the next tempo checks new parts only.
+//!
+//! A line for each part: its SHA-256. A part on the list is read and hashed again, its leaves are put into the tree and scored again;
+//! only its signatures are not verified twice, which is most of the work. Whoever can write the list can pass off bad signatures, so
+//! it does not belong beside the bundle.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+use protocol::digest::Digest;
+
+/// The list, held in memory and in a file.
+#[derive(Debug)]
+pub struct Seen {
+    parts: HashSet<Digest>,
+    file: File,
+}
+
+impl Seen {
+    /// Opens the list, or makes it.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let text = match fs::read_to_string(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            other => other?,
+        };
+        // A line that a crash cut off names no part.
+        let parts = text.lines().filter_map(|line| line.parse().ok()).collect();
+        let mut file = File::options().create(true).append(true).open(path)?;
+        if !text.is_empty() && !text.ends_with('\n') {
+            file.write_all(b"\n")?;
+        }
+        Ok(Self { parts, file })
+    }
+
+    /// How many parts are on it.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    pub(super) fn has(&self, part: &Digest) -> bool {
+        self.parts.contains(part)
+    }
+
+    /// Adds parts whose every signature was verified.
+    pub(super) fn add(&mut self, parts: &[Digest]) -> io::Result<()> {
+        let new = parts.iter().filter(|part| !self.parts.contains(*part));
+        let lines: String = new.map(|part| format!("{part}\n")).collect();
+        if lines.is_empty() {
+            return Ok(());
+        }
+        self.file.write_all(lines.as_bytes())?;
+        self.file.sync_data()?;
+        self.parts.extend(parts);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_known_again_after_a_crash_and_half_a_line_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("seen");
+        let [one, two, three] = [1, 2, 3].map(|number| Digest([number; 32]));
+        Seen::open(&path).unwrap().add(&[one, two]).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, &text[..text.len() - 9]).unwrap();
+        let mut again = Seen::open(&path).unwrap();
+        assert_eq!((again.len(), again.has(&one), again.has(&two)), (1, true, false));
+        again.add(&[one, three]).unwrap();
+        let again = Seen::open(&path).unwrap();
+        assert_eq!((again.len(), again.has(&three)), (2, true));
+    }
+}
