@@ -49,6 +49,7 @@ use crate::ledger::Ledger;
 use crate::market::MarketView;
 use crate::market::desk::Desk;
 use crate::market::history::History;
+use crate::tls::{Tls, TlsError};
 use crate::usage::follow::UsageView;
 use crate::weights::WeightsState;
 
@@ -86,9 +87,21 @@ pub struct StakerRpcParts {
     pub clock: Arc<Clock>,
 }
 
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The address cannot be listened on.
+    #[error("cannot listen")]
+    Listen(#[from] io::Error),
+    /// The certificate cannot be used.
+    #[error("cannot serve TLS")]
+    Tls(#[from] TlsError),
+}
+
 /// A running server. Dropping it stops it.
 pub struct StakerRpc {
     address: SocketAddr,
+    tls: Option<Arc<Tls>>,
     handle: ServerHandle,
     serving: JoinHandle<()>,
     _watching: DropGuard,
@@ -96,7 +109,7 @@ pub struct StakerRpc {
 
 impl StakerRpc {
     /// Listens and serves; the address is bound when this returns.
-    pub async fn bind(parts: StakerRpcParts) -> io::Result<Self> {
+    pub async fn bind(parts: StakerRpcParts) -> Result<Self, BindError> {
         let StakerRpcParts {
             config,
             hotkey,
@@ -114,6 +127,7 @@ impl StakerRpc {
             bundles,
             clock,
         } = parts;
+        let tls = Tls::load(&config.tls)?;
         let listener = TcpListener::bind(config.bind).await?;
         let address = listener.local_addr()?;
         let topics = Topics::new(config.notifications_max.get());
@@ -143,15 +157,21 @@ impl StakerRpc {
         let stop = CancellationToken::new();
         tokio::spawn(watch::run(Arc::clone(&state), stop.clone()));
         let (stopping, handle) = stop_channel();
-        let front = Front { state, methods: module.into(), document: document.to_string().into() };
+        let document = document.to_string().into();
+        let front = Front { state, methods: module.into(), document, tls: tls.clone() };
         let serving = tokio::spawn(server::run(listener, front, stopping));
-        Ok(Self { address, handle, serving, _watching: stop.drop_guard() })
+        Ok(Self { address, tls, handle, serving, _watching: stop.drop_guard() })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Reads the certificate's files again. On an error the one in force stays.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        self.tls.as_ref().map_or(Ok(()), |tls| tls.reload())
     }
 
     /// Stops it and waits until it accepts no more.

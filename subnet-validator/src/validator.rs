@@ -37,7 +37,7 @@ use crate::market::desk::Desk;
 use crate::market::history::History;
 use crate::metrics::Metrics;
 use crate::registration::{Standing, standing};
-use crate::staker_rpc::{StakerRpc, StakerRpcParts};
+use crate::staker_rpc::{self, StakerRpc, StakerRpcParts};
 use crate::state_dir;
 use crate::tls::TlsError;
 use crate::usage;
@@ -127,7 +127,7 @@ pub enum StartError {
     /// The journal cannot be opened.
     #[error("cannot open the weights journal")]
     Journal(#[source] SetWeightsError),
-    /// The gateway's certificate cannot be used.
+    /// The certificate of the gateway or of the stakers' side cannot be used.
     #[error("cannot serve TLS")]
     Tls(#[source] TlsError),
     /// The models for checking miners cannot be loaded.
@@ -156,7 +156,7 @@ impl StartError {
             Self::Bind { .. } => Some("another program has the port: stop it, or choose another one"),
             Self::State { .. } => Some("choose a folder this user can write to with --state"),
             Self::Tls(_) => Some(
-                "see gateway.tls in the configuration; `openssl x509 -in FILE -noout -text` shows a certificate",
+                "see gateway.tls and staker_rpc.tls in the configuration; `openssl x509 -in FILE -noout -text` shows a certificate",
             ),
             Self::NotRegistered { .. } => Some("register the hotkey first"),
             Self::Journal(error) => Some(error.hint()),
@@ -291,10 +291,11 @@ impl Validator {
             clock: Arc::clone(&clock),
         })
         .await
-        .map_err(|source| StartError::Bind {
-            server: "JSON-RPC server",
-            address: rpc_bind,
-            source,
+        .map_err(|error| match error {
+            staker_rpc::BindError::Listen(source) => {
+                StartError::Bind { server: "JSON-RPC server", address: rpc_bind, source }
+            }
+            staker_rpc::BindError::Tls(error) => StartError::Tls(error),
         })?;
 
         let stop = CancellationToken::new();
@@ -456,7 +457,8 @@ impl Validator {
                 tracing::error!(error, "the accounts cannot be read again; those last read stay");
             }
         }
-        if let Err(error) = self.gateway.reload(&new.gateway) {
+        for reloaded in [self.gateway.reload(&new.gateway), self.rpc.reload()] {
+            let Err(error) = reloaded else { continue };
             let error = &error as &dyn std::error::Error;
             tracing::error!(error, "the certificate cannot be read again; the one in force stays");
         }

@@ -5,6 +5,8 @@ use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
 
+use crate::tls::TlsConfig;
+
 /// Settings of the JSON-RPC server and of the page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -15,6 +17,10 @@ pub struct StakerRpcConfig {
     pub page: bool,
     /// Web origins whose pages may call this server from a browser; `*` for all. Empty: only its own page.
     pub cors_origins: Vec<String>,
+    /// The certificate.
+    pub tls: TlsConfig,
+    /// Longest wait for a client to shake hands over TLS, in milliseconds.
+    pub handshake_timeout_ms: u64,
     /// Connections open at once, and those of one client.
     pub connections_max: u32,
     /// Connections of one client open at once.
@@ -58,6 +64,8 @@ impl Default for StakerRpcConfig {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 9064)),
             page: true,
             cors_origins: Vec::new(),
+            tls: TlsConfig::default(),
+            handshake_timeout_ms: 10_000,
             connections_max: 1_024,
             connections_per_client_max: 64,
             subscriptions_per_connection_max: 32,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
@@ -25,6 +26,7 @@ use super::config::StakerRpcConfig;
 use super::limits::{CallLimit, Client, Limited};
 use super::page;
 use super::state::State;
+use crate::tls::Tls;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -34,6 +36,8 @@ pub(super) struct Front {
     pub(super) methods: Methods,
     /// The OpenRPC document.
     pub(super) document: Bytes,
+    /// The certificate; plain HTTP without one.
+    pub(super) tls: Option<Arc<Tls>>,
 }
 
 /// Open connections by client.
@@ -48,8 +52,9 @@ struct Open {
 
 /// Accepts connections until stopped; those open then may end their calls.
 pub(super) async fn run(listener: TcpListener, front: Front, stop: StopHandle) {
-    let Front { state, methods, document } = front;
+    let Front { state, methods, document, tls } = front;
     let config = state.config.clone();
+    let tls = tls.map(|tls| (tls, Duration::from_millis(config.handshake_timeout_ms)));
     let limit = CallLimit::new(&config, Arc::clone(&state.clock));
     let per_call = limit.clone();
     let middleware =
@@ -105,12 +110,17 @@ pub(super) async fn run(listener: TcpListener, front: Front, stop: StopHandle) {
                 Ok::<_, BoxError>(response)
             }
         });
-        spawn(stream, peer, service, stop.clone());
+        spawn(stream, peer, tls.clone(), service, stop.clone());
     }
 }
 
-fn spawn<S>(stream: TcpStream, peer: SocketAddr, service: S, stop: StopHandle)
-where
+fn spawn<S>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<(Arc<Tls>, Duration)>,
+    service: S,
+    stop: StopHandle,
+) where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = BoxError> + Clone + Send + 'static,
     S::Future: Send,
 {
@@ -118,7 +128,14 @@ where
         tracing::debug!(%error, "a connection is lost already");
     }
     tokio::spawn(async move {
-        if let Err(error) = serve_with_graceful_shutdown(stream, service, stop.shutdown()).await {
+        let served = match tls {
+            None => serve_with_graceful_shutdown(stream, service, stop.shutdown()).await,
+            Some((tls, wait)) => match tls.accept(stream, wait).await {
+                Ok(stream) => serve_with_graceful_shutdown(stream, service, stop.shutdown()).await,
+                Err(error) => Err(error.into()),
+            },
+        };
+        if let Err(error) = served {
             tracing::debug!(%peer, error = error.to_string(), "a staker's connection broke");
         }
     });

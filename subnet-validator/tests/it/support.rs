@@ -5,6 +5,8 @@
 pub mod miner;
 #[path = "support/stand.rs"]
 pub mod stand;
+#[path = "support/tls.rs"]
+pub mod tls;
 
 use std::fs;
 use std::net::SocketAddr;

@@ -3,54 +3,17 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::Arc;
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
 use subnet_validator::config::GatewayConfig;
 use subnet_validator::tls::{Tls, TlsConfig, TlsError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ALL_VERSIONS, ClientConfig, RootCertStore};
 
 use crate::support::stand::Stand;
-
-/// Puts a new certificate for localhost into the folder.
-fn certify(folder: &Path) -> CertificateDer<'static> {
-    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    fs::write(folder.join("certificate.pem"), cert.pem()).unwrap();
-    fs::write(folder.join("key.pem"), signing_key.serialize_pem()).unwrap();
-    fs::set_permissions(folder.join("key.pem"), fs::Permissions::from_mode(0o600)).unwrap();
-    cert.der().clone()
-}
-
-fn files(folder: &Path) -> TlsConfig {
-    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
-    TlsConfig { certificate_file: path("certificate.pem"), key_file: path("key.pem") }
-}
+use crate::support::tls::{certify, files, health};
 
 async fn stand(folder: &Path) -> Stand {
     Stand::start_with(&[], |gateway, _| gateway.tls = files(folder)).await
-}
-
-/// What the gateway says to a client that trusts only this certificate.
-async fn health(stand: &Stand, trusted: &CertificateDer<'static>) -> std::io::Result<String> {
-    let mut roots = RootCertStore::empty();
-    roots.add(trusted.clone()).unwrap();
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(ALL_VERSIONS)
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let stream = TcpStream::connect(stand.gateway.address()).await?;
-    let name = ServerName::try_from("localhost").unwrap();
-    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
-    stream.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer)
 }
 
 #[tokio::test]
@@ -58,7 +21,7 @@ async fn with_a_certificate_the_gateway_speaks_tls_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let certificate = certify(folder.path());
     let stand = stand(folder.path()).await;
-    let answer = health(&stand, &certificate).await.unwrap();
+    let answer = health(stand.gateway.address(), &certificate).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 
     let mut plain = TcpStream::connect(stand.gateway.address()).await.unwrap();
@@ -75,15 +38,15 @@ async fn a_renewed_certificate_is_used_after_a_reload_and_a_broken_one_is_not() 
     let first = certify(folder.path());
     let stand = stand(folder.path()).await;
     let second = certify(folder.path());
-    assert!(health(&stand, &second).await.is_err(), "the new one is not read yet");
+    assert!(health(stand.gateway.address(), &second).await.is_err(), "the new one is not read yet");
     let config = GatewayConfig { tls: files(folder.path()), ..GatewayConfig::default() };
     stand.gateway.reload(&config).unwrap();
-    assert!(health(&stand, &second).await.is_ok());
-    assert!(health(&stand, &first).await.is_err());
+    assert!(health(stand.gateway.address(), &second).await.is_ok());
+    assert!(health(stand.gateway.address(), &first).await.is_err());
 
     fs::write(folder.path().join("certificate.pem"), "nothing").unwrap();
     assert!(matches!(stand.gateway.reload(&config), Err(TlsError::Empty { .. })));
-    assert!(health(&stand, &second).await.is_ok(), "the one in force stays");
+    assert!(health(stand.gateway.address(), &second).await.is_ok(), "the one in force stays");
 }
 
 #[tokio::test]

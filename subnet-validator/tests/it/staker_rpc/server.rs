@@ -8,6 +8,7 @@ use subnet_validator::chain_view::ChainSnapshot;
 
 use super::{rpc, rpc_with, snapshot};
 use crate::support::Ask;
+use crate::support::tls::{certify, files, health};
 
 #[tokio::test]
 async fn batches_and_bodies_have_limits() {
@@ -112,4 +113,19 @@ async fn the_page_comes_with_a_policy_that_lets_nothing_else_in() {
     assert_eq!(Ask::new("GET", without.server.address(), "/").send().await.status, StatusCode::NOT_FOUND);
     let document = Ask::new("GET", without.server.address(), "/openrpc.json").send().await;
     assert_eq!(document.json()["openrpc"], "1.2.6");
+}
+
+#[tokio::test]
+async fn with_a_certificate_stakers_are_served_over_tls_and_the_renewed_one_after_a_reload() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = certify(folder.path());
+    let rpc = rpc_with(0, |config| config.tls = files(folder.path())).await;
+    let answer = health(rpc.server.address(), &first).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+
+    let second = certify(folder.path());
+    assert!(health(rpc.server.address(), &second).await.is_err(), "the new one is not read yet");
+    rpc.server.reload().unwrap();
+    assert!(health(rpc.server.address(), &second).await.is_ok());
+    assert!(health(rpc.server.address(), &first).await.is_err());
 }
