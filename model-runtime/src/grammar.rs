@@ -1,7 +1,5 @@
-//! Answers of a given form: JSON, or JSON of a schema, by llguidance. Before a token is drawn, every token is forbidden that the form
-//! does not allow.
-//!
-//! Left out: regular expressions and Lark grammars, which need llguidance's `lark` feature.
+//! Answers of a given form: JSON, JSON of a schema, what a regular expression matches, or a language that a Lark grammar describes, by
+//! llguidance. Before a token is drawn, every token is forbidden that the form does not allow.
 
 use std::sync::Arc;
 
@@ -19,9 +17,13 @@ pub enum Grammar {
     JsonObject,
     /// JSON that a schema describes.
     JsonSchema(serde_json::Value),
+    /// A text that a regular expression matches as a whole; the syntax is the `regex` crate's, without anchors and look-around.
+    Regex(String),
+    /// A text of a language, by llguidance's variant of Lark's grammars; its rule `start` is where it begins.
+    Lark(String),
 }
 
-/// Bytes of a schema.
+/// Bytes of a schema, of a regular expression, or of a grammar.
 pub const GRAMMAR_BYTES_MAX: usize = 64 << 10;
 
 /// A form that cannot be kept to.
@@ -29,7 +31,7 @@ pub const GRAMMAR_BYTES_MAX: usize = 64 << 10;
 #[non_exhaustive]
 pub enum GrammarError {
     /// Larger than is read.
-    #[error("a schema may have {GRAMMAR_BYTES_MAX} bytes, not {0}")]
+    #[error("a schema, a regular expression or a grammar may have {GRAMMAR_BYTES_MAX} bytes, not {0}")]
     TooLarge(usize),
     /// Wrong, or of a kind that is not supported; the text is llguidance's.
     #[error("the answer's form cannot be kept to: {0}")]
@@ -72,6 +74,7 @@ impl Grammars {
         let size = match grammar {
             Grammar::JsonObject => 0,
             Grammar::JsonSchema(schema) => schema.to_string().len(),
+            Grammar::Regex(text) | Grammar::Lark(text) => text.len(),
         };
         if size > GRAMMAR_BYTES_MAX {
             return Err(GrammarError::TooLarge(size));
@@ -79,6 +82,8 @@ impl Grammars {
         let grammar = match grammar {
             Grammar::JsonObject => TopLevelGrammar::from_json_schema(serde_json::json!({ "type": "object" })),
             Grammar::JsonSchema(schema) => TopLevelGrammar::from_json_schema(schema.clone()),
+            Grammar::Regex(expression) => TopLevelGrammar::from_regex(expression),
+            Grammar::Lark(grammar) => TopLevelGrammar::from_lark(grammar.clone()),
         };
         let parser = self.factory.create_parser(grammar).map_err(unsupported)?;
         let mut matcher = Matcher::new(Ok(parser));
@@ -169,10 +174,40 @@ mod tests {
     }
 
     #[test]
+    fn a_regular_expression_allows_what_it_matches_as_a_whole() {
+        let grammar = Grammar::Regex(r"(\+\d{1,3}/)?[a-c]+ é".to_owned());
+        for text in ["+49/abc é", "a é"] {
+            assert!(allows(&grammar, text), "{text}");
+        }
+        for text in ["+49/abc", "+1234/a é", "d é", "a é "] {
+            assert!(!allows(&grammar, text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_grammar_allows_its_language_however_deep() {
+        let grammar = "start: sum\nsum: term (\"+\" term)*\nterm: NUMBER | \"(\" sum \")\"\nNUMBER: /[0-9]+/";
+        let grammar = Grammar::Lark(grammar.to_owned());
+        for text in ["1+2", "((1+2)+34)", "7"] {
+            assert!(allows(&grammar, text), "{text}");
+        }
+        for text in ["1+", "((1+2)+3", "1 + 2", ")"] {
+            assert!(!allows(&grammar, text), "{text}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_kept_to_is_refused_by_name() {
         let refused = |grammar| grammars().constraint(&grammar).err().unwrap();
         let unknown = json!({ "type": "array", "uniqueItems": true });
         assert!(matches!(refused(Grammar::JsonSchema(unknown)), GrammarError::Unsupported(_)));
+        for broken in [Grammar::Regex("a(".to_owned()), Grammar::Lark("start: nothing".to_owned())] {
+            assert!(matches!(refused(broken), GrammarError::Unsupported(_)));
+        }
+        assert!(matches!(
+            refused(Grammar::Lark(" ".repeat(GRAMMAR_BYTES_MAX + 1))),
+            GrammarError::TooLarge(_)
+        ));
         let huge = Grammar::JsonSchema(json!({ "enum": ["a".repeat(GRAMMAR_BYTES_MAX)] }));
         assert!(matches!(refused(huge), GrammarError::TooLarge(_)));
         let endless = Vocabulary::new([b"a".to_vec()], BTreeSet::new());

@@ -334,6 +334,19 @@ async fn an_answer_has_the_form_it_was_asked_to_have() {
         assert!(value["b"].is_boolean() && ["x", "y"].contains(&value["a"].as_str().unwrap()), "{value}");
         assert_eq!(answer.reason, FinishReason::Stop);
     }
+    for (grammar, ends) in [
+        (Grammar::Regex("(red|green) (cat|dog)s?".to_owned()), ["cat", "dog", "cats", "dogs"]),
+        (
+            Grammar::Lark("start: \"a\"+ (\"cat\" | \"dog\") \"s\"?".to_owned()),
+            ["cat", "dog", "cats", "dogs"],
+        ),
+    ] {
+        let request =
+            GenerateRequest { grammar: Some(grammar.clone()), tokens_max: 200, ..drawn("hello", 3) };
+        let answer = answer(&model, request).await;
+        assert!(ends.iter().any(|end| answer.text.ends_with(end)), "{grammar:?}: {}", answer.text);
+        assert_eq!(answer.reason, FinishReason::Stop);
+    }
     let grammar = Some(Grammar::JsonSchema(serde_json::json!({ "type": "array", "uniqueItems": true })));
     let error = model.generate(GenerateRequest { grammar, ..drawn("hello", 1) }).await.unwrap_err();
     assert!(matches!(error, GenerateError::Grammar(_)), "{error}");
