@@ -5,7 +5,9 @@
 //! file, and the defaults.
 
 pub mod generate;
+pub mod logging;
 pub mod settings;
+pub mod tls;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroUsize};
@@ -81,6 +83,9 @@ pub struct LogFlags {
     /// Log JSON lines instead of text.
     #[arg(long, global = true)]
     pub json_logs: bool,
+    /// Send traces to an OpenTelemetry collector at http://ADDRESS:PORT.
+    #[arg(long, global = true, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
 }
 
 /// How to print.

@@ -34,6 +34,8 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use chain_client::TlsKey;
+use chain_client::cli::tls::{Tls, TlsConfig, TlsError};
 use protocol::openai::Endpoint;
 use protocol::signing::Keypair;
 use serde::{Deserialize, Serialize};
@@ -66,13 +68,16 @@ use crate::receipts::{ReceiptStore, StoreError};
 pub struct AxonConfig {
     /// Address and port to listen on; port 0 takes a free one. Default 0.0.0.0:8091.
     pub bind: SocketAddr,
+    /// The certificate. With one the axon speaks TLS only, and its hash is published on chain for validators to pin. Default: none.
+    pub tls: TlsConfig,
     /// What one client, and all of them together, may cost.
     pub limits: Limits,
 }
 
 impl Default for AxonConfig {
     fn default() -> Self {
-        Self { bind: SocketAddr::from(([0, 0, 0, 0], 8091)), limits: Limits::default() }
+        let bind = SocketAddr::from(([0, 0, 0, 0], 8091));
+        Self { bind, tls: TlsConfig::default(), limits: Limits::default() }
     }
 }
 
@@ -119,6 +124,9 @@ pub enum AxonBindError {
         /// Twice the window in which a signature is fresh.
         least: u64,
     },
+    /// The certificate cannot be used.
+    #[error("the axon cannot serve TLS")]
+    Tls(#[source] TlsError),
     /// The receipt store could not be read.
     #[error("cannot read what the receipt store remembers of callers")]
     Store(#[source] StoreError),
@@ -128,6 +136,7 @@ pub enum AxonBindError {
 #[derive(Debug)]
 pub struct Axon {
     address: SocketAddr,
+    tls_key: Option<TlsKey>,
     stop: CancellationToken,
     cut: CancellationToken,
     hang_up: CancellationToken,
@@ -166,8 +175,10 @@ struct Inner {
 impl Axon {
     /// Listens and serves. Returns when the socket is bound.
     pub async fn bind(config: AxonConfig, parts: AxonParts) -> Result<Self, AxonBindError> {
-        let AxonConfig { bind, limits } = config;
+        let AxonConfig { bind, tls, limits } = config;
         check(&limits)?;
+        let tls = Tls::load(&tls).map_err(AxonBindError::Tls)?;
+        let tls_key = tls.as_ref().map(|tls| TlsKey::of_certificate(tls.certificate_sha256()));
         let AxonParts { netuid, hotkey, models, device, permits, receipts } = parts;
         let recovered = receipts.recover().await.map_err(AxonBindError::Store)?;
         let listen = |source| AxonBindError::Listen { address: bind, source };
@@ -205,17 +216,35 @@ impl Axon {
             listener,
             router,
             limits,
+            tls,
             stop: stop.clone(),
             hang_up: hang_up.clone(),
             connections: connections.clone(),
         };
         let accepting = tokio::spawn(server.run());
-        Ok(Self { address, stop, cut, hang_up, connections, inner, admission, inventory, drain, accepting })
+        Ok(Self {
+            address,
+            tls_key,
+            stop,
+            cut,
+            hang_up,
+            connections,
+            inner,
+            admission,
+            inventory,
+            drain,
+            accepting,
+        })
     }
 
     /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What names its certificate, if it speaks TLS.
+    pub fn tls_key(&self) -> Option<&TlsKey> {
+        self.tls_key.as_ref()
     }
 
     /// Makes this axon's inventory, for whoever sends it to validators.

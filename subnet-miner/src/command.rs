@@ -11,6 +11,7 @@ mod top;
 
 use std::io::Write;
 
+use chain_client::cli::logging::{self, Wanted};
 use chain_client::command as shared;
 use chain_client::command::Site;
 use clap::CommandFactory;
@@ -18,7 +19,6 @@ use clap::CommandFactory;
 pub use self::error::CommandError;
 use crate::cli::{Cli, Command, Global};
 use crate::config::{self, Config};
-use crate::logging;
 
 /// Runs the command to its end.
 pub async fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<(), CommandError> {
@@ -28,9 +28,11 @@ pub async fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<(), CommandE
     // A command that prints its result and ends has nothing to tell beside it, unless asked to.
     let quiet = !matches!(command, Command::Run(_)) && config.log_level == Config::default().log_level;
     let level = if quiet { "warn" } else { &config.log_level };
-    logging::start(level, config.json_logs).map_err(CommandError::LogLevel)?;
+    let wanted =
+        Wanted { program: "subnet-miner", level, json: config.json_logs, telemetry: &config.telemetry };
+    let logging = logging::start(wanted).map_err(CommandError::Logging)?;
     match command {
-        Command::Run(_) => run::run(config, || configured(&global, &command)).await,
+        Command::Run(_) => run::run(config, logging, || configured(&global, &command)).await,
         Command::Register(flags) => Ok(shared::register(&site, &flags, out).await?),
         Command::Status(output) => status::run(&site, output, out).await,
         Command::Chain(command) => Ok(shared::chain(&site, &command, out).await?),

@@ -9,6 +9,7 @@ use std::num::{NonZeroU16, NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 use chain_client::TlsKey;
+use chain_client::cli::logging::traces::TelemetryConfig;
 use chain_client::cli::settings::{self, BadVariable};
 use chain_client::command::Site;
 use chain_client::wallet::WalletPath;
@@ -78,6 +79,8 @@ pub struct Config {
     pub chain: ChainConfig,
     /// Limits of the receipt store.
     pub receipts: StoreConfig,
+    /// Where traces go.
+    pub telemetry: TelemetryConfig,
 }
 
 /// How models run.
@@ -111,8 +114,8 @@ pub struct ServeConfig {
     /// The port validators reach this miner under. Default: the one listened on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_port: Option<NonZeroU16>,
-    /// The public key of the certificate that the axon's TLS is served with, for validators to pin: an algorithm byte and at
-    /// most 64 bytes, in hexadecimal. Default: none is published.
+    /// What is published for validators to pin where another program serves the axon's TLS: byte 32 and SHA-256 of its certificate's
+    /// DER bytes, in hexadecimal. Default: what `axon.tls` makes of itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_key: Option<TlsKey>,
     /// Blocks to wait after a failed publication, where the chain's own limit is not longer. Default 5.
@@ -154,6 +157,7 @@ impl Default for Config {
             weights: ContentConfig::default(),
             chain: ChainConfig::default(),
             receipts: StoreConfig::default(),
+            telemetry: TelemetryConfig::default(),
         }
     }
 }
@@ -191,7 +195,8 @@ impl Default for ChainConfig {
 }
 
 /// Settings that a running miner takes over on SIGHUP, and those below them.
-const RELOADED: [&str; 7] = [
+const RELOADED: [&str; 8] = [
+    "log_level",
     "axon.limits.per_address",
     "axon.limits.per_hotkey",
     "axon.limits.answers_max",

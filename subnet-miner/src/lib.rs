@@ -16,7 +16,6 @@ pub mod config;
 pub mod demand;
 pub mod device;
 pub mod doctor;
-pub mod logging;
 pub mod miner;
 pub mod models;
 pub mod operations;

@@ -73,6 +73,7 @@ impl Miner {
         check_external(&serve, axon.bind)?;
         let client = site.connect().await?;
         let sighting = chain_watch::look(&client, netuid, None).await.map_err(SiteError::Chain)?;
+        let block_time_ms = client.block_time_ms().await.map_err(SiteError::Chain)?;
         if sighting.metagraph.by_hotkey(&hotkey).is_none() {
             return Err(site.not_registered(hotkey).into());
         }
@@ -101,6 +102,7 @@ impl Miner {
         };
         let axon = Axon::bind(axon, parts).await.map_err(StartError::Axon)?;
         let axon_addr = axon.address();
+        let tls_key = axon.tls_key().cloned();
         let counts = receipts.counts();
         tracing::info!(%hotkey, netuid, axon = %axon_addr, "serving");
 
@@ -138,6 +140,7 @@ impl Miner {
         };
         let status = StatusParts {
             netuid,
+            block_time_ms,
             hotkey,
             axon: external(&serve, axon_addr).unwrap_or(axon_addr).to_string(),
             started: clock::monotonic(),
@@ -159,7 +162,7 @@ impl Miner {
         tasks.spawn(validators::follow(policy.subscribe(), seen.clone(), permits));
         if let Some(address) = external(&serve, axon_addr) {
             let retry_blocks = serve.retry_blocks.get();
-            let desired = Announcement { address, tls_key: serve.tls_key };
+            let desired = Announcement { address, tls_key: serve.tls_key.or(tls_key) };
             let publisher =
                 Publisher { client: client.clone(), hotkey: keypair, netuid, desired, retry_blocks };
             tasks.spawn(publisher.follow(seen, stop.clone()));

@@ -42,11 +42,16 @@ use subnet_validator::gateway::{Gateway, GatewayParts};
 use subnet_validator::ledger::{Ledger, LedgerConfig, Owner};
 use subnet_validator::metrics::Metrics;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 /// Tokens of a streamed answer.
 const STREAM_TOKENS: usize = 64;
+/// Calls that are left in the middle to measure how soon the miner hears of it.
+const LEFT: usize = 100;
 /// Streams read at once to measure the relay.
 const STREAMS: usize = 16;
+/// The user of a call whose answer does not end by itself.
+const ENDLESS: &str = "endless";
 
 #[derive(Parser)]
 struct Options {
@@ -98,10 +103,18 @@ struct Relay {
     events_per_s: u64,
 }
 
+/// From a client's disconnect to the gateway's word to the miner.
+#[derive(Clone, Copy, Default, Serialize)]
+struct Cancelled {
+    p50_us: u64,
+    worst_us: u64,
+}
+
 #[derive(Serialize)]
 struct Report {
     rows: Vec<Row>,
     relay: Vec<Relay>,
+    cancelled: Cancelled,
 }
 
 type Http = Client<HttpConnector, Full<Bytes>>;
@@ -121,13 +134,17 @@ struct Miner {
     whole_sha256: Digest,
     chunks: Bytes,
     chunks_sha256: Digest,
+    /// One event of an answer without end.
+    word: Bytes,
+    /// Told when a validator cancels.
+    cancelled: Notify,
 }
 
 #[tokio::main(flavor = "multi_thread")]
 async fn main() {
     let options = Options::parse();
     let key = Keypair::from_dev_uri("//Bob").unwrap();
-    let miner_address = serve_miner(options.miner, key.clone()).await;
+    let (miner_address, miner) = serve_miner(options.miner, key.clone()).await;
     let folder = tempfile::tempdir().unwrap();
     let gateway = gateway(folder.path(), &key, miner_address).await;
     let http: Http = Client::builder(TokioExecutor::new()).build({
@@ -140,7 +157,7 @@ async fn main() {
     let mut targets = vec![target("gateway", format!("http://{}/v1", gateway.address()), "none")];
     targets.extend(options.peer.clone().map(|url| target("peer", url, &options.peer_key)));
 
-    let mut report = Report { rows: Vec::new(), relay: Vec::new() };
+    let mut report = Report { rows: Vec::new(), relay: Vec::new(), cancelled: Cancelled::default() };
     for streamed in [false, true] {
         for rate in &options.rates {
             let floor = measure(&direct, streamed, *rate, options.seconds).await;
@@ -162,6 +179,7 @@ async fn main() {
         let events_per_s = relay(target, options.seconds).await;
         report.relay.push(Relay { path: target.path, events_per_s });
     }
+    report.cancelled = cancellation(&targets[0], &miner).await;
     print(&report, options.json);
 }
 
@@ -180,6 +198,8 @@ fn print(report: &Report, json: bool) {
     for Relay { path, events_per_s } in &report.relay {
         println!("{path:<8} relays {events_per_s} events/s over {STREAMS} streams");
     }
+    let Cancelled { p50_us, worst_us } = report.cancelled;
+    println!("gateway  cancels {p50_us} us after a client left (the worst of {LEFT}: {worst_us} us)");
 }
 
 fn body(streamed: bool) -> Bytes {
@@ -257,6 +277,29 @@ async fn relay(target: &Target, seconds: u32) -> u64 {
     (events as f64 / started.elapsed().as_secs_f64()) as u64
 }
 
+/// Clients that leave in the middle of an answer without end.
+async fn cancellation(target: &Target, miner: &Miner) -> Cancelled {
+    let mut waits = Vec::with_capacity(LEFT);
+    let body = serde_json::json!({
+        "model": "echo", "stream": true, "user": ENDLESS, "messages": [{"role": "user", "content": "Go on."}],
+    });
+    for _ in 0..LEFT {
+        let request = Request::post(format!("{}/chat/completions", target.url))
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(body.to_string())))
+            .unwrap();
+        let mut answer = target.http.request(request).await.unwrap().into_body();
+        answer.frame().await.unwrap().unwrap();
+        let left = Instant::now();
+        drop(answer);
+        let told = tokio::time::timeout(Duration::from_secs(10), miner.cancelled.notified()).await;
+        told.expect("the miner is told that nobody reads any more");
+        waits.push(u64::try_from(left.elapsed().as_micros()).unwrap());
+    }
+    waits.sort_unstable();
+    Cancelled { p50_us: waits[LEFT / 2], worst_us: waits[LEFT - 1] }
+}
+
 async fn gateway(folder: &std::path::Path, miner: &Keypair, axon: SocketAddr) -> Gateway {
     const NETUID: u16 = 64;
     let hotkey = Keypair::from_dev_uri("//Alice").unwrap();
@@ -286,7 +329,7 @@ async fn gateway(folder: &std::path::Path, miner: &Keypair, axon: SocketAddr) ->
     let entry = MinerEntry {
         uid: 1,
         hotkey: miner.public(),
-        axon,
+        axon: axon.into(),
         inventory: Some(KnownInventory {
             received_at_ms: u64::MAX,
             issued_at_ms: 0,
@@ -325,7 +368,7 @@ async fn gateway(folder: &std::path::Path, miner: &Keypair, axon: SocketAddr) ->
 }
 
 /// A miner that answers at once. It trusts its callers: a ticket is read for its hash, and no signature is checked.
-async fn serve_miner(address: SocketAddr, key: Keypair) -> SocketAddr {
+async fn serve_miner(address: SocketAddr, key: Keypair) -> (SocketAddr, Arc<Miner>) {
     let head = StreamHead { id: "chatcmpl-bench".into(), created: 1_700_000_000, model: "echo".into() };
     let usage = Usage::new(5, u32::try_from(STREAM_TOKENS).unwrap());
     let whole = ChatCompletion::new(head.clone(), "word ".repeat(STREAM_TOKENS), Finish::Stop, usage);
@@ -336,21 +379,25 @@ async fn serve_miner(address: SocketAddr, key: Keypair) -> SocketAddr {
     let chunks: Vec<String> = chunks.iter().map(|chunk| serde_json::to_string(chunk).unwrap()).collect();
     let mut hasher = Hasher::new();
     chunks.iter().for_each(|chunk| hasher.update(format!("{chunk}\n").as_bytes()));
-    let miner = Miner {
+    let miner = Arc::new(Miner {
         key,
+        word: format!("data: {}\n\n", chunks[1]).into(),
+        cancelled: Notify::new(),
         whole_sha256: Digest::of(&[whole.as_slice(), b"\n"].concat()),
         whole: whole.into(),
         chunks_sha256: hasher.finish(),
         chunks: chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect::<String>().into(),
-    };
+    });
+    let cancel = async |State(miner): State<Arc<Miner>>| miner.cancelled.notify_one();
     let router = Router::new()
         .route("/v1/chat/completions", post(answer))
         .route("/chat/completions", post(answer))
-        .with_state(Arc::new(miner));
+        .route(protocol::cancel::TARGET, post(cancel))
+        .with_state(Arc::clone(&miner));
     let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    address
+    (address, miner)
 }
 
 async fn answer(State(miner): State<Arc<Miner>>, headers: HeaderMap, body: Bytes) -> Response {
@@ -378,6 +425,13 @@ async fn answer(State(miner): State<Arc<Miner>>, headers: HeaderMap, body: Bytes
             Some(receipt) => (kind, [(receipt::HEADER, receipt)], miner.whole.clone()).into_response(),
             None => (kind, miner.whole.clone()).into_response(),
         };
+    }
+    if request["user"] == ENDLESS {
+        let words = stream::unfold(miner.word.clone(), async |word: Bytes| {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            Some((Ok::<_, std::io::Error>(word.clone()), word))
+        });
+        return ([("content-type", "text/event-stream")], Body::from_stream(words)).into_response();
     }
     // Callers without a ticket get the end that OpenAI's clients expect.
     let last = signed.map_or_else(

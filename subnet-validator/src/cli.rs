@@ -439,6 +439,7 @@ impl Global {
         set(&mut config.state_path, self.state_path.clone());
         set(&mut config.log_level, self.log.level());
         config.json_logs |= self.log.json_logs;
+        set(&mut config.telemetry.otlp_endpoint, self.log.otlp_endpoint.clone());
     }
 }
 

@@ -13,6 +13,7 @@ mod status;
 
 use std::io::Write;
 
+use chain_client::cli::logging::{self, Wanted};
 use chain_client::cli::{ConfigAction, ShowConfig};
 use chain_client::command as shared;
 use clap::CommandFactory;
@@ -22,17 +23,22 @@ use self::place::Place;
 pub use self::receipts::ProofError;
 use crate::cli::{Cli, Command, Global};
 use crate::config::{self, Config};
-use crate::logging;
 use crate::tls::Tls;
 
 /// Runs the command to its end.
 pub async fn run(cli: Cli, out: &mut (impl Write + Send)) -> Result<(), CommandError> {
     let Cli { global, command } = cli;
     let config = configured(&global, &command)?;
-    logging::start(&config.log_level, config.json_logs).map_err(CommandError::LogLevel)?;
+    let wanted = Wanted {
+        program: "subnet-validator",
+        level: &config.log_level,
+        json: config.json_logs,
+        telemetry: &config.telemetry,
+    };
+    let logging = logging::start(wanted).map_err(CommandError::Logging)?;
     let place = Place::new(config, global.chain.clone());
     match command {
-        Command::Run(_) => run::run(place, || configured(&global, &command)).await,
+        Command::Run(_) => run::run(place, logging, || configured(&global, &command)).await,
         Command::Register(flags) => Ok(shared::register(&place.site, &flags, out).await?),
         Command::Stake(flags) => stake::run(&place, &flags, out).await,
         Command::Status(output) => status::run(&place, output, out).await,

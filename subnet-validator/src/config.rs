@@ -6,6 +6,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use chain_client::cli::logging::traces::TelemetryConfig;
 use chain_client::cli::settings::{self, BadVariable};
 use protocol::bounty::{APART_MS, CLAIMS_MAX};
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,8 @@ pub struct Config {
     pub challenges: ChallengesConfig,
     /// The stakers' side.
     pub staker_rpc: StakerRpcConfig,
+    /// Where traces go.
+    pub telemetry: TelemetryConfig,
 }
 
 /// Settings of the OpenAI-compatible gateway.
@@ -100,6 +103,9 @@ pub struct GatewayConfig {
 pub struct FleetConfig {
     /// Miners asked for one call before giving up.
     pub attempts_max: u32,
+    /// Whether only miners are asked that serve TLS and have their certificate on chain. Without it those that have none are asked in
+    /// the clear; who has one is never asked without it.
+    pub require_tls: bool,
     /// Longest wait for a connection to a miner, in milliseconds.
     pub connect_timeout_ms: u64,
     /// Longest wait for a miner's first byte, in milliseconds.
@@ -225,6 +231,7 @@ impl Default for Config {
             audit: AuditConfig::default(),
             challenges: ChallengesConfig::default(),
             staker_rpc: StakerRpcConfig::default(),
+            telemetry: TelemetryConfig::default(),
         }
     }
 }
@@ -252,6 +259,7 @@ impl Default for FleetConfig {
     fn default() -> Self {
         Self {
             attempts_max: 3,
+            require_tls: false,
             connect_timeout_ms: 3_000,
             first_byte_timeout_ms: 60_000,
             idle_timeout_ms: 30_000,
@@ -317,7 +325,8 @@ impl Default for AuditConfig {
 }
 
 /// Settings, by the beginning of their name, that a running validator takes over on SIGHUP.
-const RELOADED: [&str; 8] = [
+const RELOADED: [&str; 9] = [
+    "log_level",
     "gateway.accounts.requests_per_minute",
     "gateway.accounts.tokens_per_minute",
     "gateway.accounts.calls_in_flight_max",

@@ -219,7 +219,7 @@ impl Shared {
         let fresh = miner.fresh_inventory(now_ms, self.limits.inventory_max_age_ms);
         MinerStatus {
             hotkey: miner.hotkey,
-            axon: miner.axon,
+            axon: miner.axon.socket,
             models: fresh.iter().flat_map(|known| &known.models).map(|model| model.id.to_string()).collect(),
             device: fresh.map(|known| known.device.clone()),
             online: fresh.is_some(),

@@ -23,13 +23,13 @@ pub mod fleet;
 pub mod gateway;
 pub mod heads;
 pub mod ledger;
-pub mod logging;
 pub mod market;
 pub mod metrics;
 pub mod registration;
 pub mod staker_rpc;
 pub mod state_dir;
-pub mod tls;
 pub mod usage;
 pub mod validator;
 pub mod weights;
+
+pub use chain_client::cli::tls;

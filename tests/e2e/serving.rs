@@ -1,6 +1,8 @@
 //! A user's request is answered by a miner through a validator's gateway.
 
-use subnet_tests::{ECHO_MODEL, Plan, SMOLLM2, Subnet, TestModel};
+use serde_json::{Value, json};
+use subnet_miner::models::ModelLocation;
+use subnet_tests::{ECHO_MODEL, Plan, SMOLLM2, Subnet, TestModel, smollm2_path};
 
 /// One that so small a model answers well. (To "What is the capital of France?" llama.cpp, too, begins with "L'Étoile".)
 const QUESTION: &str = "What is gravity? Answer in two sentences.";
@@ -54,5 +56,44 @@ async fn two_validators_serve_through_the_same_miners() {
     let subnet = Subnet::start(2, 2).await;
     for validator in &subnet.validators {
         assert_eq!(validator.chat(ECHO_MODEL, "hello").await.status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_models_embeddings_come_through_miner_and_gateway_as_the_reference_has_them() {
+    const MINILM: &str = "all-MiniLM-L6-v2";
+    let mut subnet =
+        Subnet::start_with(Plan { validators: 1, miners: 0, model: TestModel::SmolLm2, tempo_blocks: 20 })
+            .await;
+    let folder = smollm2_path().with_file_name(MINILM);
+    assert!(folder.is_dir(), "{} is missing: run scripts/get-model all-minilm-l6-v2", folder.display());
+    let embedder = |config: &mut subnet_miner::config::Config| {
+        config.models = [(MINILM.parse().unwrap(), ModelLocation::Gguf(folder.clone()))].into();
+    };
+    subnet.start_miners(&["embedder"], embedder).await;
+    subnet.wait_until_hot(1).await;
+    let reference =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../model-runtime/tests/vectors/embeddings/minilm.json");
+    let cases: Vec<Value> = serde_json::from_slice(&std::fs::read(reference).unwrap()).unwrap();
+    // An empty text is refused, as OpenAI does.
+    let cases: Vec<&Value> = cases.iter().filter(|case| case["text"] != "").collect();
+    assert!(cases.len() >= 5);
+    let texts: Vec<&Value> = cases.iter().map(|case| &case["text"]).collect();
+
+    let body = json!({"model": MINILM, "input": texts, "encoding_format": "float"});
+    let answer = subnet.validators[0].post("/v1/embeddings", body.to_string()).await;
+
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let made = answer.body["data"].as_array().unwrap();
+    assert_eq!(made.len(), cases.len());
+    let numbers = |value: &Value| -> Vec<f64> {
+        value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+    };
+    for (made, case) in made.iter().zip(&cases) {
+        let (found, expected) = (numbers(&made["embedding"]), numbers(&case["vector"]));
+        assert_eq!(found.len(), expected.len());
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let cosine = dot(&found, &expected) / (dot(&found, &found) * dot(&expected, &expected)).sqrt();
+        assert!(1.0 - cosine < 1e-4, "{}: cosine {cosine}", case["text"]);
     }
 }

@@ -21,6 +21,11 @@ pub struct TestWallet {
 }
 
 impl TestWallet {
+    /// Where it lies.
+    pub fn path(&self) -> &WalletPath {
+        &self.path
+    }
+
     /// Keys derived from the wallet's name, so that a failing test fails the same way again.
     pub(crate) fn create(root: &Path, name: &str) -> Self {
         let path = WalletPath::new(root, name, "default");
@@ -75,6 +80,13 @@ impl MinerNode {
         self.running = None;
     }
 
+    /// Stops it as an operator would.
+    pub async fn stop(&mut self) {
+        if let Some(miner) = self.running.take() {
+            miner.shutdown().await;
+        }
+    }
+
     /// Starts it, also again on the same state.
     pub async fn start(&mut self) -> Result<(), MinerStartError> {
         self.running = Some(Box::pin(Miner::bind(self.config.clone())).await?);
@@ -106,6 +118,11 @@ impl ValidatorNode {
     /// When it was stopped.
     pub fn validator(&self) -> &Validator {
         self.running.as_ref().expect("the validator runs")
+    }
+
+    /// Its keys.
+    pub fn wallet(&self) -> &TestWallet {
+        &self.wallet
     }
 
     /// Its folder of everything that survives a restart.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use chain_metadata::subtensor;
 use chain_metadata::subtensor::runtime_types::subtensor_runtime_common::NetUid;
+use protocol::digest::Digest;
 use protocol::signing::Keypair;
 use serde::{Deserialize, Serialize};
 
@@ -108,6 +109,9 @@ pub enum AnnounceError {
 }
 
 impl TlsKey {
+    /// The algorithm's number where the key is SHA-256 of the whole certificate, of its DER bytes: our programs' own way.
+    pub const CERTIFICATE_SHA256: u8 = 32;
+
     /// Longest public key, in bytes.
     pub const PUBLIC_KEY_BYTES_MAX: usize = 64;
 
@@ -116,6 +120,17 @@ impl TlsKey {
         let public_key = public_key.into();
         let fits = (1..=Self::PUBLIC_KEY_BYTES_MAX).contains(&public_key.len());
         fits.then_some(Self { algorithm, public_key }).ok_or(BadTlsKey)
+    }
+
+    /// The key that names one certificate.
+    pub fn of_certificate(sha256: Digest) -> Self {
+        Self { algorithm: Self::CERTIFICATE_SHA256, public_key: sha256.0.to_vec() }
+    }
+
+    /// The one certificate that it names; nothing if it is another kind of key.
+    pub fn certificate_sha256(&self) -> Option<Digest> {
+        let digest = <[u8; 32]>::try_from(self.public_key.as_slice()).ok()?;
+        (self.algorithm == Self::CERTIFICATE_SHA256).then_some(Digest(digest))
     }
 
     /// The algorithm's number.

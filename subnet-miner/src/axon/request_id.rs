@@ -3,6 +3,7 @@
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
+use chain_client::cli::logging::traces::{self, TRACEPARENT};
 use http::HeaderValue;
 use tracing::Instrument;
 
@@ -15,7 +16,8 @@ const CHARS_MAX: usize = 128;
 pub(super) async fn assign(request: Request, next: Next) -> Response {
     let given = request.headers().get(HEADER).and_then(|value| value.to_str().ok()).filter(|id| is_safe(id));
     let id = given.map_or_else(|| format!("req_{}", random_hex()), str::to_owned);
-    let span = tracing::info_span!("request", request_id = %id, method = %request.method(), path = request.uri().path());
+    let span = tracing::info_span!("request", otel.kind = "server", request_id = %id, method = %request.method(), path = request.uri().path());
+    traces::join(&span, request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok()));
     let mut response = next.run(request).instrument(span.clone()).await;
     span.in_scope(|| tracing::debug!(status = response.status().as_u16(), "answered"));
     if let Ok(value) = HeaderValue::from_str(&id) {

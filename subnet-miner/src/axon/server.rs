@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use chain_client::cli::tls::Tls;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +33,8 @@ pub(super) struct Server {
     pub listener: TcpListener,
     pub router: Router,
     pub limits: Limits,
+    /// The certificate, if TLS is spoken.
+    pub tls: Option<Arc<Tls>>,
     /// Ends the accept loop and lets open connections finish their request.
     pub stop: CancellationToken,
     /// Drops open connections at once.
@@ -75,9 +79,12 @@ impl Server {
                 continue;
             };
             let peer = Peer { address, hang_up: self.hang_up.child_token() };
-            let connection = serve(builder.clone(), stream, peer, self.router.clone(), self.stop.clone());
+            // The handshake counts as a part of the wait for a request's head.
+            let wait = Duration::from_millis(self.limits.head_ms_max.get().into());
+            let (builder, router, stop) = (builder.clone(), self.router.clone(), self.stop.clone());
+            let tls = self.tls.clone();
             self.connections.spawn(async move {
-                connection.await;
+                shake(stream, tls, wait, Connected { builder, peer, router, stop }).await;
                 drop((seat, held));
             });
         }
@@ -85,17 +92,32 @@ impl Server {
     }
 }
 
-async fn serve(
+/// What a connection is served with.
+struct Connected {
     builder: http1::Builder,
-    stream: TcpStream,
     peer: Peer,
     router: Router,
     stop: CancellationToken,
-) {
+}
+
+async fn shake(stream: TcpStream, tls: Option<Arc<Tls>>, wait: Duration, connected: Connected) {
     // Tokens are small and should leave at once.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
+    let Some(tls) = tls else { return serve(stream, connected).await };
+    let shaken = tokio::select! {
+        shaken = tls.accept(stream, wait) => shaken,
+        () = connected.stop.cancelled() => return,
+    };
+    match shaken {
+        Ok(stream) => serve(stream, connected).await,
+        Err(error) => tracing::debug!(%error, "a caller did not get through the TLS handshake"),
+    }
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, connected: Connected) {
+    let Connected { builder, peer, router, stop } = connected;
     let Peer { address, hang_up } = peer.clone();
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use chain_client::cli::logging::LoggingError;
 use chain_client::command::CommandError as SharedError;
 
 use super::receipts::ProofError;
 use crate::config::ConfigError;
-use crate::logging::BadLevel;
 use crate::miner::StartError;
 use crate::receipts::{DatabaseError, OpenError};
 use crate::simulate::TraceError;
@@ -25,9 +25,9 @@ pub enum CommandError {
     /// `run` would not start with this configuration.
     #[error("the configuration cannot be used")]
     Check(#[source] Box<StartError>),
-    /// The log level.
+    /// The log, or the traces.
     #[error(transparent)]
-    LogLevel(BadLevel),
+    Logging(LoggingError),
     /// The process has no threads.
     #[error("cannot start the program's threads")]
     Threads(#[source] std::io::Error),
@@ -79,7 +79,7 @@ impl CommandError {
     /// 2 for wrong usage, 3 for a hotkey without a uid, 1 otherwise.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::LogLevel(_) | Self::Trace(_) => 2,
+            Self::Config(_) | Self::Logging(_) | Self::Trace(_) => 2,
             Self::Start(error) => error.exit_code(),
             Self::Shared(error) => error.exit_code(),
             _ => 1,
@@ -90,7 +90,7 @@ impl CommandError {
     pub fn next_step(&self) -> Option<String> {
         Some(match self {
             Self::Config(_) => "compare with `subnet-miner config --print-default`".to_owned(),
-            Self::LogLevel(_) => "use error, warn, info, debug or trace".to_owned(),
+            Self::Logging(error) => error.hint().to_owned(),
             Self::Start(error) => return error.next_step(),
             Self::Check(error) => return error.next_step(),
             Self::Shared(error) => return error.next_step(),

@@ -1,5 +1,6 @@
 //! `run`: serve until told to stop; SIGHUP reads the configuration again.
 
+use chain_client::cli::logging::Logging;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::CommandError;
@@ -8,6 +9,7 @@ use crate::miner::Miner;
 
 pub(super) async fn run(
     config: Config,
+    logging: Logging,
     configured: impl Fn() -> Result<Config, CommandError>,
 ) -> Result<(), CommandError> {
     // Set up before the miner, so that a signal during the start is not lost.
@@ -25,7 +27,10 @@ pub(super) async fn run(
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => match configured() {
-                Ok(new) => miner.reload(&new),
+                Ok(new) => {
+                    miner.reload(&new);
+                    logging.reload(&new.log_level);
+                }
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
                     tracing::error!(error, "the configuration cannot be read again; what is in force stays");
@@ -40,5 +45,6 @@ pub(super) async fn run(
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+    logging.shutdown().await;
     Ok(())
 }

@@ -2,11 +2,12 @@
 
 use std::io::Write;
 
+use chain_client::cli::tls::Tls;
 use chain_client::cli::{ConfigAction, ShowConfig};
 use serde_json::json;
 
 use super::{CommandError, print_json};
-use crate::axon;
+use crate::axon::{self, AxonBindError};
 use crate::config::{Config, DEFAULT_FILE};
 use crate::miner::StartError;
 use crate::models::Models;
@@ -31,6 +32,8 @@ pub(super) fn run(config: &Config, flags: &ShowConfig, out: &mut impl Write) -> 
 fn check(config: &Config) -> Result<(), CommandError> {
     let refused = |error| CommandError::Check(Box::new(error));
     axon::check(&config.axon.limits).map_err(|error| refused(StartError::Axon(error)))?;
+    let tls = |error| refused(StartError::Axon(AxonBindError::Tls(error)));
+    Tls::load(&config.axon.tls).map_err(tls)?;
     if !config.models.is_empty() {
         Models::check(&config.models).map_err(|error| refused(StartError::Model(error)))?;
     }

@@ -17,15 +17,15 @@ use crate::permits::Permits;
 use crate::receipts::{Counts, ModelCounts};
 use crate::residency::ResidencyStatus;
 
-/// Seconds between two blocks, for estimates by the day.
-const BLOCK_S: u64 = 12;
-const DAY_S: u64 = 86_400;
+const DAY_MS: u64 = 86_400_000;
 
 /// What a status is made from.
 #[derive(Debug)]
 pub struct StatusParts {
     /// The subnet.
     pub netuid: u16,
+    /// The chain's block time, for estimates by the day.
+    pub block_time_ms: u64,
     /// The miner.
     pub hotkey: AccountId,
     /// Where validators reach it.
@@ -171,8 +171,8 @@ impl StatusParts {
         let metagraph = &sighting.metagraph;
         let own = metagraph.by_hotkey(&self.hotkey);
         let emission_rao = own.map_or(0, |own| own.emission_rao);
-        let epoch_s = u64::from(metagraph.tempo).saturating_add(1).saturating_mul(BLOCK_S);
-        let a_day = u128::from(emission_rao) * u128::from(DAY_S) / u128::from(epoch_s);
+        let epoch_ms = u64::from(metagraph.tempo).saturating_add(1).saturating_mul(self.block_time_ms).max(1);
+        let a_day = u128::from(emission_rao) * u128::from(DAY_MS) / u128::from(epoch_ms);
         ChainStatus {
             block: metagraph.block.number,
             age_ms: clock::unix_ms().saturating_sub(sighting.read_at_ms),

@@ -85,7 +85,8 @@ impl Fixture {
     }
 
     async fn bind(&self, limits: Limits, receipts: ReceiptStore) -> Result<Axon, AxonBindError> {
-        let config = AxonConfig { bind: SocketAddr::from(([127, 0, 0, 1], 0)), limits };
+        let config =
+            AxonConfig { bind: SocketAddr::from(([127, 0, 0, 1], 0)), limits, ..AxonConfig::default() };
         let parts = AxonParts {
             netuid: NETUID,
             hotkey: self.miner.clone(),

@@ -1,13 +1,13 @@
 //! Models come and go while the miner serves: real ones, under one memory budget, by demand that the test makes up.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::StreamExt;
 use model_runtime::{Event, GenerateRequest, Prompt, Runtime, RuntimeConfig};
 use protocol::account::AccountId;
-use protocol::catalogue_document::{CatalogueDocument, Offer, WeightFile};
+use protocol::catalogue_document::{CatalogueDocument, Modality, Offer, WeightFile};
 use protocol::demand::{DemandBook, ModelDemand};
 use protocol::digest::Digest;
 use protocol::signing::Keypair;
@@ -44,6 +44,11 @@ struct Fixture {
 
 impl Fixture {
     async fn start(memory_bytes: u64, offers: Vec<Offer>) -> Self {
+        Self::start_with(memory_bytes, offers, vec![models_folder()]).await
+    }
+
+    /// With the files of the offers in these folders.
+    async fn start_with(memory_bytes: u64, offers: Vec<Offer>, local_paths: Vec<PathBuf>) -> Self {
         let key = Keypair::from_dev_uri("//Alice").unwrap();
         let validator = key.public();
         let document = CatalogueDocument::new(NETUID, validator, now_ms(), offers).sign(&key);
@@ -52,7 +57,7 @@ impl Fixture {
         let folder = tempfile::tempdir().unwrap();
         let store = ContentStore::open(ContentConfig {
             path: folder.path().join("weights"),
-            local_paths: vec![models_folder()],
+            local_paths,
             ..ContentConfig::default()
         })
         .unwrap();
@@ -149,6 +154,22 @@ fn gemma() -> Offer {
     fetched(GEMMA, "gemma-3-270m-q4_k_m.gguf", sha256)
 }
 
+/// An offer of a folder with a model of embeddings.
+fn embedder(model: &str, folder: &Path) -> Offer {
+    let names = ["config.json", "model.safetensors", "tokenizer.json", "sentence_bert_config.json"];
+    let pooled = ["modules.json", "1_Pooling/config.json"].iter().filter(|name| folder.join(name).exists());
+    let files = names.iter().chain(pooled).map(|name| {
+        let content = std::fs::read(folder.join(name)).expect("run scripts/get-model all-minilm-l6-v2");
+        crate::file_server::file(name, &content, &[])
+    });
+    let mut offer = offer(model, files.collect());
+    let weights = offer.files.iter().find(|file| file.name == "model.safetensors").unwrap();
+    offer.model.weights_digest = weights.sha256;
+    offer.model.memory_bytes = weights.bytes * 5 / 4;
+    offer.modality = Modality::Embedding;
+    offer
+}
+
 async fn begin(models: &Models, model: &str, tokens: u32) -> model_runtime::Generation {
     let prompt = Prompt::Text("Once upon a time".to_owned());
     let request = GenerateRequest { ignore_end: true, ..GenerateRequest::greedy(prompt, tokens) };
@@ -205,5 +226,39 @@ async fn two_models_answer_at_once_under_one_budget_and_a_broken_third_disturbs_
     let told = fixture.told.borrow().clone();
     assert!(told.memory_bytes <= told.memory_bytes_max);
     assert!(told.failures[&id("broken")].contains("could not be loaded"), "{told:?}");
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_model_of_embeddings_is_offered_only_when_its_vectors_mean_something() {
+    let minilm = models_folder().join("all-MiniLM-L6-v2");
+    let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model-runtime/tests/vectors/embeddings/tiny");
+    // An encoder whose weights are all zero: every text is the same to it.
+    let blank = tempfile::tempdir().unwrap();
+    for name in ["config.json", "tokenizer.json", "sentence_bert_config.json"] {
+        std::fs::copy(tiny.join(name), blank.path().join(name)).unwrap();
+    }
+    let mut weights = std::fs::read(tiny.join("model.safetensors")).unwrap();
+    // Its form: eight bytes with the length of the description, the description, and the numbers.
+    let head = 8 + usize::try_from(u64::from_le_bytes(weights[..8].try_into().unwrap())).unwrap();
+    weights[head..].fill(0);
+    std::fs::write(blank.path().join("model.safetensors"), weights).unwrap();
+    // Text where vectors are offered.
+    let mut text = smol();
+    (text.model.id, text.modality) = (id("text"), Modality::Embedding);
+
+    let offers = vec![embedder("minilm", &minilm), embedder("blank", blank.path()), text];
+    let folders = vec![models_folder(), minilm, blank.path().to_owned()];
+    let mut fixture = Fixture::start_with(3 * ONE_MODEL, offers, folders).await;
+    fixture.users_ask_for(&[("minilm", 100), ("blank", 100), ("text", 100)]);
+    fixture.until("the right one is ready", |told| told.held.contains_key(&id("minilm"))).await;
+    fixture.until("the others are reported", |told| told.failures.len() == 2).await;
+    let told = fixture.told.borrow().clone();
+    assert_eq!(told.held.len(), 1, "{told:?}");
+    assert!(told.failures[&id("blank")].contains("its vectors are wrong"), "{told:?}");
+    assert!(told.failures[&id("text")].contains("it took no request"), "{told:?}");
+    let vectors = fixture.models.get(&id("minilm")).unwrap().handle().embed(vec!["a".to_owned()]).await;
+    assert_eq!(vectors.unwrap()[0].vector.len(), 384);
+    assert!(fixture.models.get(&id("blank")).is_none());
     fixture.stop().await;
 }

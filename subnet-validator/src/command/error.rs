@@ -1,5 +1,6 @@
 //! How a command fails, with its exit code and the operator's next step.
 
+use chain_client::cli::logging::LoggingError;
 use chain_client::command::CommandError as SharedError;
 
 use super::receipts::ProofError;
@@ -12,7 +13,6 @@ use crate::catalogue;
 use crate::config::ConfigError;
 use crate::ledger::retention::PruneError;
 use crate::ledger::{CopyError, OpenError, ReadError};
-use crate::logging::BadLevel;
 use crate::tls::TlsError;
 use crate::validator::StartError;
 
@@ -26,9 +26,9 @@ pub enum CommandError {
     /// The configuration in force cannot be shown.
     #[error("cannot write the configuration as TOML")]
     ShowConfig(#[source] toml::ser::Error),
-    /// The log level.
+    /// The log, or the traces.
     #[error(transparent)]
-    LogLevel(BadLevel),
+    Logging(LoggingError),
     /// The catalogue.
     #[error(transparent)]
     Catalogue(catalogue::LoadError),
@@ -117,7 +117,7 @@ impl CommandError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::LogLevel(_) | Self::Catalogue(_) | Self::Tls(_) => 2,
+            Self::Config(_) | Self::Logging(_) | Self::Catalogue(_) | Self::Tls(_) => 2,
             Self::Shared(error) => error.exit_code(),
             Self::Review(_) | Self::Disagreed(_) | Self::Paper(_) | Self::NotProven(_) | Self::Proof(_) => 4,
             _ => 1,
@@ -129,7 +129,7 @@ impl CommandError {
     pub fn next_step(&self) -> Option<String> {
         let step = match self {
             Self::Config(_) => "compare with `subnet-validator config --print-default`",
-            Self::LogLevel(_) => "use error, warn, info, debug or trace",
+            Self::Logging(error) => error.hint(),
             Self::Shared(error) => return error.next_step(),
             Self::Start(error) => error.hint()?,
             Self::NoSuchKey { .. } => "see `subnet-validator keys list`",

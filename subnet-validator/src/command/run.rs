@@ -1,5 +1,6 @@
 //! `run`: serve until interrupted; SIGHUP reads the configuration again.
 
+use chain_client::cli::logging::Logging;
 use chain_client::command::CommandError as SharedError;
 use chain_client::wallet;
 use tokio::signal::unix::{SignalKind, signal};
@@ -10,6 +11,7 @@ use crate::validator::{StartError, Validator, ValidatorConfig};
 
 pub(super) async fn run(
     place: Place,
+    logging: Logging,
     configured: impl Fn() -> Result<Config, CommandError>,
 ) -> Result<(), CommandError> {
     if !place.config.allow_coldkey_present {
@@ -42,7 +44,11 @@ pub(super) async fn run(
             _ = interrupted.recv() => break,
             _ = terminated.recv() => break,
             _ = hung_up.recv() => match configured() {
-                Ok(new) => validator.reload(new),
+                Ok(new) => {
+                    let level = new.log_level.clone();
+                    validator.reload(new);
+                    logging.reload(&level);
+                }
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
                     tracing::error!(error, "the configuration cannot be read again; what is in force stays");
@@ -56,5 +62,6 @@ pub(super) async fn run(
     }
     tracing::info!("stopping");
     validator.shutdown().await;
+    logging.shutdown().await;
     Ok(())
 }

@@ -11,6 +11,7 @@ use protocol::ticket::{Kind, SignedTicket, Ticket, ValidTicket};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::Shared;
 use super::axon::error::{AttemptError, Next};
@@ -65,7 +66,14 @@ impl Shared {
         let Chosen { axon, context_tokens, mut in_flight } = chosen;
         self.metrics.count(Count::AttemptStarted);
         self.settled.begin(errand.body_sha256, &errand.body);
-        let begun = match self.begin(errand, axon, context_tokens).await {
+        let span = tracing::info_span!(
+            "attempt",
+            otel.kind = "client",
+            request_id = errand.call.request_id,
+            model = %errand.model.id,
+            miner = %axon.hotkey
+        );
+        let begun = match self.begin(errand, axon, context_tokens).instrument(span.clone()).await {
             Ok(begun) => begun,
             Err(error) => {
                 tracing::info!(
@@ -82,7 +90,8 @@ impl Shared {
             }
         };
         match begun {
-            Begun::Stream(relay) => Ok(Answer::Stream(relay.start(in_flight))),
+            // The attempt lasts as long as its answer.
+            Begun::Stream(relay) => Ok(Answer::Stream(span.in_scope(|| relay.start(in_flight)))),
             Begun::Whole(body, pace) => {
                 in_flight.succeed(pace, self.clock.now_ms());
                 self.metrics.count(Count::CallAnswered);

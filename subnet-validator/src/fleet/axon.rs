@@ -5,18 +5,20 @@
 
 pub mod error;
 pub mod exchange;
+mod link;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chain_client::TlsKey;
+use chain_client::cli::logging::traces::{TRACEPARENT, traceparent};
 use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use protocol::account::AccountId;
 use protocol::btauth;
@@ -29,6 +31,7 @@ use protocol::signing::Keypair;
 use protocol::ticket::{self, SignedTicket};
 
 use self::error::{AttemptError, InventoryError, refusal};
+use self::link::Connector;
 use crate::clock::Clock;
 use crate::config::FleetConfig;
 
@@ -37,7 +40,7 @@ const REQUEST_ID: &str = "x-request-id";
 
 /// Sends requests to miners under the validator's hotkey.
 pub struct AxonClient {
-    http: Client<HttpConnector, Full<Bytes>>,
+    http: Client<Connector, Full<Bytes>>,
     hotkey: Keypair,
     clock: Arc<Clock>,
     limits: FleetConfig,
@@ -49,7 +52,16 @@ pub struct Axon {
     /// The miner's hotkey: the request is bound to it.
     pub hotkey: AccountId,
     /// Where it listens.
-    pub address: SocketAddr,
+    pub address: AxonAddress,
+}
+
+/// Where a miner listens, and what it must show there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AxonAddress {
+    /// Address and port.
+    pub socket: SocketAddr,
+    /// SHA-256 of the one certificate that it may serve TLS with; nothing: it speaks plain HTTP.
+    pub certificate: Option<Digest>,
 }
 
 /// What to ask.
@@ -71,9 +83,7 @@ impl AxonClient {
     /// A client with its own connection pool.
     #[must_use]
     pub fn new(hotkey: Keypair, clock: Arc<Clock>, limits: FleetConfig) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(Duration::from_millis(limits.connect_timeout_ms)));
+        let connector = Connector::new(Duration::from_millis(limits.connect_timeout_ms));
         let http = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             // Below the six seconds after which a miner closes an idle connection, so that none is used as it closes.
@@ -89,15 +99,18 @@ impl AxonClient {
         let parts = btauth::RequestParts { method: "POST", target, body_sha256: order.body_sha256 };
         let mut request = Request::new(Full::new(order.body));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = uri(axon.address, target);
+        *request.uri_mut() = axon.address.uri(target);
         let headers = request.headers_mut();
         for (name, value) in btauth::sign(&self.hotkey, &parts, &axon.hotkey, self.clock.nonce_ns()) {
             headers.insert(name, header_value(&value)?);
         }
-        headers.insert(HOST, header_value(&axon.address.to_string())?);
+        headers.insert(HOST, header_value(&axon.address.socket.to_string())?);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ticket::HEADER, header_value(&order.ticket.to_header())?);
         headers.insert(REQUEST_ID, header_value(order.request_id)?);
+        if let Some(traceparent) = traceparent() {
+            headers.insert(TRACEPARENT, header_value(&traceparent)?);
+        }
 
         let answer = self.http.request(request).await.map_err(AttemptError::Connection)?;
         if answer.status().is_success() {
@@ -116,12 +129,12 @@ impl AxonClient {
             btauth::RequestParts { method: "POST", target: cancel::TARGET, body_sha256: Digest::of(&body) };
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = uri(axon.address, cancel::TARGET);
+        *request.uri_mut() = axon.address.uri(cancel::TARGET);
         let headers = request.headers_mut();
         for (name, value) in btauth::sign(&self.hotkey, &parts, &axon.hotkey, self.clock.nonce_ns()) {
             headers.insert(name, header_value(&value)?);
         }
-        headers.insert(HOST, header_value(&axon.address.to_string())?);
+        headers.insert(HOST, header_value(&axon.address.socket.to_string())?);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let answer = self.http.request(request).await.map_err(AttemptError::Connection)?;
         let status = answer.status();
@@ -140,7 +153,7 @@ impl AxonClient {
     /// Asks what the miner runs, and checks that it says so itself and lately.
     pub async fn inventory(&self, axon: Axon, netuid: u16) -> Result<Inventory, InventoryError> {
         let mut request = Request::new(Full::default());
-        *request.uri_mut() = uri(axon.address, "/inventory");
+        *request.uri_mut() = axon.address.uri("/inventory");
         let poll = async {
             let answer =
                 self.http.request(request).await.map_err(|error| InventoryError::NoAnswer(error.into()))?;
@@ -168,13 +181,34 @@ impl AxonClient {
     }
 }
 
-fn uri(address: SocketAddr, target: &'static str) -> http::Uri {
-    http::Uri::builder()
-        .scheme("http")
-        .authority(address.to_string())
-        .path_and_query(target)
-        .build()
-        .expect("a socket address and a constant path make a URI")
+impl AxonAddress {
+    /// What a miner has published, if this validator may use it: a key that it cannot compare with a certificate is none, and is not
+    /// taken for leave to speak in the clear.
+    #[must_use]
+    pub fn published(socket: SocketAddr, tls_key: Option<&TlsKey>, require_tls: bool) -> Option<Self> {
+        let certificate = match tls_key {
+            None if require_tls => return None,
+            None => None,
+            Some(key) => Some(key.certificate_sha256()?),
+        };
+        Some(Self { socket, certificate })
+    }
+
+    /// The address of a target, with the certificate's hash as its user where there is one: so the connector takes it.
+    fn uri(&self, target: &str) -> http::Uri {
+        let socket = self.socket;
+        let text = match &self.certificate {
+            None => format!("http://{socket}{target}"),
+            Some(certificate) => format!("https://{}@{socket}{target}", hex::encode(certificate.0)),
+        };
+        text.parse().expect("an address and a plain path make a URI")
+    }
+}
+
+impl From<SocketAddr> for AxonAddress {
+    fn from(socket: SocketAddr) -> Self {
+        Self { socket, certificate: None }
+    }
 }
 
 fn header_value(text: &str) -> Result<HeaderValue, AttemptError> {

@@ -12,8 +12,8 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::Fleet;
-use super::axon::Axon;
 use super::axon::error::InventoryError;
+use super::axon::{Axon, AxonAddress};
 use super::view::MinerEntry;
 use crate::chain_view::{ChainSnapshot, ChainView};
 
@@ -60,7 +60,9 @@ fn miners(fleet: &Fleet, snapshot: &ChainSnapshot) -> Vec<MinerEntry> {
     let with_axon = snapshot.metagraph.neurons.iter().filter(|neuron| neuron.hotkey != own);
     with_axon
         .filter_map(|neuron| {
-            Some(MinerEntry { uid: neuron.uid, hotkey: neuron.hotkey, axon: neuron.axon?, inventory: None })
+            let (tls_key, require_tls) = (neuron.tls_key.as_ref(), fleet.shared.limits.require_tls);
+            let axon = AxonAddress::published(neuron.axon?, tls_key, require_tls)?;
+            Some(MinerEntry { uid: neuron.uid, hotkey: neuron.hotkey, axon, inventory: None })
         })
         .collect()
 }

@@ -19,6 +19,7 @@ use protocol::ticket::ValidTicket;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::Shared;
 use super::axon::Axon;
@@ -198,7 +199,7 @@ impl Relay {
     pub(super) fn start(self, in_flight: InFlight) -> RelayStream {
         let (sender, events) = mpsc::channel(self.shared.limits.relay_events_max);
         let relays = self.shared.relays.clone();
-        relays.spawn(self.run(sender, in_flight));
+        relays.spawn(self.run(sender, in_flight).in_current_span());
         RelayStream { events }
     }
 

@@ -1,12 +1,13 @@
 //! What the validator knows of the miners at one moment: who they are, where they listen, what they run.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use protocol::account::AccountId;
 use protocol::catalogue::Model;
 use protocol::inventory::{HotModel, Inventory};
 use protocol::ticket::ModelId;
+
+use super::axon::AxonAddress;
 
 /// One miner with a published axon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub struct MinerEntry {
     /// Its hotkey.
     pub hotkey: AccountId,
     /// Where it listens.
-    pub axon: SocketAddr,
+    pub axon: AxonAddress,
     /// What it last said it runs, if it ever did.
     pub inventory: Option<KnownInventory>,
 }
@@ -137,6 +138,8 @@ impl MinerEntry {
 mod tests {
     use std::collections::BTreeMap;
 
+    use std::net::SocketAddr;
+
     use super::{KnownInventory, MinerEntry, View};
     use protocol::account::AccountId;
     use protocol::catalogue::Model;
@@ -165,7 +168,7 @@ mod tests {
         MinerEntry {
             uid: id.into(),
             hotkey: AccountId([id; 32]),
-            axon: ([127, 0, 0, 2], port).into(),
+            axon: SocketAddr::from(([127, 0, 0, 2], port)).into(),
             inventory: received_at_ms.map(|received_at_ms| KnownInventory {
                 received_at_ms,
                 issued_at_ms: 0,

@@ -53,15 +53,15 @@ impl AxonClient {
         bytes_max: usize,
     ) -> Result<(StatusCode, Bytes), ExchangeError> {
         let parts = btauth::RequestParts { method: method.as_str(), target, body_sha256: Digest::of(&body) };
-        let uri = format!("http://{}{target}", axon.address);
+        let uri = axon.address.uri(target);
         let text = |text: &str| HeaderValue::from_str(text).expect("addresses and signatures are plain text");
         let mut request = Request::new(Full::new(Bytes::from(body)));
         for (name, value) in btauth::sign(&self.hotkey, &parts, &axon.hotkey, self.clock.nonce_ns()) {
             request.headers_mut().insert(name, text(&value));
         }
-        request.headers_mut().insert(HOST, text(&axon.address.to_string()));
+        request.headers_mut().insert(HOST, text(&axon.address.socket.to_string()));
         *request.method_mut() = method;
-        *request.uri_mut() = uri.parse().expect("an address and a plain path make a URI");
+        *request.uri_mut() = uri;
         let answer = self.http.request(request).await.map_err(ExchangeError::Connection)?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), bytes_max).collect().await;

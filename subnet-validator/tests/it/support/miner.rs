@@ -108,7 +108,7 @@ impl TestMiner {
         MinerEntry {
             uid,
             hotkey: self.key.public(),
-            axon: self.address,
+            axon: self.address.into(),
             inventory: Some(KnownInventory {
                 received_at_ms: u64::MAX,
                 issued_at_ms: 0,

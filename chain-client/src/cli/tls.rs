@@ -1,4 +1,5 @@
-//! TLS of our servers: certificate and key from files, read again on SIGHUP. Connections that are open keep what they have.
+//! TLS of both programs' servers: certificate and key from files, which can be read again. Connections that are open keep what they
+//! have.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -6,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use protocol::digest::Digest;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::rustls::crypto::ring;
@@ -70,7 +72,14 @@ pub enum TlsError {
 #[derive(Debug)]
 pub struct Tls {
     config: TlsConfig,
-    current: RwLock<Arc<ServerConfig>>,
+    current: RwLock<Served>,
+}
+
+/// What is in force.
+#[derive(Debug, Clone)]
+struct Served {
+    config: Arc<ServerConfig>,
+    certificate: Digest,
 }
 
 impl TlsConfig {
@@ -98,18 +107,24 @@ impl Tls {
         Ok(())
     }
 
+    /// SHA-256 of the certificate in force, of its DER bytes: what a client that knows this server beforehand takes it by.
+    #[must_use]
+    pub fn certificate_sha256(&self) -> Digest {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).certificate
+    }
+
     /// Shakes hands with a client, within a time.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
         wait: Duration,
     ) -> io::Result<TlsStream<S>> {
-        let config = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
+        let config = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner).config);
         tokio::time::timeout(wait, TlsAcceptor::from(config).accept(stream)).await?
     }
 }
 
-fn read(config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
+fn read(config: &TlsConfig) -> Result<Served, TlsError> {
     if config.certificate_file.is_empty() || config.key_file.is_empty() {
         return Err(TlsError::Half);
     }
@@ -120,9 +135,10 @@ fn read(config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
     };
     let chain: Vec<CertificateDer<'static>> =
         CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect).map_err(pem(certificate))?;
-    if chain.is_empty() {
+    let Some(own) = chain.first() else {
         return Err(TlsError::Empty { path: certificate.to_owned() });
-    }
+    };
+    let own = Digest::of(own);
     let facts = std::fs::metadata(key).map_err(|source| TlsError::Read { path: key.to_owned(), source })?;
     if facts.mode() & 0o007 != 0 {
         return Err(TlsError::OpenKey { path: key.to_owned() });
@@ -135,5 +151,5 @@ fn read(config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
         .with_single_cert(chain, key)
         .map_err(TlsError::Pair)?;
     server.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(server))
+    Ok(Served { config: Arc::new(server), certificate: own })
 }
