@@ -33,6 +33,7 @@ pub mod leaves;
 pub mod merged;
 pub mod peers;
 pub mod publish;
+pub mod recheck;
 pub mod review;
 pub mod seen;
 pub mod shelf;

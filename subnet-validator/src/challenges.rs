@@ -191,6 +191,7 @@ impl Challenges {
             own: handle.clone(),
             model: model.clone(),
             shape,
+            prompt_tokens_max: self.config.probe_prompt_tokens_max,
             draw: draw(),
         };
         asked.spawn(asking.ask());

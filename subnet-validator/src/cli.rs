@@ -390,6 +390,23 @@ pub enum Audit {
     Replay(Replay),
     /// Check papers that prove a node guilty, from files alone. Ends with code 4 if they prove nothing.
     Dispute(Dispute),
+    /// Check one piece of evidence against a miner again: its signatures, and what it says of an answer by executing the call once
+    /// more. Ends with code 4 if it proves nothing, with 2 if the model's file is needed and was not given.
+    Recheck(Recheck),
+}
+
+/// Flags of `audit recheck`.
+#[derive(Debug, Args)]
+pub struct Recheck {
+    /// The evidence, in SCALE: one record of a bundle's or a validator's.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The file of the model that the call was about.
+    #[arg(long, value_name = "PATH")]
+    pub model: Option<PathBuf>,
+    /// How to print.
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// Flags of `audit replay`.

@@ -1,14 +1,18 @@
-//! Cheats among the validators are named with evidence, and the chain pays by what the honest say.
+//! Cheats among the miners and the validators are named with evidence that anybody can check, and the chain pays by what the honest say.
 
+use std::fs;
 use std::path::Path;
 
 use clap::Parser;
-use subnet_tests::cheats::{Caught, play};
+use protocol::evidence::Finding;
+use serde_json::{Value, json};
+use subnet_tests::cheats::{CaughtMiner, CaughtValidator, Outcome, play};
+use subnet_tests::smollm2_path;
 use subnet_validator::cli::Cli;
 use subnet_validator::command;
 
 /// Runs the program's command on these files; answers what it printed, or its exit code.
-async fn command(arguments: &[&str], files: &[&Path]) -> Result<serde_json::Value, u8> {
+async fn command(arguments: &[&str], files: &[&Path]) -> Result<Value, u8> {
     let files = files.iter().map(|file| file.to_str().expect("a readable path"));
     let all = ["subnet-validator", "audit"].into_iter().chain(arguments.iter().copied()).chain(files);
     let mut out = Vec::new();
@@ -17,7 +21,7 @@ async fn command(arguments: &[&str], files: &[&Path]) -> Result<serde_json::Valu
     Ok(serde_json::from_slice(&out).expect("JSON"))
 }
 
-fn named(caught: &Caught, why: &str) {
+fn named(caught: &CaughtValidator, why: &str) {
     for verdict in &caught.verdicts {
         let told = format!("{:?} {:?}", verdict.reason, verdict.findings);
         assert!(!verdict.agreed && told.contains(why), "{told}");
@@ -25,37 +29,74 @@ fn named(caught: &Caught, why: &str) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cheating_validators_are_named_and_the_chain_pays_by_what_the_honest_agree_on() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let outcome = Box::pin(play(folder.path(), |_| ())).await;
-
-    // Both cheats, by both honest validators, each with a reason.
-    named(&outcome.dropped, "the log lacks call");
-    named(&outcome.inflated, "other scores than the head says");
-
-    // The evidence convinces whoever has the files, without a chain.
+/// Whoever has a validator's files convinces himself, without a chain.
+async fn validators_papers_convince(outcome: &Outcome) {
     let papers = [outcome.dropped.evidence.as_path(), outcome.dropped.bundle.as_path()];
     let proven = command(&["dispute", "--bundle"], &[papers[1], papers[0]]).await.expect("a proof");
     assert_eq!((&proven["proven"], &proven["node"]), (&true.into(), &outcome.dropped.by.to_ss58().into()));
     let innocent = command(&["dispute"], &papers[..1]).await;
     assert_eq!(innocent, Err(4), "one call alone contradicts nothing");
     assert_eq!(command(&["review", "--offline"], &[&outcome.inflated.bundle]).await, Err(4));
+}
 
-    // The honest agree bit for bit: one of them has no receipt of its own.
+/// So does whoever has one file against a miner, and the model where the answer is in question.
+async fn miners_papers_convince(outcome: &Outcome) {
+    let CaughtMiner { by, found, evidence } = &outcome.smaller;
+    assert!(found.iter().all(|found| matches!(found.finding(), Finding::Reexecution(_))), "{found:?}");
+    let model = smollm2_path();
+    let (file, model) = (evidence[0].as_path(), model.as_path());
+    let proven = command(&["recheck", "--model"], &[model, file]).await.expect("found again");
+    let told = ["proven", "miner", "foundFault"].map(|field| &proven[field]);
+    assert_eq!(told, [&json!(true), &json!(by), &proven["claimedFault"]], "{proven}");
+    assert_eq!(command(&["recheck"], &[file]).await, Err(2), "it takes the model");
+    let another = file.with_file_name("another.gguf");
+    fs::copy(outcome.smaller_model.as_path(), &another).expect("a copy");
+    assert_eq!(command(&["recheck", "--model"], &[&another, file]).await, Err(1), "it takes the right model");
+
+    let papers = |found: &&std::path::PathBuf| {
+        let number = outcome.replayed.evidence.iter().position(|file| file == *found).unwrap();
+        matches!(outcome.replayed.found[number].finding(), Finding::ReplayedAnswer(..))
+    };
+    let file = outcome.replayed.evidence.iter().find(papers).expect("an answer that came twice");
+    let proven = command(&["recheck"], &[file]).await.expect("papers that prove by themselves");
+    let told = ["proven", "miner"].map(|field| &proven[field]);
+    assert_eq!(told, [&json!(true), &json!(outcome.replayed.by)], "{proven}");
+    let mut bytes = fs::read(file).expect("a file");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let forged = file.with_file_name("forged.evidence");
+    fs::write(&forged, bytes).expect("a file");
+    assert_eq!(command(&["recheck"], &[&forged]).await, Err(4), "a changed bit is no evidence");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn four_cheats_are_named_with_evidence_and_the_chain_pays_by_what_the_honest_agree_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let outcome = Box::pin(play(folder.path(), |_| ())).await;
+
+    // Both cheating validators, by both honest ones, each with a reason.
+    named(&outcome.dropped, "the log lacks call");
+    named(&outcome.inflated, "other scores than the head says");
+    validators_papers_convince(&outcome).await;
+    miners_papers_convince(&outcome).await;
+
+    // The honest agree bit for bit: one of them has no receipt of its own, and has the evidence from the other's bundle.
     let [honest, auditor] = &outcome.merged;
     assert_eq!((honest, honest.digest()), (auditor, auditor.digest()));
     assert_eq!(honest.voices.len(), 1, "neither cheat's log is used: {honest:?}");
     assert_eq!(outcome.weights[0], outcome.weights[1]);
     assert_eq!(outcome.weights[0], honest.weights);
+    for cheat in [outcome.smaller.by, outcome.replayed.by] {
+        let points = honest.points.iter().find(|(miner, _)| *miner == cheat).map_or(0, |(_, points)| *points);
+        assert_eq!(points, 0, "a convicted miner has points: {honest:?}");
+    }
 
-    // A liar's weight is clipped to what the majority says, and what its row lacks is missing from the sum. The honest have three
-    // quarters of the stake, so at worst the cheats' rows lack everything else and the friend's share grows by a third, however
-    // much is claimed; how much of it they lack depends on which miners served the dropper's calls. The chain trusts them less.
-    let (incentive, share) = outcome.friend_incentive;
+    // More than half of the stake gives the cheats nothing, so that is what they get, whatever their friend claims.
+    assert_eq!(outcome.cheats_incentive, [0, 0]);
     assert!(
-        u32::from(incentive) * 3 <= u32::from(share) * 4 + 300,
-        "the friend has {incentive} of 65535, the honest say {share}"
+        outcome.honest_incentive.iter().any(|incentive| *incentive > 0),
+        "{:?}",
+        outcome.honest_incentive
     );
     let [honest, dropper, inflator, auditor] = outcome.validators;
     assert_eq!(honest.0, auditor.0);

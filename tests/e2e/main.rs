@@ -5,6 +5,7 @@ mod chaos;
 mod cheats;
 mod dishonest_miners;
 mod failures;
+mod miner_papers;
 mod operations;
 mod processes;
 mod receipts;

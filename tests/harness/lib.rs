@@ -5,7 +5,6 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a harness fails its test by panicking")]
 
-mod cheat;
 pub mod cheats;
 mod gguf;
 mod nodes;
@@ -13,7 +12,7 @@ mod request;
 mod subnet;
 pub mod wait;
 
-pub use cheat::{Cheat, CheatingAxon, Pretence};
+pub use cheats::{Cheat, CheatingAxon, Pretence};
 pub use gguf::fewer_layers;
 pub use nodes::{MinerNode, TestWallet, ValidatorNode};
 pub use request::{Answer, OpenStream, Streamed};

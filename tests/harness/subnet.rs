@@ -22,7 +22,7 @@ use subnet_validator::config::Config as ValidatorSettings;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::cheat::{Cheat, CheatingAxon, Pretence};
+use crate::cheats::{Cheat, CheatingAxon, Pretence};
 use crate::nodes::{MinerNode, TestWallet, ValidatorNode};
 use crate::wait;
 

@@ -25,13 +25,15 @@ pub(super) struct Asking {
     pub(super) model: ModelId,
     /// A body that says [`PLACE`].
     pub(super) shape: String,
+    /// Tokens of the words, at most.
+    pub(super) prompt_tokens_max: u32,
     pub(super) draw: u64,
 }
 
 impl Asking {
     /// Sends it and waits for its answer. `None` if there is nothing to look at.
     pub(super) async fn ask(self) -> Option<Case> {
-        let prompt = probe::think_up(&self.own, self.draw).await.ok()?;
+        let prompt = probe::think_up(&self.own, self.draw, self.prompt_tokens_max).await.ok()?;
         let words = Value::from(prompt).to_string();
         let body = Bytes::from(self.shape.replace(&Value::from(PLACE).to_string(), &words));
         let request: ChatRequest = serde_json::from_slice(&body).ok()?;

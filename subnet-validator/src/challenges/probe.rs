@@ -15,8 +15,6 @@ use serde_json::{Value, json};
 const FORMS_MAX: usize = 32;
 /// A body longer than this is no model for others, in bytes.
 const FORM_BYTES_MAX: usize = 64 << 10;
-/// Tokens of a thought-up prompt.
-const PROMPT_TOKENS_MAX: u32 = 48;
 /// Accounts that probes are paid from, in the log: no account of a user has so short a name.
 const ACCOUNTS: u64 = 64;
 
@@ -140,13 +138,16 @@ pub(super) fn payer(draw: u64) -> String {
 }
 
 /// Has the model think up what a user might say.
-pub(super) async fn think_up(model: &ModelHandle, draw: u64) -> Result<String, GenerateError> {
+pub(super) async fn think_up(
+    model: &ModelHandle,
+    draw: u64,
+    tokens_max: u32,
+) -> Result<String, GenerateError> {
     let topic = TOPICS[usize::try_from(draw % TOPICS.len() as u64).unwrap_or(0)];
     let order =
         format!("Write one short question or task about {topic} for an assistant. Write nothing else.");
     let sampling = Sampling { temperature: 1.0, top_p: 0.95, seed: Some(draw), ..Sampling::greedy() };
-    let request =
-        GenerateRequest { sampling, ..GenerateRequest::greedy(Prompt::user(&order), PROMPT_TOKENS_MAX) };
+    let request = GenerateRequest { sampling, ..GenerateRequest::greedy(Prompt::user(&order), tokens_max) };
     let mut generation = model.generate(request).await?;
     let mut text = String::new();
     while let Some(event) = generation.next().await {

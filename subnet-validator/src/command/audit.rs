@@ -1,6 +1,7 @@
-//! `audit export`, `audit fetch` and `audit review`; `audit replay` and `audit dispute` have files of their own.
+//! `audit export`, `audit fetch` and `audit review`; the other commands have files of their own.
 
 mod dispute;
+mod recheck;
 mod replay;
 
 use std::io::Write;
@@ -87,6 +88,7 @@ pub(super) async fn run(
         }
         Audit::Replay(flags) => replay::run(place, flags, out).await,
         Audit::Dispute(flags) => dispute::run(&flags, out),
+        Audit::Recheck(flags) => recheck::run(&flags, out).await,
         Audit::Review { bundle, epoch, resume, validator, with, offline, output } => {
             let from = match Store::is_url(&bundle) {
                 true => From::Store(store_at(place, bundle)?, epoch),

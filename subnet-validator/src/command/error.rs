@@ -7,6 +7,7 @@ use super::receipts::ProofError;
 use crate::audit::disputes::PaperError;
 use crate::audit::export::ExportError;
 use crate::audit::fetch::FetchError;
+use crate::audit::recheck::RecheckError;
 use crate::audit::review::ReviewError;
 use crate::audit::store::StoreError;
 use crate::catalogue;
@@ -98,6 +99,9 @@ pub enum CommandError {
     /// Papers that cannot be used.
     #[error("the papers prove nothing")]
     Paper(#[source] PaperError),
+    /// Evidence that is none, or could not be checked.
+    #[error("the evidence was not checked again")]
+    Recheck(#[source] RecheckError),
     /// Papers that prove nobody guilty.
     #[error("nothing is proven: {0}")]
     NotProven(String),
@@ -118,6 +122,8 @@ impl CommandError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Logging(_) | Self::Catalogue(_) | Self::Tls(_) => 2,
+            Self::Recheck(RecheckError::ModelNeeded { .. }) => 2,
+            Self::Recheck(error) if error.is_about_evidence() => 4,
             Self::Shared(error) => error.exit_code(),
             Self::Review(_) | Self::Disagreed(_) | Self::Paper(_) | Self::NotProven(_) | Self::Proof(_) => 4,
             _ => 1,

@@ -1,22 +1,30 @@
-//! The whole play: an honest validator, one that drops a call, one that inflates a friend, an auditor without calls of its own,
-//! and miners; until the chain has paid.
+//! The whole play: an honest validator, one that drops a call, one that inflates a friend, an auditor without calls of its own; two
+//! honest miners, one that serves a smaller model, one that gives old answers; until the chain has paid.
+//!
+//! Which miner a call goes to is drawn by chance. Where the story needs a call of a certain miner, users call until there is one.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use chain_client::BlockRef;
 use chain_client::weights::{Entry, Progress};
-use chain_client::{BlockRef, EpochState};
+use parity_scale_codec::Encode as _;
 use protocol::account::AccountId;
+use protocol::evidence::{Finding, ValidEvidence};
 use protocol::manifest::PARTS;
 use protocol::receipt::Countersigned;
+use serde_json::json;
 use subnet_validator::audit::merged::Merged;
 use subnet_validator::audit::verdict::Verdict;
 use subnet_validator::validator::{MERGES_DIR, PEERS_DIR};
 
-use super::{Spoil, Spoiled, accuse, paid, receipts, set_weights, spoil};
+use super::miner::Cheat;
+use super::tempo::{BLOCKS, Tempo};
+use super::validator::{Spoil, Spoiled, accuse, receipts, set_weights, spoil};
+use crate::gguf::fewer_layers;
 use crate::nodes::ValidatorNode;
-use crate::subnet::{AXON_IP, ECHO_MODEL, NETUID, Plan, Subnet, TestModel};
+use crate::subnet::{AXON_IP, CheatingMiner, NETUID, Plan, SMOLLM2, Subnet, TestModel, smollm2_path};
 use crate::wait;
 
 /// Validators by what they do.
@@ -24,18 +32,23 @@ const HONEST: usize = 0;
 const DROPPER: usize = 1;
 const INFLATOR: usize = 2;
 const AUDITOR: usize = 3;
-/// Calls that each of the first three serves.
-const CALLS: usize = 8;
-/// Blocks of one tempo: enough for checks between head and weights.
-const TEMPO_BLOCKS: u16 = 60;
-/// Looks at a condition between two blocks made for it.
-const LOOKS_PER_BLOCK: u32 = 40;
+/// Layers of the smaller model; the whole one has 30.
+const LAYERS_LEFT: u32 = 20;
+/// Calls that a gateway's users make at most until the story has those that it needs.
+const CALLS_MAX: usize = 400;
+/// The tempo's parts: heads are cut and committed, logs are judged, weights are set.
+const HEAD_PERCENT: u8 = 25;
+const COMMITTED_PERCENT: u8 = 38;
+const WEIGHTS_PERCENT: u8 = 55;
+const LAST_PERCENT: u8 = 90;
+/// Time between two looks at a miner's inventory.
+const INVENTORY_POLL_MS: u64 = 500;
 /// A countersigned call must be in the log an hour after it was issued.
 const TWO_HOURS_MS: u64 = 7_200_000;
 
-/// A planted cheat, as an honest validator saw it.
+/// A cheating validator, as the honest ones saw it.
 #[derive(Debug)]
-pub struct Caught {
+pub struct CaughtValidator {
     /// Who cheated.
     pub by: AccountId,
     /// The honest validators' verdicts: the honest one's, the auditor's.
@@ -46,23 +59,40 @@ pub struct Caught {
     pub evidence: PathBuf,
 }
 
+/// A cheating miner, as the honest validator saw it.
+#[derive(Debug)]
+pub struct CaughtMiner {
+    /// Who cheated.
+    pub by: AccountId,
+    /// What was found, in the order of its collection.
+    pub found: Vec<ValidEvidence>,
+    /// The same as files, one for each.
+    pub evidence: Vec<PathBuf>,
+}
+
 /// How the play ended.
 #[derive(Debug)]
 pub struct Outcome {
     /// The call that was dropped.
     pub call: Countersigned,
     /// Who dropped it.
-    pub dropped: Caught,
-    /// Who inflated a friend.
-    pub inflated: Caught,
-    /// The friend.
-    pub friend: AccountId,
+    pub dropped: CaughtValidator,
+    /// Who inflated a friend, the miner with the smaller model.
+    pub inflated: CaughtValidator,
+    /// Who answered with a smaller model.
+    pub smaller: CaughtMiner,
+    /// The smaller model's file.
+    pub smaller_model: PathBuf,
+    /// Who gave old answers.
+    pub replayed: CaughtMiner,
     /// What the two honest validators made their weights from.
     pub merged: [Merged; 2],
     /// The weights on chain of the two honest validators.
     pub weights: [Vec<(u16, u16)>; 2],
-    /// The friend's incentive on chain, and what its points at the honest validators are of 65,535.
-    pub friend_incentive: (u16, u16),
+    /// Incentive on chain of the miners with the smaller model and with the old answers.
+    pub cheats_incentive: [u16; 2],
+    /// Incentive on chain of the two honest miners.
+    pub honest_incentive: [u16; 2],
     /// The trust that the chain puts into each validator, and its dividends: honest, dropper, inflator, auditor.
     pub validators: [(u16, u16); 4],
 }
@@ -72,40 +102,63 @@ pub struct Outcome {
 /// # Panics
 /// When something does not happen: this is a test.
 pub async fn play(folder: &Path, say: impl Fn(&str)) -> Outcome {
-    let plan = Plan { validators: 4, miners: 4, model: TestModel::Echo, tempo_blocks: TEMPO_BLOCKS };
+    let plan = Plan { validators: 4, miners: 0, model: TestModel::SmolLm2, tempo_blocks: BLOCKS };
     let mut subnet = Box::pin(Subnet::start_with(plan)).await;
-    Box::pin(arrange(&mut subnet)).await;
-    say("four validators and four miners are up; two of the validators will cheat");
-    for validator in &subnet.validators[..AUDITOR] {
-        for number in 0..CALLS {
-            assert_eq!(validator.chat(ECHO_MODEL, &format!("request {number}")).await.status, 200);
-        }
-    }
-    say("each of the three gateways has served its users");
-    // Tickets are dated by the validators' clocks; what must be in the log by now is judged by the chain's.
-    subnet.chain().travel(TWO_HOURS_MS);
-    begin_tempo(&subnet).await;
-
-    let validators = &subnet.validators;
-    let call = receipts(&validators[DROPPER]).await.swap_remove(CALLS / 2);
     let evidence = folder.join("evidence");
     fs::create_dir_all(&evidence).unwrap();
+
+    let smaller_model = folder.join("smaller.gguf");
+    fewer_layers(&smollm2_path(), &smaller_model, LAYERS_LEFT);
+    let friend = subnet.add_cheat("smaller", Cheat::OtherModel(smaller_model.clone())).await;
+    say("four validators are up, and a miner that serves a smaller model under the large one's name");
+    Box::pin(probe_until_convicted(&mut subnet, &friend)).await;
+    say("the honest validator's probes have convicted it");
+
+    let replayer = subnet.add_cheat("replayer", Cheat::SameBytes(smollm2_path())).await;
+    subnet.start_miners(&["honest-1", "honest-2"], |_| {}).await;
+    Box::pin(arrange(&mut subnet)).await;
+    say("a miner that gives old answers came, and two honest ones; two of the validators will cheat");
+    let validators = &subnet.validators;
+    let served_by = |calls: &[Countersigned], miner: &AccountId| {
+        calls.iter().filter(|call| call.ticket().miner == *miner).count()
+    };
+    let (friend_key, replayer_key) = (friend.hotkey(), replayer.hotkey());
+    let honest_keys = [0, 1].map(|number: usize| subnet.miners[number].hotkey());
+    let is_honest = |call: &Countersigned| honest_keys.contains(&call.ticket().miner);
+    let calls = calls_until(&validators[DROPPER], |calls| {
+        served_by(calls, &replayer_key) > 0 && calls.iter().any(is_honest)
+    })
+    .await;
+    let call = calls.into_iter().find(|call| is_honest(call)).unwrap();
+    calls_until(&validators[INFLATOR], |calls| served_by(calls, &friend_key) < calls.len()).await;
+    calls_until(&validators[HONEST], |calls| {
+        let is_replay = |found: &ValidEvidence| matches!(found.finding(), Finding::ReplayedAnswer(..));
+        calls.iter().any(is_honest) && against(&validators[HONEST], &replayer_key).iter().any(is_replay)
+    })
+    .await;
+    say("each of the three gateways has served its users; an answer that came twice has convicted its miner");
+    let smaller = keep_evidence(&validators[HONEST], &friend_key, &evidence, "smaller");
+    let replayed = keep_evidence(&validators[HONEST], &replayer_key, &evidence, "replayed");
+
+    // Tickets are dated by the validators' clocks; what must be in the log by now is judged by the chain's.
+    subnet.chain().travel(TWO_HOURS_MS);
+    let tempo = Tempo { subnet: &subnet, followers: vec![&validators[HONEST], &validators[AUDITOR]] };
+    tempo.begin_next().await;
     for honest in [HONEST, AUDITOR] {
         accuse(&validators[honest], "dropped", &call);
     }
-    let at = until_head_is_committed(&subnet, &validators[HONEST]).await;
+    let at = until_head_is_committed(&tempo, &validators[HONEST]).await;
     let how = Spoil::Drop(Box::new(call.clone()));
     let dropped = spoil(&subnet, &validators[DROPPER], &how, at, &folder.join("dropper")).await;
-    let friend = least_served(&subnet).await;
-    let how = Spoil::Inflate(friend);
+    let how = Spoil::Inflate(friend_key);
     let inflated = spoil(&subnet, &validators[INFLATOR], &how, at, &folder.join("inflator")).await;
-    say("one validator has dropped a call from its log, one has given a friend all the points");
+    say("one validator has dropped a call from its log, one has given the convicted miner all the points");
 
-    let caught = async |cheat: usize, spoiled: &Spoiled, name: &str| Caught {
+    let caught = async |cheat: usize, spoiled: &Spoiled, name: &str| CaughtValidator {
         by: validators[cheat].hotkey(),
         verdicts: [
-            until_judged(&subnet, &validators[HONEST], &validators[cheat], spoiled).await,
-            until_judged(&subnet, &validators[AUDITOR], &validators[cheat], spoiled).await,
+            until_judged(&tempo, &validators[HONEST], &validators[cheat], spoiled).await,
+            until_judged(&tempo, &validators[AUDITOR], &validators[cheat], spoiled).await,
         ],
         bundle: keep_bundle(&spoiled.bundle, &evidence.join(format!("{name}-bundle"))),
         evidence: keep_verdict(&validators[HONEST], &validators[cheat], spoiled, &evidence.join(name)),
@@ -114,44 +167,72 @@ pub async fn play(folder: &Path, say: impl Fn(&str)) -> Outcome {
     let inflated_by = caught(INFLATOR, &inflated, "inflated").await;
     dropped_by.evidence = evidence.join("dropped.call");
     fs::write(&dropped_by.evidence, call.encode()).unwrap();
-    until_trusted(&subnet, &validators[AUDITOR], &validators[HONEST]).await;
+    until_trusted(&tempo, &validators[AUDITOR], &validators[HONEST]).await;
 
-    let weights = [
-        until_weights(&subnet, &validators[HONEST]).await,
-        until_weights(&subnet, &validators[AUDITOR]).await,
-    ];
+    tempo.until_percent(WEIGHTS_PERCENT).await;
+    let weights =
+        [until_weights(&tempo, &validators[HONEST]).await, until_weights(&tempo, &validators[AUDITOR]).await];
     say("the honest validators have set their weights; the cheats set theirs");
     set_weights(&subnet, &validators[DROPPER], &dropped.weights, &folder.join("dropper-journal")).await;
     set_weights(&subnet, &validators[INFLATOR], &inflated.weights, &folder.join("inflator-journal")).await;
     let epoch_index = dropped.record.head.head.epoch_index;
     let merged =
         [HONEST, AUDITOR].map(|honest| merged(&validators[honest].state_dir().join(MERGES_DIR), epoch_index));
-    begin_tempo(&subnet).await;
-    let points =
-        merged[0].points.iter().find(|(hotkey, _)| *hotkey == friend).map_or(0, |(_, points)| *points);
-    let share = u16::try_from(points * u32::from(u16::MAX) / 10_000).unwrap();
-    let friend_incentive = (paid(&subnet).await[&friend].0, share);
-    let trust = trust(&subnet).await;
+    tempo.begin_next().await;
+    let at = subnet.client().finalized().await.unwrap();
+    let metagraph = subnet.client().metagraph(NETUID, at).await.unwrap();
+    let neuron = |hotkey: AccountId| metagraph.by_hotkey(&hotkey).unwrap();
     Outcome {
         call,
         dropped: dropped_by,
         inflated: inflated_by,
-        friend,
+        smaller,
+        smaller_model,
+        replayed,
         merged,
         weights,
-        friend_incentive,
-        validators: trust,
+        cheats_incentive: [friend_key, replayer_key].map(|hotkey| neuron(hotkey).incentive),
+        honest_incentive: honest_keys.map(|hotkey| neuron(hotkey).incentive),
+        validators: [HONEST, DROPPER, INFLATOR, AUDITOR].map(|number| {
+            let neuron = neuron(validators[number].hotkey());
+            (neuron.validator_trust, neuron.dividends)
+        }),
     }
 }
 
-/// Gives everybody its part: gateways at addresses that the chain takes, announced; the cheats set no weights by themselves; the
+/// The honest validator probes at random times, many in a second, until it has evidence enough.
+async fn probe_until_convicted(subnet: &mut Subnet, cheat: &CheatingMiner) {
+    subnet.validators[HONEST].stop().await;
+    subnet.validators[HONEST].challenge(|challenges| {
+        challenges.models = [(SMOLLM2.parse().unwrap(), smollm2_path())].into();
+        challenges.probes_per_hour = 36_000;
+        (challenges.probe_tokens_max, challenges.probe_prompt_tokens_max) = (4, 8);
+        challenges.queue_calls_max = const { std::num::NonZeroUsize::new(2).unwrap() };
+    });
+    subnet.validators[HONEST].start().await.unwrap();
+    wait::until("the smaller model is found out", || async {
+        let found = against(&subnet.validators[HONEST], &cheat.hotkey());
+        let convicted = protocol::standing::convictions(&found, 0..u64::MAX);
+        convicted.iter().any(|conviction| conviction.miner == cheat.hotkey()).then_some(())
+    })
+    .await;
+    subnet.validators[HONEST].stop().await;
+    subnet.validators[HONEST].challenge(|challenges| challenges.models.clear());
+}
+
+/// Gives every validator its part: gateways at addresses that the chain takes, announced; the cheats set no weights by themselves; the
 /// honest have more than half of the stake.
 async fn arrange(subnet: &mut Subnet) {
     for number in 0..subnet.validators.len() {
         let validator = &mut subnet.validators[number];
         validator.stop().await;
-        validator.settings_mut().gateway.bind = SocketAddr::from((AXON_IP, 0));
-        validator.settings_mut().weights.enabled = [HONEST, AUDITOR].contains(&number);
+        let settings = validator.settings_mut();
+        settings.gateway.bind = SocketAddr::from((AXON_IP, 0));
+        // Four validators and four miners share a small machine.
+        settings.fleet.inventory_poll_ms = INVENTORY_POLL_MS;
+        settings.weights.enabled = [HONEST, AUDITOR].contains(&number);
+        settings.weights.head_after_percent = HEAD_PERCENT;
+        settings.weights.submit_after_percent = WEIGHTS_PERCENT;
         validator.start().await.unwrap();
         let (hotkey, address) = (validator.hotkey_secret().clone(), validator.validator().gateway_addr());
         subnet.client().serve_axon(&hotkey, NETUID, address).await.unwrap();
@@ -159,74 +240,63 @@ async fn arrange(subnet: &mut Subnet) {
     for honest in [HONEST, AUDITOR] {
         subnet.add_stake(&subnet.validators[honest], 2_000).await;
     }
-    subnet.wait_until_hot(subnet.miners.len()).await;
+    subnet.wait_until_hot(subnet.miners.len() + 2).await;
 }
 
-/// Makes a block and waits until both honest validators have read it: a real chain leaves them twelve seconds.
-async fn step(subnet: &Subnet) {
-    subnet.produce_blocks(1).await;
-    let number = subnet.chain().finalized_number();
-    wait::until("the honest validators follow the chain", || async {
-        let seen = |honest: usize| subnet.validators[honest].validator().chain().borrow().block.number;
-        [HONEST, AUDITOR].into_iter().all(|honest| seen(honest) >= number).then_some(())
-    })
-    .await;
-}
-
-async fn epoch(subnet: &Subnet) -> EpochState {
-    let at = subnet.client().finalized().await.unwrap();
-    subnet.client().epoch(NETUID, at).await.unwrap()
-}
-
-/// Produces blocks until the next tempo has begun.
-async fn begin_tempo(subnet: &Subnet) {
-    let now = epoch(subnet).await.epoch_index;
-    while epoch(subnet).await.epoch_index == now {
-        step(subnet).await;
-    }
-}
-
-/// Produces blocks until so much of the tempo has passed.
-async fn until_percent(subnet: &Subnet, percent: u8) {
-    loop {
-        let epoch = epoch(subnet).await;
-        let passed = u64::from(epoch.block.number) - epoch.last_epoch_block;
-        if passed * 100 >= u64::from(TEMPO_BLOCKS) * u64::from(percent) {
-            return;
+/// A gateway's user calls until the log has what is needed; gives the log.
+async fn calls_until(
+    validator: &ValidatorNode,
+    is_enough: impl Fn(&[Countersigned]) -> bool,
+) -> Vec<Countersigned> {
+    for number in 0..CALLS_MAX {
+        let calls = receipts(validator).await;
+        if is_enough(&calls) {
+            return calls;
         }
-        step(subnet).await;
+        let body = json!({
+            "model": SMOLLM2, "max_tokens": 3, "temperature": 0,
+            "messages": [{"role": "user", "content": format!("Count from {number}.")}],
+        });
+        let answer = validator.post("/v1/chat/completions", body.to_string()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
     }
+    panic!("{CALLS_MAX} calls, and not yet those that the play needs");
+}
+
+/// What the validator holds against a miner.
+fn against(validator: &ValidatorNode, miner: &AccountId) -> Vec<ValidEvidence> {
+    let found = validator.validator().ledger().reader().evidence(0..u64::MAX).expect("a whole ledger");
+    found.into_iter().filter(|found| found.miner() == *miner).collect()
+}
+
+fn keep_evidence(validator: &ValidatorNode, miner: &AccountId, folder: &Path, name: &str) -> CaughtMiner {
+    let found = against(validator, miner);
+    let write = |(number, found): (usize, &ValidEvidence)| {
+        let path = folder.join(format!("{name}-{}.evidence", number + 1));
+        fs::write(&path, found.signed().encode()).unwrap();
+        path
+    };
+    let evidence = found.iter().enumerate().map(write).collect();
+    CaughtMiner { by: *miner, found, evidence }
 }
 
 /// Lets time pass until the validator has committed this tempo's head; answers the newest block.
-async fn until_head_is_committed(subnet: &Subnet, validator: &ValidatorNode) -> BlockRef {
-    until_percent(subnet, validator.settings().weights.head_after_percent).await;
-    look(subnet, "the honest head is committed", async || {
-        let epoch = epoch(subnet).await;
-        let ledger = validator.validator().ledger();
-        let head = ledger.read(move |reader| reader.head(epoch.epoch_index)).await.unwrap()?;
-        let committed =
-            subnet.client().commitment(NETUID, &validator.hotkey(), epoch.block).await.unwrap()?;
-        (committed.sha256() == Some(&head.head.head.digest().0)).then_some(epoch.block)
-    })
-    .await
-}
-
-/// Looks until there is something, with a block now and then: validators act when there is a new one.
-async fn look<T>(subnet: &Subnet, what: &str, condition: impl AsyncFn() -> Option<T>) -> T {
-    let looks = std::cell::Cell::new(0_u32);
-    wait::until(what, || async {
-        looks.set(looks.get() + 1);
-        if looks.get().is_multiple_of(LOOKS_PER_BLOCK) {
-            subnet.produce_blocks(1).await;
-        }
-        condition().await
-    })
-    .await
+async fn until_head_is_committed(tempo: &Tempo<'_>, validator: &ValidatorNode) -> BlockRef {
+    tempo.until_percent(HEAD_PERCENT).await;
+    tempo
+        .look("the honest head is committed", COMMITTED_PERCENT, async || {
+            let epoch = tempo.epoch().await;
+            let ledger = validator.validator().ledger();
+            let head = ledger.read(move |reader| reader.head(epoch.epoch_index)).await.unwrap()?;
+            let client = tempo.subnet.client();
+            let committed = client.commitment(NETUID, &validator.hotkey(), epoch.block).await.unwrap()?;
+            (committed.sha256() == Some(&head.head.head.digest().0)).then_some(epoch.block)
+        })
+        .await
 }
 
 async fn until_judged(
-    subnet: &Subnet,
+    tempo: &Tempo<'_>,
     judge: &ValidatorNode,
     validator: &ValidatorNode,
     spoiled: &Spoiled,
@@ -234,40 +304,33 @@ async fn until_judged(
     let (hotkey, head) = (validator.hotkey(), spoiled.record.head.head.digest());
     let peers = judge.validator().peers();
     let verdict = async || peers.verdict(&hotkey).filter(|verdict| verdict.head == Some(head));
-    look(subnet, "the cheat is judged", verdict).await
+    tempo.look("the cheat is judged", WEIGHTS_PERCENT - 2, verdict).await
 }
 
-async fn until_trusted(subnet: &Subnet, judge: &ValidatorNode, validator: &ValidatorNode) {
+async fn until_trusted(tempo: &Tempo<'_>, judge: &ValidatorNode, validator: &ValidatorNode) {
     let (hotkey, peers) = (validator.hotkey(), judge.validator().peers());
-    let agreed = async || peers.verdict(&hotkey).filter(|verdict| verdict.agreed);
-    look(subnet, "the honest log is verified", agreed).await;
+    let epoch_index = tempo.epoch().await.epoch_index;
+    let agreed = async || {
+        peers.verdict(&hotkey).filter(|verdict| verdict.agreed && verdict.epoch_index == Some(epoch_index))
+    };
+    tempo.look("the honest log is verified", WEIGHTS_PERCENT - 2, agreed).await;
 }
 
-async fn until_weights(subnet: &Subnet, validator: &ValidatorNode) -> Vec<(u16, u16)> {
-    let uid = subnet.uid(&validator.hotkey()).await;
-    until_percent(subnet, validator.settings().weights.submit_after_percent).await;
-    let epoch_index = epoch(subnet).await.epoch_index;
+async fn until_weights(tempo: &Tempo<'_>, validator: &ValidatorNode) -> Vec<(u16, u16)> {
+    let uid = tempo.subnet.uid(&validator.hotkey()).await;
+    let epoch_index = tempo.epoch().await.epoch_index;
     let weights = validator.validator().weights();
-    look(subnet, "the honest weights are on chain", async || {
-        let set = |last: &Entry| {
-            last.epoch_index == epoch_index && matches!(last.progress, Progress::Confirmed { .. })
-        };
-        if !weights.borrow().last.as_ref().is_some_and(set) {
-            return None;
-        }
-        subnet.weights_on_chain().await.remove(&uid).filter(|row| !row.is_empty())
-    })
-    .await
-}
-
-/// The miner with the fewest calls, over all logs.
-async fn least_served(subnet: &Subnet) -> AccountId {
-    let mut calls = Vec::new();
-    for validator in &subnet.validators[..AUDITOR] {
-        calls.extend(receipts(validator).await.iter().map(|receipt| receipt.ticket().miner));
-    }
-    let count = |miner: &AccountId| calls.iter().filter(|other| *other == miner).count();
-    subnet.miners.iter().map(crate::MinerNode::hotkey).min_by_key(count).unwrap()
+    tempo
+        .look("the honest weights are on chain", LAST_PERCENT, async || {
+            let set = |last: &Entry| {
+                last.epoch_index == epoch_index && matches!(last.progress, Progress::Confirmed { .. })
+            };
+            if !weights.borrow().last.as_ref().is_some_and(set) {
+                return None;
+            }
+            tempo.subnet.weights_on_chain().await.remove(&uid).filter(|row| !row.is_empty())
+        })
+        .await
 }
 
 /// Copies a tempo's folder and the parts beside it into a folder of bundles.
@@ -301,13 +364,4 @@ fn keep_verdict(judge: &ValidatorNode, cheat: &ValidatorNode, spoiled: &Spoiled,
 
 fn merged(folder: &Path, epoch_index: u64) -> Merged {
     serde_json::from_slice(&fs::read(folder.join(format!("{epoch_index}.json"))).unwrap()).unwrap()
-}
-
-async fn trust(subnet: &Subnet) -> [(u16, u16); 4] {
-    let at = subnet.client().finalized().await.unwrap();
-    let metagraph = subnet.client().metagraph(NETUID, at).await.unwrap();
-    [HONEST, DROPPER, INFLATOR, AUDITOR].map(|number| {
-        let neuron = metagraph.by_hotkey(&subnet.validators[number].hotkey()).unwrap();
-        (neuron.validator_trust, neuron.dividends)
-    })
 }

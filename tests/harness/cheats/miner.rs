@@ -32,14 +32,17 @@ use protocol::ticket::{self, ModelId, SignedTicket, Ticket};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+/// Tokens of the one answer of a miner that generates once: few enough for every ticket of the tests.
+const OLD_TOKENS: u32 = 3;
+
 /// How a miner cheats.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cheat {
     /// Answers with the model of this file under the other one's name.
     OtherModel(PathBuf),
-    /// Generates once, and gives the same bytes to everybody after.
+    /// Has generated once, before anybody asked, and gives the same bytes to everybody.
     SameBytes(PathBuf),
-    /// Generates once, and gives the same text under new ids.
+    /// Has generated once, before anybody asked, and gives the same text under new ids.
     SameText(PathBuf),
 }
 
@@ -69,7 +72,8 @@ struct Inner {
     model: ModelHandle,
     previous: Mutex<HashMap<AccountId, Digest>>,
     fingerprints: Mutex<HashMap<Digest, Vec<u8>>>,
-    first: tokio::sync::Mutex<Option<Said>>,
+    /// The answer to everything, of a miner that generates once.
+    old: Option<Said>,
     answers: Mutex<u64>,
 }
 
@@ -92,15 +96,20 @@ impl CheatingAxon {
         let (Cheat::OtherModel(path) | Cheat::SameBytes(path) | Cheat::SameText(path)) = &pretence.cheat;
         let runtime = Runtime::start(RuntimeConfig::default()).unwrap();
         let model = runtime.load(pretence.model.as_str(), ModelSource::Gguf(path.clone())).await.unwrap();
-        let inner = Inner {
+        let mut inner = Inner {
             key,
             pretence,
             model,
             previous: Mutex::default(),
             fingerprints: Mutex::default(),
-            first: tokio::sync::Mutex::default(),
+            old: None,
             answers: Mutex::default(),
         };
+        if !matches!(inner.pretence.cheat, Cheat::OtherModel(_)) {
+            let greeting = Message { role: "user".to_owned(), content: "Hello!".to_owned() };
+            let id = format!("chatcmpl-{:032x}", 0);
+            inner.old = Some(inner.generate(vec![greeting], OLD_TOKENS, id).await);
+        }
         let router = Router::new()
             .route("/inventory", get(inventory))
             .route("/v1/chat/completions", post(chat))
@@ -196,28 +205,27 @@ impl Inner {
             *answers
         };
         let id = format!("chatcmpl-{number:032x}");
-        let mut first = self.first.lock().await;
-        let said = match (&self.pretence.cheat, first.clone()) {
-            (Cheat::SameBytes(_), Some(first)) => first,
-            (Cheat::SameText(_), Some(first)) => Said { id, ..first },
-            _ => self.generate(request, tokens_max, id).await,
-        };
-        first.get_or_insert_with(|| said.clone());
-        said
+        match (&self.pretence.cheat, self.old.clone()) {
+            (Cheat::SameBytes(_), Some(old)) => old,
+            (Cheat::SameText(_), Some(old)) => Said { id, ..old },
+            _ => {
+                let tokens_max = request.completion_tokens_max.unwrap_or(u32::MAX).min(tokens_max);
+                let message = |message: protocol::openai::ValidMessage| Message {
+                    role: message.role.as_str().to_owned(),
+                    content: message.content,
+                };
+                self.generate(request.messages.into_iter().map(message).collect(), tokens_max, id).await
+            }
+        }
     }
 
-    async fn generate(&self, request: ValidChatRequest, tokens_max: u32, id: String) -> Said {
+    async fn generate(&self, messages: Vec<Message>, tokens_max: u32, id: String) -> Said {
         let builder = Arc::new(Mutex::new(FingerprintBuilder::default()));
         let listening = Arc::clone(&builder);
         let sink = HiddenSink::new(move |_, state: &[f32]| {
             lock(&listening).push(state.iter().map(|value| bfloat16_bits(value.to_bits())));
         });
-        let tokens_max = request.completion_tokens_max.unwrap_or(u32::MAX).min(tokens_max);
-        let message = |message: protocol::openai::ValidMessage| Message {
-            role: message.role.as_str().to_owned(),
-            content: message.content,
-        };
-        let prompt = Prompt::Chat(request.messages.into_iter().map(message).collect());
+        let prompt = Prompt::Chat(messages);
         let request = GenerateRequest { hidden: Some(sink), ..GenerateRequest::greedy(prompt, tokens_max) };
         let mut generation = self.model.generate(request).await.unwrap();
         let prompt_tokens = generation.prompt_tokens();
