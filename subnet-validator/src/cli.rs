@@ -390,15 +390,14 @@ pub enum Audit {
     Replay(Replay),
     /// Check papers that prove a node guilty, from files alone. Ends with code 4 if they prove nothing.
     Dispute(Dispute),
-    /// Check one piece of evidence against a miner again: its signatures, and what it says of an answer by executing the call once
-    /// more. Ends with code 4 if it proves nothing, with 2 if the model's file is needed and was not given.
+    /// Check evidence against a miner again: its signatures, and what it says of an answer by executing the call once more. Ends with code 4 if it proves nothing, with 2 if the model's file is needed and was not given.
     Recheck(Recheck),
 }
 
 /// Flags of `audit recheck`.
 #[derive(Debug, Args)]
 pub struct Recheck {
-    /// The evidence, in SCALE: one record of a bundle's or a validator's.
+    /// The evidence, in SCALE: one record, or a bundle's evidence.scale.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// The file of the model that the call was about.

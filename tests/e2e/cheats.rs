@@ -46,21 +46,31 @@ async fn miners_papers_convince(outcome: &Outcome) {
     let model = smollm2_path();
     let (file, model) = (evidence[0].as_path(), model.as_path());
     let proven = command(&["recheck", "--model"], &[model, file]).await.expect("found again");
-    let told = ["proven", "miner", "foundFault"].map(|field| &proven[field]);
-    assert_eq!(told, [&json!(true), &json!(by), &proven["claimedFault"]], "{proven}");
+    let one = &proven["evidence"][0];
+    let told = ["proven", "miner", "foundFault"].map(|field| &one[field]);
+    assert_eq!(told, [&json!(true), &json!(by), &one["claimedFault"]], "{proven}");
     assert_eq!(command(&["recheck"], &[file]).await, Err(2), "it takes the model");
     let another = file.with_file_name("another.gguf");
     fs::copy(outcome.smaller_model.as_path(), &another).expect("a copy");
     assert_eq!(command(&["recheck", "--model"], &[&another, file]).await, Err(1), "it takes the right model");
 
     let papers = |found: &&std::path::PathBuf| {
-        let number = outcome.replayed.evidence.iter().position(|file| file == *found).unwrap();
+        let number = outcome.replayed.evidence.iter().position(|file| file == *found).expect("one of them");
         matches!(outcome.replayed.found[number].finding(), Finding::ReplayedAnswer(..))
     };
     let file = outcome.replayed.evidence.iter().find(papers).expect("an answer that came twice");
     let proven = command(&["recheck"], &[file]).await.expect("papers that prove by themselves");
-    let told = ["proven", "miner"].map(|field| &proven[field]);
+    let told = ["proven", "miner"].map(|field| &proven["evidence"][0][field]);
     assert_eq!(told, [&json!(true), &json!(outcome.replayed.by)], "{proven}");
+    // All of it at once, as the honest validator's bundle has it.
+    let list = outcome.honest_evidence.as_path();
+    let proven = command(&["recheck", "--model"], &[&smollm2_path(), list]).await.expect("a list");
+    let accused =
+        |miner| proven["evidence"].as_array().expect("a list").iter().any(|one| one["miner"] == json!(miner));
+    assert!(
+        proven["proven"] == true && accused(outcome.smaller.by) && accused(outcome.replayed.by),
+        "{proven}"
+    );
     let mut bytes = fs::read(file).expect("a file");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;

@@ -2,6 +2,7 @@
 
 mod dependencies;
 mod documents;
+mod fingerprints;
 mod repository;
 mod source;
 mod wire_formats;

@@ -1,8 +1,9 @@
-//! Checking one piece of evidence again, from its file: papers prove by their signatures, a re-execution by doing it once more.
+//! Checking evidence again, from its file: papers prove by their signatures, a re-execution by doing it once more.
 
 use std::path::{Path, PathBuf};
 
 use model_runtime::{LoadError, ModelSource, Runtime, RuntimeConfig, StartError};
+use parity_scale_codec::DecodeAll as _;
 use protocol::account::AccountId;
 use protocol::digest::Digest;
 use protocol::evidence::{EvidenceError, Fault, Finding, Reexecution, SignedEvidence, ValidEvidence};
@@ -69,6 +70,12 @@ pub enum RecheckError {
 }
 
 impl RecheckError {
+    /// Whether the file of a model would help.
+    #[must_use]
+    pub fn needs_model(&self) -> bool {
+        matches!(self, Self::ModelNeeded { .. })
+    }
+
     /// Whether the evidence itself is at fault, and not the means to check it.
     #[must_use]
     pub fn is_about_evidence(&self) -> bool {
@@ -84,13 +91,26 @@ impl Rechecked {
     }
 }
 
+/// What a file holds: one record, or a list of them as in a bundle's `evidence.scale`. Nothing has been checked.
+///
+/// # Errors
+/// When it is neither.
+pub fn read(bytes: &[u8]) -> Result<Vec<SignedEvidence>, RecheckError> {
+    match SignedEvidence::from_bytes(bytes) {
+        Ok(one) => Ok(vec![one]),
+        Err(error) => {
+            let list = Vec::<SignedEvidence>::decode_all(&mut &*bytes);
+            list.ok().filter(|list| !list.is_empty()).ok_or(RecheckError::Evidence(error))
+        }
+    }
+}
+
 /// Checks the signatures and papers; executes the call again with the model of this file if the evidence is about one.
 ///
 /// # Errors
 /// When it is no evidence, or cannot be checked with what was given.
-pub async fn recheck(bytes: &[u8], model: Option<&Path>) -> Result<Rechecked, RecheckError> {
-    let evidence = SignedEvidence::from_bytes(bytes).and_then(SignedEvidence::verify);
-    let evidence = evidence.map_err(RecheckError::Evidence)?;
+pub async fn recheck(evidence: SignedEvidence, model: Option<&Path>) -> Result<Rechecked, RecheckError> {
+    let evidence = evidence.verify().map_err(RecheckError::Evidence)?;
     let outcome = match evidence.finding() {
         Finding::DoubledReceipt(..) | Finding::ReplayedAnswer(..) => Outcome::ProvenByPapers,
         Finding::Reexecution(again) => execute_again(&evidence, again, model).await?,

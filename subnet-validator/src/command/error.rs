@@ -101,7 +101,7 @@ pub enum CommandError {
     Paper(#[source] PaperError),
     /// Evidence that is none, or could not be checked.
     #[error("the evidence was not checked again")]
-    Recheck(#[source] RecheckError),
+    Recheck(#[source] Box<RecheckError>),
     /// Papers that prove nobody guilty.
     #[error("nothing is proven: {0}")]
     NotProven(String),
@@ -122,7 +122,7 @@ impl CommandError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Logging(_) | Self::Catalogue(_) | Self::Tls(_) => 2,
-            Self::Recheck(RecheckError::ModelNeeded { .. }) => 2,
+            Self::Recheck(error) if error.needs_model() => 2,
             Self::Recheck(error) if error.is_about_evidence() => 4,
             Self::Shared(error) => error.exit_code(),
             Self::Review(_) | Self::Disagreed(_) | Self::Paper(_) | Self::NotProven(_) | Self::Proof(_) => 4,

@@ -16,8 +16,9 @@ use protocol::manifest::PARTS;
 use protocol::receipt::Countersigned;
 use serde_json::json;
 use subnet_validator::audit::merged::Merged;
+use subnet_validator::audit::publish;
 use subnet_validator::audit::verdict::Verdict;
-use subnet_validator::validator::{MERGES_DIR, PEERS_DIR};
+use subnet_validator::validator::{AUDIT_DIR, MERGES_DIR, PEERS_DIR};
 
 use super::miner::Cheat;
 use super::tempo::{BLOCKS, Tempo};
@@ -85,6 +86,8 @@ pub struct Outcome {
     pub smaller_model: PathBuf,
     /// Who gave old answers.
     pub replayed: CaughtMiner,
+    /// All evidence in the honest validator's bundle, as one file.
+    pub honest_evidence: PathBuf,
     /// What the two honest validators made their weights from.
     pub merged: [Merged; 2],
     /// The weights on chain of the two honest validators.
@@ -176,6 +179,8 @@ pub async fn play(folder: &Path, say: impl Fn(&str)) -> Outcome {
     set_weights(&subnet, &validators[DROPPER], &dropped.weights, &folder.join("dropper-journal")).await;
     set_weights(&subnet, &validators[INFLATOR], &inflated.weights, &folder.join("inflator-journal")).await;
     let epoch_index = dropped.record.head.head.epoch_index;
+    let honest_bundle = publish::bundle(&validators[HONEST].state_dir().join(AUDIT_DIR), epoch_index);
+    let honest_bundle = keep_bundle(&honest_bundle, &evidence.join("honest-bundle"));
     let merged =
         [HONEST, AUDITOR].map(|honest| merged(&validators[honest].state_dir().join(MERGES_DIR), epoch_index));
     tempo.begin_next().await;
@@ -189,6 +194,7 @@ pub async fn play(folder: &Path, say: impl Fn(&str)) -> Outcome {
         smaller,
         smaller_model,
         replayed,
+        honest_evidence: honest_bundle.join(epoch_index.to_string()).join("evidence.scale"),
         merged,
         weights,
         cheats_incentive: [friend_key, replayer_key].map(|hotkey| neuron(hotkey).incentive),

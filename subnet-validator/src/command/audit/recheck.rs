@@ -1,56 +1,77 @@
-//! `audit recheck`: is one piece of evidence against a miner true? From its file, and the model if it is about one.
+//! `audit recheck`: is the evidence against a miner true? From its file, and the model if it is about one.
 
 use std::fs;
 use std::io::Write;
 
-use protocol::evidence::{BYTES_MAX, Fault, Finding};
-use serde_json::json;
+use protocol::evidence::{Fault, Finding};
+use serde_json::{Value, json};
 
 use super::super::{CommandError, print_json, print_lines};
 use crate::audit::disputes::PaperError;
-use crate::audit::recheck::{Outcome, recheck};
+use crate::audit::recheck::{Outcome, Rechecked, read, recheck};
 use crate::cli::Recheck;
+
+/// The longest file that is read.
+const FILE_BYTES_MAX: u64 = 256 << 20;
 
 pub(super) async fn run(flags: &Recheck, out: &mut (impl Write + Send)) -> Result<(), CommandError> {
     let Recheck { file, model, output } = flags;
     let failed = |source| CommandError::Paper(PaperError::Read { path: file.clone(), source });
     let bytes = fs::metadata(file).map_err(failed)?.len();
-    if bytes > BYTES_MAX as u64 {
+    if bytes > FILE_BYTES_MAX {
         return Err(CommandError::Paper(PaperError::TooLong { path: file.clone(), bytes }));
     }
     let bytes = fs::read(file).map_err(failed)?;
-    let rechecked = recheck(&bytes, model.as_deref()).await.map_err(CommandError::Recheck)?;
-    let (evidence, guilty) = (&rechecked.evidence, rechecked.proven_against());
-    let (claimed, claimed_fault) = match evidence.finding() {
-        Finding::DoubledReceipt(..) => ("two receipts for one ticket", None),
-        Finding::ReplayedAnswer(..) => ("one answer for two tickets", None),
-        Finding::Reexecution(again) => ("an answer that the model does not give", Some(&again.fault)),
-    };
-    let (how, found) = match &rechecked.outcome {
-        Outcome::ProvenByPapers => ("by the miner's own signatures".to_owned(), None),
-        Outcome::FoundAgain(fault) => (format!("executed again: {}", words(fault)), Some(fault)),
-        Outcome::NotFoundAgain => ("executed again, and nothing is wrong".to_owned(), None),
-    };
-    let (miner, validator) = (evidence.miner(), evidence.signed().evidence.validator);
+    let mut rows = Vec::new();
+    let unchecked = |error| CommandError::Recheck(Box::new(error));
+    for evidence in read(&bytes).map_err(unchecked)? {
+        let rechecked = recheck(evidence, model.as_deref()).await.map_err(unchecked)?;
+        rows.push(Row::of(&rechecked));
+    }
+    let unproven: Vec<&Row> = rows.iter().filter(|row| !row.is_proven).collect();
     if output.json {
-        print_json(
-            out,
-            &json!({
-                "proven": guilty.is_some(), "miner": miner, "validator": validator, "evidence": evidence.digest(),
-                "issuedAtMs": evidence.call().ticket().issued_at_ms, "model": evidence.call().ticket().model,
-                "claimed": claimed, "claimedFault": claimed_fault.map(name), "foundFault": found.map(name),
-                "finding": how,
-            }),
-        )?;
+        let records: Vec<&Value> = rows.iter().map(|row| &row.fields).collect();
+        print_json(out, &json!({ "proven": unproven.is_empty(), "evidence": records }))?;
     } else {
-        let verdict = if guilty.is_some() { "proven" } else { "not proven" };
+        print_lines(out, &rows.iter().map(|row| row.line.clone()).collect::<Vec<_>>())?;
+    }
+    match unproven.first() {
+        None => Ok(()),
+        Some(row) => Err(CommandError::NotProven(row.line.clone())),
+    }
+}
+
+/// One record as it is printed.
+struct Row {
+    is_proven: bool,
+    line: String,
+    fields: Value,
+}
+
+impl Row {
+    fn of(rechecked: &Rechecked) -> Self {
+        let (evidence, is_proven) = (&rechecked.evidence, rechecked.proven_against().is_some());
+        let (claimed, claimed_fault) = match evidence.finding() {
+            Finding::DoubledReceipt(..) => ("two receipts for one ticket", None),
+            Finding::ReplayedAnswer(..) => ("one answer for two tickets", None),
+            Finding::Reexecution(again) => ("an answer that the model does not give", Some(&again.fault)),
+        };
+        let (how, found) = match &rechecked.outcome {
+            Outcome::ProvenByPapers => ("by the miner's own signatures".to_owned(), None),
+            Outcome::FoundAgain(fault) => (format!("executed again: {}", words(fault)), Some(fault)),
+            Outcome::NotFoundAgain => ("executed again, and nothing is wrong".to_owned(), None),
+        };
+        let (miner, validator) = (evidence.miner(), evidence.signed().evidence.validator);
+        let ticket = evidence.call().ticket();
+        let fields = json!({
+            "proven": is_proven, "miner": miner, "validator": validator, "digest": evidence.digest(),
+            "issuedAtMs": ticket.issued_at_ms, "model": ticket.model, "claimed": claimed,
+            "claimedFault": claimed_fault.map(name), "foundFault": found.map(name), "finding": how,
+        });
+        let verdict = if is_proven { "proven" } else { "not proven" };
         let line =
             format!("{verdict}: miner {miner} gave {claimed}; {how} (collected by validator {validator})");
-        print_lines(out, &[line])?;
-    }
-    match guilty {
-        Some(_) => Ok(()),
-        None => Err(CommandError::NotProven(how)),
+        Self { is_proven, line, fields }
     }
 }
 
