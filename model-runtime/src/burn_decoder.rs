@@ -1,7 +1,10 @@
 //! Computes any [`DecoderSpec`] with burn's tensors, in f32.
 //!
-//! On the processor this is the plain implementation that faster kernels are compared with; burn's other devices run the same code. Each
+//! This is what computes decoders on a card, and on the processor the plain implementation that faster kernels are compared with. Each
 //! sequence of a step is computed by itself, so what it gets cannot depend on the others.
+//!
+//! It is correct before it is fast: weights and cache are f32, a step is some hundred launches a sequence, and nothing is captured in a
+//! graph.
 
 mod attention;
 mod cache;
@@ -73,7 +76,7 @@ impl BurnDecoder {
         Self {
             output_norm: row(&weights.output_norm, device),
             output: output.transpose(),
-            memory_bytes: (matrix_values(weights) * size_of::<f32>()) as u64,
+            memory_bytes: weights_bytes(weights),
             embedding,
             layers,
             ropes,
@@ -179,6 +182,18 @@ impl Model for BurnDecoder {
 
 fn floats(tensor: Tensor<2>) -> Vec<f32> {
     tensor.into_data().try_into_vec().expect("all tensors of this decoder are f32")
+}
+
+/// Bytes that weights will take on a device.
+#[must_use]
+pub fn weights_bytes(weights: &DecoderWeights<MatrixView<'_>>) -> u64 {
+    (matrix_values(weights) * size_of::<f32>()) as u64
+}
+
+/// Bytes that one page of a model's cache takes.
+#[must_use]
+pub fn page_bytes(spec: &DecoderSpec) -> u64 {
+    (PAGE_TOKENS * spec.cache_values_per_token() * size_of::<f32>()) as u64
 }
 
 /// Numbers in all matrices. (Norms are a few thousandths of that.)

@@ -134,6 +134,14 @@ impl CpuModel {
     }
 }
 
+/// Checks that weights make the model that a specification describes.
+///
+/// # Errors
+/// Names the first that does not.
+pub fn check(spec: &DecoderSpec, weights: &DecoderWeights<MatrixView<'_>>) -> Result<(), CpuError> {
+    load::check(spec, weights)
+}
+
 /// Bytes that weights will take when they are packed.
 #[must_use]
 pub fn packed_bytes(weights: &DecoderWeights<MatrixView<'_>>) -> u64 {

@@ -1,22 +1,99 @@
-//! Where tensors live, chosen once at start.
+//! Where models are computed, chosen once at start.
 //!
-//! burn's devices are values, so a CUDA device will be one more constructor here (behind the feature that compiles its kernels) and one
-//! more choice in the configuration; nothing that computes names a backend.
+//! Three executors stand behind [`crate::decoder::Model`]: the processor's own kernels ([`crate::cpu`]), and burn's tensors
+//! ([`crate::burn_decoder`]) on an NVIDIA card or, to look at that path where there is no card, on the processor.
+//!
+//! CUDA is in programs built with `--features cuda`. They need nothing of it to be built or to start: the driver is looked for when a
+//! device is chosen, and NVRTC compiles kernels when they are first used, for which it needs CUDA's headers.
 
 use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// What a configuration says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceChoice {
+    /// An NVIDIA card where there is one, else the processor.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+    /// An NVIDIA card, or no start at all.
+    Cuda,
+    /// The processor by the way that cards take: slow, for tests of that way.
+    Flex,
+}
 
 /// A device and its name.
 #[derive(Clone, Debug)]
 pub struct ComputeDevice {
     tensors: Device,
     name: String,
+    executor: Executor,
+}
+
+/// Who computes decoders on a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Executor {
+    /// [`crate::cpu`].
+    Kernels,
+    /// [`crate::burn_decoder`].
+    Tensors,
+}
+
+/// A device that cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// The program has no CUDA in it.
+    #[error(
+        "this program was built without CUDA: build it with `--features cuda`, or choose the device `cpu`"
+    )]
+    NotBuilt,
+    /// No driver, or no card.
+    #[error(
+        "no NVIDIA card is here: look at `nvidia-smi`, pass the card into the container (--gpus all), or choose the device `cpu`"
+    )]
+    NoCard,
+    /// NVRTC would have nothing to include.
+    #[error(
+        "CUDA's headers are not here: install them (a toolkit, or only cuda-cudart-dev), set CUDA_PATH to the folder that has their `include`, or choose the device `cpu`"
+    )]
+    NoHeaders,
+}
+
+impl DeviceChoice {
+    /// Looks for the device.
+    ///
+    /// # Errors
+    /// When [`Self::Cuda`] was chosen and cannot be had.
+    pub fn find(self) -> Result<ComputeDevice, DeviceError> {
+        match self {
+            Self::Cpu => Ok(ComputeDevice::cpu()),
+            Self::Flex => Ok(ComputeDevice { executor: Executor::Tensors, ..ComputeDevice::named("flex") }),
+            Self::Cuda => cuda(),
+            Self::Auto => Ok(cuda().unwrap_or_else(|error| {
+                // A program built for cards is meant to find one.
+                if error != DeviceError::NotBuilt {
+                    tracing::warn!(%error, "models are computed on the processor");
+                }
+                ComputeDevice::cpu()
+            })),
+        }
+    }
 }
 
 impl ComputeDevice {
-    /// The processor, through burn's `flex` backend.
+    /// The processor, through its own kernels; tensors through burn's `flex` backend.
     #[must_use]
     pub fn cpu() -> Self {
-        Self { tensors: Device::flex(), name: format!("cpu ({})", std::env::consts::ARCH) }
+        Self::named("cpu")
+    }
+
+    fn named(name: &str) -> Self {
+        let name = format!("{name} ({})", std::env::consts::ARCH);
+        Self { tensors: Device::flex(), name, executor: Executor::Kernels }
     }
 
     /// What tensors are made on.
@@ -29,5 +106,59 @@ impl ComputeDevice {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Who computes decoders.
+    #[must_use]
+    pub fn executor(&self) -> Executor {
+        self.executor
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda() -> Result<ComputeDevice, DeviceError> {
+    Err(DeviceError::NotBuilt)
+}
+
+/// The first card.
+#[cfg(feature = "cuda")]
+fn cuda() -> Result<ComputeDevice, DeviceError> {
+    use burn::tensor::DeviceType;
+
+    // Empty without a driver too; making a device without one panics.
+    let tensors = Device::enumerate(DeviceType::Cuda).into_iter().next().ok_or(DeviceError::NoCard)?;
+    if !has_headers() {
+        return Err(DeviceError::NoHeaders);
+    }
+    let name = tensors.identity().map_or_else(|| "unnamed".to_owned(), |identity| identity.name);
+    Ok(ComputeDevice { tensors, name: format!("cuda ({name})"), executor: Executor::Tensors })
+}
+
+/// Looks where cubecl will look.
+#[cfg(feature = "cuda")]
+fn has_headers() -> bool {
+    let given = std::env::var_os("CUDA_PATH").map(std::path::PathBuf::from);
+    let usual = || ["/usr/local/cuda", "/opt/cuda", "/usr"].into_iter().map(std::path::PathBuf::from);
+    let has = |folder: std::path::PathBuf| folder.join("include/cuda_runtime.h").exists();
+    given.map_or_else(|| usual().any(has), has)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_that_is_not_there_is_an_error_that_says_what_to_do_and_auto_falls_back() {
+        let found = DeviceChoice::Auto.find().unwrap();
+        match DeviceChoice::Cuda.find() {
+            Err(error) => {
+                assert!(error.to_string().contains("choose the device `cpu`"), "{error}");
+                assert_eq!(
+                    (found.executor(), found.name()),
+                    (Executor::Kernels, ComputeDevice::cpu().name())
+                );
+            }
+            Ok(card) => assert_eq!(found.name(), card.name()),
+        }
     }
 }

@@ -23,7 +23,7 @@
 //! From the outside in: [`runtime`] (handles, admission, memory), [`engine`] (one thread per model, one pass for all requests),
 //! [`scheduler`] (which tokens go into a pass), [`decoder`] (what a model is), [`cpu`] (who computes it) on [`kernels`], [`checkpoint`]
 //! and [`families`] (from files to decoders), and the text side: [`tokenizer`], [`chat_template`], [`sampling`], [`stop`], [`grammar`].
-//! [`burn_decoder`] computes the same decoders on burn tensors, as the kernels' reference and for other devices.
+//! [`burn_decoder`] computes the same decoders on burn's tensors, for a card ([`device`]) and as the kernels' reference.
 
 pub mod burn_decoder;
 pub mod chat_template;
@@ -47,6 +47,7 @@ pub mod tokenizer;
 pub mod weights;
 
 pub use chat_template::{Conversation, Message};
+pub use device::{ComputeDevice, DeviceChoice, DeviceError};
 pub use dialect::{AnswerParser, Dialect, Piece, ToolCall};
 pub use embedder::Embedding;
 pub use engine::ingress::{Event, FinishReason, Finished};

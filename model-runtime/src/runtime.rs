@@ -22,6 +22,7 @@ use self::memory::Memory;
 pub use self::request::{
     DRAFT_TOKENS_MAX, GenerateError, GenerateRequest, HiddenSink, Prompt, STOP_TOKENS_MAX,
 };
+use crate::device::{ComputeDevice, DeviceChoice, DeviceError};
 use crate::facts::ModelFacts;
 use crate::kernels::Team;
 
@@ -30,6 +31,8 @@ use crate::kernels::Team;
 pub struct RuntimeConfig {
     /// Threads that compute, shared by all models. Default: one per processor.
     pub threads: Option<NonZeroUsize>,
+    /// Where decoders are computed; models of embeddings stay on the processor. Default: a card where the program can use one.
+    pub device: DeviceChoice,
     /// Requests that may wait for a slot, per model. Default 64.
     pub queue_requests_max: NonZeroUsize,
     /// Positions a request may use, prompt and answer together, where the model's own limit is not lower. Default 8,192.
@@ -49,6 +52,7 @@ impl Default for RuntimeConfig {
         let size = |size| NonZeroUsize::new(size).expect("the constants below are not zero");
         Self {
             threads: None,
+            device: DeviceChoice::Auto,
             queue_requests_max: size(64),
             context_tokens_max: 8192,
             slots: size(4),
@@ -72,6 +76,9 @@ pub enum ModelSource {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StartError {
+    /// The device that was chosen.
+    #[error("cannot compute on the device that was chosen")]
+    Device(#[source] DeviceError),
     /// The operating system gave no threads.
     #[error("cannot start the threads that compute")]
     Threads(#[source] rayon::ThreadPoolBuildError),
@@ -89,6 +96,7 @@ pub struct Runtime {
 #[derive(Debug)]
 struct Inner {
     config: RuntimeConfig,
+    device: ComputeDevice,
     /// For loading and encoding.
     threads: Arc<ThreadPool>,
     /// For passes.
@@ -110,6 +118,7 @@ impl Runtime {
     /// # Errors
     /// When they cannot be started.
     pub fn start(config: RuntimeConfig) -> Result<Self, StartError> {
+        let device = config.device.find().map_err(StartError::Device)?;
         let mut builder = ThreadPoolBuilder::new().thread_name(|index| format!("compute-{index}"));
         if let Some(threads) = config.threads {
             builder = builder.num_threads(threads.get());
@@ -119,7 +128,8 @@ impl Runtime {
         let size = NonZeroUsize::new(threads.current_num_threads()).unwrap_or(NonZeroUsize::MIN);
         let team = Arc::new(Team::new(size).map_err(StartError::Team)?);
         let memory = Memory::new(config.memory_bytes_max);
-        let inner = Inner { config, threads: Arc::new(threads), team, memory, models: Mutex::default() };
+        let inner =
+            Inner { config, device, threads: Arc::new(threads), team, memory, models: Mutex::default() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -132,6 +142,12 @@ impl Runtime {
         let handle = load::start(&self.inner, id, source).await?;
         reservation.fill(handle.clone());
         Ok(handle)
+    }
+
+    /// Where decoders are computed.
+    #[must_use]
+    pub fn device(&self) -> &ComputeDevice {
+        &self.inner.device
     }
 
     /// Bytes of weights and caches that are promised to models, those included that are being loaded or still answer.

@@ -8,6 +8,7 @@ mod suite {
     mod agreement;
     mod blocks;
     mod cpu;
+    mod devices;
     mod driver;
     mod echo;
     mod embeddings;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use chain_client::cli::generate::Generate;
 use chain_client::cli::{ChainCommand, ChainFlags, LogFlags, Output, Register, ShowConfig, WalletCommand};
 use clap::{Args, Parser, Subcommand};
+use model_runtime::DeviceChoice;
 use protocol::account::AccountId;
 
 use crate::config::Config;
@@ -99,6 +100,9 @@ pub struct Run {
     /// A model to serve: its name and its GGUF file. May be given several times.
     #[arg(long, value_name = "ID=PATH")]
     pub model: Vec<ModelArgument>,
+    /// Where models are computed [default: a card where the program can use one].
+    #[arg(long, value_enum, value_name = "DEVICE")]
+    pub device: Option<DeviceChoice>,
     /// Least stake of a validator, in rao of the subnet's alpha.
     #[arg(long, value_name = "RAO")]
     pub stake_min_rao: Option<u64>,
@@ -223,6 +227,7 @@ impl Run {
         config.serve.external_ip = self.external_ip.or(config.serve.external_ip);
         config.serve.external_port = self.external_port.or(config.serve.external_port);
         config.models.extend(self.model.iter().map(|model| (model.id.clone(), model.location.clone())));
+        set(&mut config.runtime.device, self.device);
         set(&mut config.permits.stake_min_rao, self.stake_min_rao);
         config.permits.allow.extend(&self.allow_hotkey);
         config.permits.deny.extend(&self.deny_hotkey);

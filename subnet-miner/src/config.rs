@@ -13,6 +13,7 @@ use chain_client::cli::logging::traces::TelemetryConfig;
 use chain_client::cli::settings::{self, BadVariable};
 use chain_client::command::Site;
 use chain_client::wallet::WalletPath;
+use model_runtime::DeviceChoice;
 use protocol::ticket::ModelId;
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +91,9 @@ pub struct RuntimeLimits {
     /// Threads for generation. Default: as the runtime chooses for this machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<NonZeroUsize>,
+    /// Where models are computed: `auto`, `cpu` or `cuda`. Default `auto`: an NVIDIA card where there is one and the program was built
+    /// with CUDA, else the processor.
+    pub device: DeviceChoice,
     /// Requests that one model computes in turn. Default 4.
     pub slots: NonZeroUsize,
     /// Requests that may wait for a slot, per model. Default 64.
@@ -167,6 +171,7 @@ impl Default for RuntimeLimits {
         let size = |value| NonZeroUsize::new(value).expect("a literal above zero");
         Self {
             threads: None,
+            device: DeviceChoice::Auto,
             slots: size(4),
             queue_requests_max: size(64),
             context_tokens_max: NonZeroU32::new(8_192).expect("a literal above zero"),

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use model_runtime::device::{ComputeDevice, Executor};
 use protocol::inventory::DEVICE_BYTES_MAX;
 
 /// The device that models run on.
@@ -21,16 +22,30 @@ impl Device {
         Self::describe(&read("/proc/cpuinfo"), &read("/proc/meminfo"), threads)
     }
 
+    /// The same machine with its models on the device that the runtime found, where that is a card.
+    #[must_use]
+    pub fn computing_on(self, found: &ComputeDevice) -> Self {
+        match found.executor() {
+            Executor::Kernels => self,
+            Executor::Tensors => Self { name: bounded(format!("{}, {}", found.name(), self.name)), ..self },
+        }
+    }
+
     fn describe(cpuinfo: &str, meminfo: &str, threads: usize) -> Self {
         let model = value(cpuinfo, "model name").unwrap_or(std::env::consts::ARCH);
-        let mut name = format!("cpu: {model}, {threads} threads");
-        let end =
-            (0..=DEVICE_BYTES_MAX.min(name.len())).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
-        name.truncate(end);
+        let name = bounded(format!("cpu: {model}, {threads} threads"));
         let kibibytes =
             value(meminfo, "MemTotal").and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
         Self { name, memory_bytes: kibibytes.unwrap_or(0).saturating_mul(1024) }
     }
+}
+
+/// What the inventory takes of a name.
+fn bounded(mut name: String) -> String {
+    let end =
+        (0..=DEVICE_BYTES_MAX.min(name.len())).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
+    name.truncate(end);
+    name
 }
 
 fn value<'a>(file: &'a str, key: &str) -> Option<&'a str> {
@@ -42,7 +57,18 @@ fn value<'a>(file: &'a str, key: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use model_runtime::DeviceChoice;
+
     use super::*;
+
+    #[test]
+    fn the_inventory_names_what_computes_first() {
+        let machine = Device::describe("model name: Fast CPU", "", 2);
+        assert_eq!(machine.clone().computing_on(&ComputeDevice::cpu()), machine);
+        let other = DeviceChoice::Flex.find().unwrap();
+        let name = machine.clone().computing_on(&other).name;
+        assert_eq!(name, format!("{}, cpu: Fast CPU, 2 threads", other.name()));
+    }
 
     #[test]
     fn a_linux_machine_is_described_within_the_inventorys_limit() {

@@ -62,6 +62,7 @@ pub async fn examine(config: &Config) -> Vec<Check> {
     checks.extend(models(config));
     checks.push(machine::processor());
     checks.push(machine::accelerator());
+    checks.push(machine::models_device(config));
     checks.push(machine::disk(config).await);
     checks.extend(chain::examine(config).await);
     checks.extend(network::examine(config).await);

@@ -88,6 +88,7 @@ impl Miner {
         let device = Device::detect();
         let memory_bytes = memory_for_models(&strategist, &device);
         let runtime = Runtime::start(to_runtime(&runtime, memory_bytes)).map_err(StartError::Runtime)?;
+        let device = device.computing_on(runtime.device());
         let models = Models::load(&runtime, &models).await.map_err(StartError::Model)?;
 
         let (permits, permitted) = watch::channel(validators::permits(&policy, &sighting));
@@ -276,6 +277,7 @@ fn to_runtime(limits: &RuntimeLimits, memory_bytes: u64) -> RuntimeConfig {
         cache_bytes_max: limits.cache_bytes_max,
         memory_bytes_max: Some(memory_bytes),
         threads: limits.threads,
+        device: limits.device,
         slots: limits.slots,
         queue_requests_max: limits.queue_requests_max,
         context_tokens_max: limits.context_tokens_max.get(),

@@ -69,6 +69,12 @@ pub trait Model: Send + 'static {
     fn forward(&mut self, step: &Step<'_>) -> Result<Rows<'_>, ForwardError>;
 }
 
+impl Model for Box<dyn Model> {
+    fn forward(&mut self, step: &Step<'_>) -> Result<Rows<'_>, ForwardError> {
+        (**self).forward(step)
+    }
+}
+
 /// A pass that failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]

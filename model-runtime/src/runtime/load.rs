@@ -12,11 +12,12 @@ use super::encoder::{Encoder, TextSide};
 use super::handle::{ModelHandle, Shared};
 use super::memory::Reserved;
 use super::{Inner, ModelSource, RuntimeConfig};
+use crate::burn_decoder::{self, BurnDecoder};
 use crate::chat_template::{ChatTemplate, ChatTemplateError, TemplateTokens};
 use crate::checkpoint::{Checkpoint, Decoder, OpenError};
 use crate::cpu::{self, CpuConfig, CpuError, CpuModel};
 use crate::decoder::{BlockKind, Model, PAGE_TOKENS};
-use crate::device::ComputeDevice;
+use crate::device::{ComputeDevice, Executor};
 use crate::echo::{self, Echo};
 use crate::embedder::{Embedder, EmbedderError};
 use crate::engine::Engine;
@@ -232,7 +233,7 @@ fn load_embedder(thread: &Thread, path: &Path) -> Result<(ModelFacts, Encoder, O
     Ok((facts, Encoder::Embedder(Box::new(embedder)), Some(reserved)))
 }
 
-fn load_files(thread: &Thread, path: &Path) -> Result<Loaded<CpuModel>, LoadError> {
+fn load_files(thread: &Thread, path: &Path) -> Result<Loaded<Box<dyn Model>>, LoadError> {
     let started = Instant::now();
     let at = || path.to_owned();
     let config = &thread.inner.config;
@@ -250,33 +251,50 @@ fn load_files(thread: &Thread, path: &Path) -> Result<Loaded<CpuModel>, LoadErro
     let template = template(&files, &tokenizer, path)?;
     // A model of f32 weights is asked for exact numbers; all others have rounded ones already.
     let exact_cache = weights.layers.iter().all(|layer| layer.k.kind == BlockKind::F32);
-    let page_bytes = cpu::page_bytes(&spec, exact_cache);
+    let device = &thread.inner.device;
+    let (page_bytes, weights_bytes) = match device.executor() {
+        Executor::Kernels => (cpu::page_bytes(&spec, exact_cache), cpu::packed_bytes(&weights)),
+        Executor::Tensors => (burn_decoder::page_bytes(&spec), burn_decoder::weights_bytes(&weights)),
+    };
     let wanted = config.slots.get() * spec.context_max.div_ceil(PAGE_TOKENS);
     let pages = wanted.min(usize::try_from(config.cache_bytes_max / page_bytes).unwrap_or(wanted)).max(1);
     spec.context_max = spec.context_max.min(pages * PAGE_TOKENS);
-    let bytes = cpu::packed_bytes(&weights) + page_bytes * pages as u64;
+    let bytes = weights_bytes + page_bytes * pages as u64;
     let memory = |bytes_left| LoadError::Memory { bytes, bytes_left };
     let reserved = thread.inner.memory.reserve(bytes).map_err(memory)?;
-    let isa = Isa::detect();
-    let cpu_config = CpuConfig { pages, exact_cache, isa };
-    let team = thread.inner.team.clone();
-    let build = || rayon::join(|| files.weights_sha256(), || CpuModel::new(spec, &weights, cpu_config, team));
-    let (weights_sha256, model) = thread.inner.threads.install(build);
-    let model = model.map_err(|source| LoadError::Executor { path: at(), source: source.into() })?;
-    let spec = model.spec();
+    let executor = |source: CpuError| LoadError::Executor { path: at(), source: source.into() };
+    let (context_tokens, vocabulary_tokens) = (spec.context_max as u32, spec.vocabulary as u32);
+    let (weights_sha256, model, device_name): (_, Box<dyn Model>, _) = match device.executor() {
+        Executor::Kernels => {
+            let isa = Isa::detect();
+            let cpu_config = CpuConfig { pages, exact_cache, isa };
+            let team = thread.inner.team.clone();
+            let build =
+                || rayon::join(|| files.weights_sha256(), || CpuModel::new(spec, &weights, cpu_config, team));
+            let (weights_sha256, model) = thread.inner.threads.install(build);
+            let name = format!("cpu ({}, {})", std::env::consts::ARCH, isa.name());
+            (weights_sha256, Box::new(model.map_err(executor)?), name)
+        }
+        // On this thread, which is the one that will compute: a card's streams belong to threads.
+        Executor::Tensors => {
+            cpu::check(&spec, &weights).map_err(executor)?;
+            let model = BurnDecoder::new(spec, &weights, device, pages);
+            let weights_sha256 = thread.inner.threads.install(|| files.weights_sha256());
+            (weights_sha256, Box::new(model), device.name().to_owned())
+        }
+    };
     let facts = ModelFacts {
         id: thread.id.clone(),
         architecture: family.name().to_owned(),
         parameters: files.parameters(),
-        memory_bytes: model.weights_bytes(),
-        context_tokens: spec.context_max as u32,
-        vocabulary_tokens: spec.vocabulary as u32,
+        memory_bytes: weights_bytes,
+        context_tokens,
+        vocabulary_tokens,
         end_tokens: tokenizer.vocabulary().end_tokens().iter().copied().collect(),
         weights_sha256,
-        device: format!("cpu ({}, {})", std::env::consts::ARCH, isa.name()),
+        device: device_name,
         load_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     };
-    let vocabulary_tokens = facts.vocabulary_tokens;
     let text_side = TextSide { tokenizer, template, vocabulary_tokens, grammars: OnceLock::new() };
     let encoder = Encoder::Model(Box::new(text_side));
     Ok(Loaded { facts, encoder, model, pages, reserved: Some(reserved) })

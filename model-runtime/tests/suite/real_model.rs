@@ -70,7 +70,7 @@ struct Turn {
 }
 
 /// Where the default model's file is.
-fn path() -> PathBuf {
+pub fn path() -> PathBuf {
     match std::env::var_os("SUBNET64_MODEL") {
         Some(path) => path.into(),
         None => vectors::model("SmolLM2-135M-Instruct.Q4_1.gguf"),

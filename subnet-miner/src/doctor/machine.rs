@@ -50,6 +50,16 @@ pub(super) fn accelerator() -> Check {
     )
 }
 
+/// Where models will be computed.
+pub(super) fn models_device(config: &Config) -> Check {
+    match config.runtime.device.find() {
+        Ok(found) => Check::ok("models' device", found.name()),
+        Err(error) => {
+            Check::failed("models' device", format!("{:?}", config.runtime.device), error.to_string())
+        }
+    }
+}
+
 fn accelerator_of(driver: Option<&str>, device: bool, nouveau: bool) -> Check {
     let version = driver
         .and_then(|text| text.lines().next())

@@ -58,7 +58,8 @@ struct Answer {
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let config = RuntimeConfig { threads: args.compute.threads, ..RuntimeConfig::default() };
+    let output::ComputeArgs { threads, device, .. } = args.compute;
+    let config = RuntimeConfig { threads, device, ..RuntimeConfig::default() };
     let model = output::load(&args.compute.model, config).await?;
     let json = args.json;
     let mut generation = model.generate(request(args)).await?;

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use anyhow::Context as _;
-use model_runtime::{ModelHandle, ModelSource, Runtime, RuntimeConfig};
+use model_runtime::{DeviceChoice, ModelHandle, ModelSource, Runtime, RuntimeConfig};
 use serde::Serialize;
 
 /// One JSON object on stdout.
@@ -52,4 +52,7 @@ pub(crate) struct ComputeArgs {
     /// Threads that compute [default: one per processor].
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t = DeviceChoice::Auto)]
+    pub(crate) device: DeviceChoice,
 }
