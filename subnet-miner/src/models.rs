@@ -59,11 +59,15 @@ pub enum ModelError {
 }
 
 impl Models {
-    /// Checks that every file is there, which costs nothing compared with loading.
+    /// Checks that there are models and that every file is there, which costs nothing compared with loading.
     pub fn check(locations: &BTreeMap<ModelId, ModelLocation>) -> Result<(), ModelError> {
         if locations.is_empty() {
             return Err(ModelError::None);
         }
+        Self::check_files(locations)
+    }
+
+    fn check_files(locations: &BTreeMap<ModelId, ModelLocation>) -> Result<(), ModelError> {
         for (model, location) in locations {
             match location {
                 ModelLocation::Gguf(path) if !path.exists() => {
@@ -75,12 +79,12 @@ impl Models {
         Ok(())
     }
 
-    /// Loads all of them, one after another.
+    /// Loads all of them, one after another. None at all is as good: a strategist may bring some in.
     pub async fn load(
         runtime: &Runtime,
         locations: &BTreeMap<ModelId, ModelLocation>,
     ) -> Result<Self, ModelError> {
-        Self::check(locations)?;
+        Self::check_files(locations)?;
         let models = Self::default();
         for (model, location) in locations {
             let handle = runtime

@@ -74,7 +74,7 @@ fn domain_prefixes_are_frozen() {
         (Domain::Acknowledgement, b"SN_ACKNOWLEDGEMENT_V1\0"),
         (Domain::Inventory, b"SN_INVENTORY_V1\0"),
         (Domain::TreeHead, b"SN_TREE_HEAD_V1\0"),
-        (Domain::Manifest, b"SN_MANIFEST_V1\0"),
+        (Domain::Manifest, b"SN_MANIFEST_V2\0"),
         (Domain::PolicyDocument, b"SN_POLICY_DOCUMENT_V1\0"),
         (Domain::Catalogue, b"SN_CATALOGUE_V1\0"),
     ];
