@@ -29,6 +29,8 @@ pub mod burn_decoder;
 pub mod chat_template;
 pub mod checkpoint;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cube;
 pub mod decoder;
 pub mod device;
 pub mod dialect;
