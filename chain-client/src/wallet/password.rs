@@ -155,9 +155,10 @@ fn ask(path: &Path, question: &str) -> Result<Option<Password>, WalletError> {
         return Ok(None);
     };
     let failed = |source| WalletError::Terminal { source };
-    write!(terminal, "{question}").and_then(|()| terminal.flush()).map_err(failed)?;
     let line = {
+        // Before the question: who answers fast would see the answer.
         let _hidden = Hidden::new(&terminal).map_err(failed)?;
+        write!(&terminal, "{question}").and_then(|()| (&terminal).flush()).map_err(failed)?;
         let mut line = Zeroizing::new(String::new());
         BufReader::new(&terminal).read_line(&mut line).map_err(failed)?;
         line
