@@ -18,8 +18,7 @@ use self::cache::LayerCache;
 use self::layer::{Layer, rms_norm};
 use self::rotation::Rotation;
 use crate::decoder::{
-    DecoderSpec, DecoderWeights, ForwardError, LayerWeights, MatrixView, Model, PAGE_TOKENS, Part, RopeSpec,
-    Rows, Step,
+    DecoderSpec, DecoderWeights, ForwardError, MatrixView, Model, PAGE_TOKENS, Part, RopeSpec, Rows, Step,
 };
 use crate::device::ComputeDevice;
 
@@ -176,6 +175,7 @@ impl Model for BurnDecoder {
             logits: &self.logits,
             hidden_width,
             hidden: &self.hidden,
+            places: &[],
         })
     }
 }
@@ -187,24 +187,13 @@ fn floats(tensor: Tensor<2>) -> Vec<f32> {
 /// Bytes that weights will take on a device.
 #[must_use]
 pub fn weights_bytes(weights: &DecoderWeights<MatrixView<'_>>) -> u64 {
-    (matrix_values(weights) * size_of::<f32>()) as u64
+    weights.bytes(|view| (view.rows * view.columns * size_of::<f32>()) as u64)
 }
 
 /// Bytes that one page of a model's cache takes.
 #[must_use]
 pub fn page_bytes(spec: &DecoderSpec) -> u64 {
     (PAGE_TOKENS * spec.cache_values_per_token() * size_of::<f32>()) as u64
-}
-
-/// Numbers in all matrices. (Norms are a few thousandths of that.)
-fn matrix_values(weights: &DecoderWeights<MatrixView<'_>>) -> usize {
-    let values = |view: &MatrixView<'_>| view.rows * view.columns;
-    let of_layer = |layer: &LayerWeights<MatrixView<'_>>| {
-        let LayerWeights { q, k, v, o, gate, up, down, .. } = layer;
-        [q, k, v, o, gate, up, down].map(values).iter().sum::<usize>()
-    };
-    let output = weights.output.as_ref().map_or(0, values);
-    values(&weights.embedding) + output + weights.layers.iter().map(of_layer).sum::<usize>()
 }
 
 /// [rows, columns].

@@ -124,7 +124,7 @@ impl CpuModel {
     /// Bytes of weights held, matrices and norms.
     #[must_use]
     pub fn weights_bytes(&self) -> u64 {
-        load::bytes(&self.weights, PackedMatrix::bytes)
+        self.weights.bytes(PackedMatrix::bytes)
     }
 
     /// Bytes that the cache may come to take.
@@ -145,7 +145,7 @@ pub fn check(spec: &DecoderSpec, weights: &DecoderWeights<MatrixView<'_>>) -> Re
 /// Bytes that weights will take when they are packed.
 #[must_use]
 pub fn packed_bytes(weights: &DecoderWeights<MatrixView<'_>>) -> u64 {
-    load::bytes(weights, PackedMatrix::bytes_of)
+    weights.bytes(PackedMatrix::bytes_of)
 }
 
 /// Bytes that one page of a model's cache takes.

@@ -24,7 +24,7 @@ pub mod model;
 pub mod rope;
 pub mod view;
 
-pub use self::model::{ForwardError, Model, PAGE_TOKENS, Part, Rows, Step};
+pub use self::model::{ForwardError, Model, PAGE_TOKENS, Part, Place, Rows, Step};
 pub use self::rope::{RopePairing, RopeScaling, RopeSpec};
 pub use self::view::{BlockKind, MatrixView};
 
@@ -132,5 +132,33 @@ impl DecoderSpec {
     #[must_use]
     pub fn cache_values_per_token(&self) -> usize {
         self.layers.len() * 2 * self.kv_heads * self.head_dim
+    }
+}
+
+impl<T> DecoderWeights<T> {
+    /// Bytes of all weights, where a matrix has as many as `matrix` says.
+    pub fn bytes(&self, matrix: impl Fn(&T) -> u64) -> u64 {
+        let vectors = |vectors: &[Option<&Vec<f32>>]| -> u64 {
+            vectors.iter().flatten().map(|vector| size_of_val(vector.as_slice()) as u64).sum()
+        };
+        let layer = |layer: &LayerWeights<T>| {
+            let matrices = [&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down];
+            matrices.map(&matrix).iter().sum::<u64>()
+                + vectors(&[
+                    Some(&layer.attention_norm),
+                    Some(&layer.feed_forward_norm),
+                    layer.q_bias.as_ref(),
+                    layer.k_bias.as_ref(),
+                    layer.v_bias.as_ref(),
+                    layer.q_norm.as_ref(),
+                    layer.k_norm.as_ref(),
+                    layer.post_attention_norm.as_ref(),
+                    layer.post_feed_forward_norm.as_ref(),
+                ])
+        };
+        matrix(&self.embedding)
+            + self.output.as_ref().map_or(0, &matrix)
+            + vectors(&[Some(&self.output_norm)])
+            + self.layers.iter().map(layer).sum::<u64>()
     }
 }

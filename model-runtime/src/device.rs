@@ -1,7 +1,7 @@
 //! Where models are computed, chosen once at start.
 //!
-//! Three executors stand behind [`crate::decoder::Model`]: the processor's own kernels ([`crate::cpu`]), and burn's tensors
-//! ([`crate::burn_decoder`]) on an NVIDIA card or, to look at that path where there is no card, on the processor.
+//! Three executors stand behind [`crate::decoder::Model`]: the processor's own kernels ([`crate::cpu`]), a card's (`crate::cube`, in
+//! programs built for cards), and burn's tensors ([`crate::burn_decoder`]) on the processor, which the other two are compared with.
 //!
 //! CUDA is in programs built with `--features cuda`. They need nothing of it to be built or to start: the driver is looked for when a
 //! device is chosen, and NVRTC compiles kernels when they are first used, for which it needs CUDA's headers.
@@ -40,6 +40,9 @@ pub enum Executor {
     Kernels,
     /// [`crate::burn_decoder`].
     Tensors,
+    /// [`crate::cube`], on this card.
+    #[cfg(feature = "cuda")]
+    Card(usize),
 }
 
 /// A device that cannot be had.
@@ -131,7 +134,7 @@ fn cuda() -> Result<ComputeDevice, DeviceError> {
         return Err(DeviceError::NoHeaders);
     }
     let name = tensors.identity().map_or_else(|| "unnamed".to_owned(), |identity| identity.name);
-    Ok(ComputeDevice { tensors, name: format!("cuda ({name})"), executor: Executor::Tensors })
+    Ok(ComputeDevice { tensors, name: format!("cuda ({name})"), executor: Executor::Card(0) })
 }
 
 /// Looks where cubecl will look.

@@ -34,7 +34,7 @@ impl Model for Echo {
         for (token, row) in next.into_iter().zip(self.logits.chunks_exact_mut(vocabulary.max(1))) {
             row[token] = 0.0;
         }
-        Ok(Rows { vocabulary, logits: &self.logits, hidden_width: 0, hidden: &[] })
+        Ok(Rows { vocabulary, logits: &self.logits, hidden_width: 0, hidden: &[], places: &[] })
     }
 }
 

@@ -19,7 +19,8 @@ use tokio::sync::mpsc::error::TryRecvError;
 use self::answer::Step as AnswerStep;
 use self::ingress::{Event, FinishReason, Finished, Request};
 use self::metrics::MetricsBoard;
-use crate::decoder::{Model, Part, Rows, Step};
+use crate::decoder::{Model, Part, Place, Rows, Step};
+use crate::sampling::NotFinite;
 use crate::scheduler::{Arrival, Planned, Scheduler, SchedulerConfig};
 
 /// The loop and its state.
@@ -121,7 +122,12 @@ impl<M: Model> Engine<M> {
         if plan.is_empty() {
             return;
         }
-        let parts: Vec<Part<'_>> = plan.iter().map(part).collect();
+        let likeliest = |planned: &Planned| {
+            self.active.get(&planned.id).and_then(|active| active.likeliest()).map(<[u32]>::to_vec)
+        };
+        let choices: Vec<Option<Vec<u32>>> = plan.iter().map(likeliest).collect();
+        let parts: Vec<Part<'_>> =
+            plan.iter().zip(&choices).map(|(planned, choice)| part(planned, choice.as_deref())).collect();
         let hidden = plan.iter().any(|p| self.active.get(&p.id).is_some_and(|a| a.request.hidden.is_some()));
         let step = Step { parts: &parts, hidden };
         let Self { model, scheduler, active, metrics, .. } = self;
@@ -162,10 +168,10 @@ impl<M: Model> Engine<M> {
     }
 }
 
-fn part(planned: &Planned) -> Part<'_> {
+fn part<'a>(planned: &'a Planned, likeliest: Option<&'a [u32]>) -> Part<'a> {
     let Planned { tokens, start, pages, drafts, complete, .. } = planned;
     let rows_from = if *complete { tokens.len() - 1 - drafts } else { tokens.len() };
-    Part { tokens, start: *start, pages, rows_from }
+    Part { tokens, start: *start, pages, rows_from, likeliest }
 }
 
 /// A request that is waiting or running.
@@ -199,8 +205,9 @@ impl Active {
         let position = planned.start + planned.tokens.len() - planned.drafts;
         let mut drawn = Vec::with_capacity(guesses.len() + 1);
         for index in 0..=guesses.len() {
-            let (logits, hidden) = (rows.logits(first_row + index), rows.hidden(first_row + index));
-            let Some(token) = self.draw(logits, hidden, position + index, metrics) else { return true };
+            let Some(token) = self.draw(rows, first_row + index, position + index, metrics) else {
+                return true;
+            };
             drawn.push(token);
             if guesses.get(index) != Some(&token) {
                 break;
@@ -210,17 +217,23 @@ impl Active {
         false
     }
 
-    /// Draws the token at `position` and tells about it; `None` when the request is over with it.
-    fn draw(
-        &mut self,
-        logits: &[f32],
-        hidden: &[f32],
-        position: usize,
-        metrics: &MetricsBoard,
-    ) -> Option<u32> {
+    /// Tokens that may not come next, where the likeliest of all others does.
+    fn likeliest(&self) -> Option<&[u32]> {
+        let Request { sampler, constraint, dictated, answer, .. } = &self.request;
+        let plain = constraint.is_none() && dictated.is_empty() && sampler.takes_likeliest();
+        plain.then(|| answer.forbidden())
+    }
+
+    /// Draws the token at `position` from row `row` and tells about it; `None` when the request is over with it.
+    fn draw(&mut self, rows: Rows<'_>, row: usize, position: usize, metrics: &MetricsBoard) -> Option<u32> {
         let request = &mut self.request;
         let forbidden = request.answer.forbidden();
+        let logits = rows.logits(row);
         let mut draw = || {
+            if let Place::Likeliest(token) = rows.place(row) {
+                let token = token.ok_or(NotFinite).map_err(|error| error.to_string())?;
+                return Ok(request.sampler.take(logits, token));
+            }
             if !request.dictated.is_empty() {
                 let token = request.dictated.get(request.answer.tokens() as usize);
                 let token =
@@ -244,7 +257,7 @@ impl Active {
             }
         };
         if let Some(sink) = &request.hidden {
-            sink.give(position, hidden);
+            sink.give(position, rows.hidden(row));
         }
         let AnswerStep { text, end } = request.answer.push(drawn.token);
         let now = Instant::now();

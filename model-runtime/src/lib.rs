@@ -23,7 +23,8 @@
 //! From the outside in: [`runtime`] (handles, admission, memory), [`engine`] (one thread per model, one pass for all requests),
 //! [`scheduler`] (which tokens go into a pass), [`decoder`] (what a model is), [`cpu`] (who computes it) on [`kernels`], [`checkpoint`]
 //! and [`families`] (from files to decoders), and the text side: [`tokenizer`], [`chat_template`], [`sampling`], [`stop`], [`grammar`].
-//! [`burn_decoder`] computes the same decoders on burn's tensors, for a card ([`device`]) and as the kernels' reference.
+//! With the feature `cuda`, `cube` computes the same decoders on a card ([`device`]), on kernels written in burn's cubecl;
+//! [`burn_decoder`] does on burn's tensors, as the reference of both.
 
 pub mod burn_decoder;
 pub mod chat_template;

@@ -176,6 +176,12 @@ impl Sampler {
         self.draw_allowed(logits, forbidden, None)
     }
 
+    /// Whether nothing of the logits is needed but which is the greatest.
+    pub(crate) fn takes_likeliest(&self) -> bool {
+        let Sampling { temperature, top_k, logprobs, .. } = self.sampling;
+        (temperature == 0.0 || top_k == Some(1)) && logprobs.is_none() && !self.sampling.changes_logits()
+    }
+
     /// Takes a token as if it had been drawn, whatever the settings.
     pub(crate) fn take(&mut self, logits: &[f32], token: u32) -> Drawn {
         *self.seen.entry(token).or_insert(0) += 1;

@@ -24,9 +24,10 @@ impl Model for CpuModel {
         let (vocabulary, hidden_width) = (self.spec.vocabulary, self.spec.hidden);
         let logits = &self.buffers.logits;
         Ok(if step.hidden {
-            Rows { vocabulary, logits, hidden_width, hidden: self.buffers.input.values() }
+            let hidden = self.buffers.input.values();
+            Rows { vocabulary, logits, hidden_width, hidden, places: &[] }
         } else {
-            Rows { vocabulary, logits, hidden_width: 0, hidden: &[] }
+            Rows { vocabulary, logits, hidden_width: 0, hidden: &[], places: &[] }
         })
     }
 }

@@ -110,29 +110,3 @@ fn packed(view: &MatrixView<'_>) -> Result<PackedMatrix, CpuError> {
     let memory = |source| CpuError::Memory { what: "weights", bytes: view.bytes.len() as u64, source };
     PackedMatrix::pack(view).map_err(memory)
 }
-
-/// Bytes of all weights, where a matrix has as many as `matrix` says.
-pub(super) fn bytes<T>(weights: &DecoderWeights<T>, matrix: impl Fn(&T) -> u64) -> u64 {
-    let vectors = |vectors: &[Option<&Vec<f32>>]| -> u64 {
-        vectors.iter().flatten().map(|vector| size_of_val(vector.as_slice()) as u64).sum()
-    };
-    let layer = |layer: &LayerWeights<T>| {
-        let matrices = [&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down];
-        matrices.map(&matrix).iter().sum::<u64>()
-            + vectors(&[
-                Some(&layer.attention_norm),
-                Some(&layer.feed_forward_norm),
-                layer.q_bias.as_ref(),
-                layer.k_bias.as_ref(),
-                layer.v_bias.as_ref(),
-                layer.q_norm.as_ref(),
-                layer.k_norm.as_ref(),
-                layer.post_attention_norm.as_ref(),
-                layer.post_feed_forward_norm.as_ref(),
-            ])
-    };
-    matrix(&weights.embedding)
-        + weights.output.as_ref().map_or(0, &matrix)
-        + vectors(&[Some(&weights.output_norm)])
-        + weights.layers.iter().map(layer).sum::<u64>()
-}

@@ -1,168 +1,127 @@
-//! The formula of [`crate::decoder`], launch by launch.
+//! The formula of [`crate::decoder`] on a board.
 //!
-//! Rows of a step, whoever's they are, go through the same launches; their number is rounded up to a power of two, beyond
-//! [`TOKENS_MAX`] to whole [`TOKENS_MAX`], and rows too many write to a page of their own that nobody reads. A row's numbers come from
-//! its own inputs in an order that the others do not change.
+//! Rows of a pass, whoever's they are, go through the same launches. Their number is rounded up to one of a few, and rows too many write to
+//! a page of their own that nobody reads. All that changes from pass to pass lies in [`super::inputs`], so a pass of each size is recorded
+//! when it first runs and replayed from then on: a card starts a hundred kernels in the time of one.
 //!
-//! What has never run on a card: all of it. Tests run the same kernels, compiled for a card, on the processor. What is left before it can
-//! be what a miner serves with: the tensor cores for prompts (here a matrix is read again for every eight rows), the capture of a step in a
-//! graph (every number that changes from step to step is in a buffer already, which would have to be kept and written in place), and
-//! figures.
+//! A row's numbers come from its own inputs in an order that the others do not change.
 
-use std::sync::Arc;
+mod launches;
 
-use cubecl::prelude::*;
-use half::f16;
+use std::collections::BTreeMap;
+use std::ops::Range;
 
-use super::attend::{AttendShape, SPAN, attend, merge};
+pub use self::launches::Kinds;
+use self::launches::Passes;
+use super::attend::SPLIT_FROM;
 use super::board::Board;
-use super::place::{PlaceShape, place};
-use super::product::{PLANES, ProductShape, TOKENS_MAX, UNITS, product};
-use super::rows::{Before, EmbedShape, GateKind, NormShape, ROW_PLANES, cap, embed, gate, norm};
-use super::weights::Packed;
+use super::choose::NONE;
+use super::inputs::{FORBIDDEN, TABLES};
+use super::store::{PICKS_MAX, ROWS_MAX, Store};
 use crate::decoder::{
-    Activation, DecoderSpec, DecoderWeights, ForwardError, LayerWeights, MatrixView, Model, PAGE_TOKENS,
-    Part, RopePairing, RopeSpec, Rows, Step,
+    DecoderSpec, DecoderWeights, ForwardError, MatrixView, Model, PAGE_TOKENS, Part, Place, Rows, Step,
 };
-
-/// Positions from which on a token's pages are divided over cubes, and how many share them then.
-const SPLIT_FROM: usize = 256;
-const SPLITS: usize = 8;
 
 /// A decoder on a board.
 pub struct CubeDecoder<B: Board> {
-    board: B,
-    spec: DecoderSpec,
-    exact_cache: bool,
+    // Before the buffers it was recorded with.
+    recorded: BTreeMap<Pass, B::Recording>,
+    passes: Passes<B>,
     pages: usize,
-    embedding: Matrix<B>,
-    output: Option<Matrix<B>>,
-    output_norm: B::Buffer,
-    layers: Arc<[Layer<B>]>,
-    ropes: Vec<RopeSpec>,
-    rope_of_layer: Vec<usize>,
-    windows: Vec<Option<usize>>,
-    window_of_layer: Vec<usize>,
-    /// In place of what a kernel does not read.
-    nothing: B::Buffer,
+    /// What was last written to the board.
+    picks: Vec<u32>,
+    forbidden: Vec<u32>,
     logits: Vec<f32>,
     hidden: Vec<f32>,
+    places: Vec<Place>,
 }
 
-struct Matrix<B: Board> {
-    packing: super::product::Packing,
-    outputs: usize,
-    columns: usize,
-    words: B::Buffer,
-    scales: B::Buffer,
+/// What is launched together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Pass {
+    /// From tokens to the last layer's sums.
+    Body { rows: usize, split: bool },
+    /// From those to logits; and their likeliest.
+    Head { rows: usize, choose: bool },
+    /// Both, for passes all of whose rows are wanted.
+    Whole { rows: usize, split: bool, choose: bool },
 }
 
-struct Layer<B: Board> {
-    attention_norm: B::Buffer,
-    qkv: Vec<Matrix<B>>,
-    bias: Option<B::Buffer>,
-    query_norm: Option<B::Buffer>,
-    key_norm: Option<B::Buffer>,
-    attention_output: Matrix<B>,
-    post_attention_norm: Option<B::Buffer>,
-    feed_forward_norm: B::Buffer,
-    gate_up: Vec<Matrix<B>>,
-    down: Matrix<B>,
-    post_feed_forward_norm: Option<B::Buffer>,
-    keys: B::Buffer,
-    values: B::Buffer,
+/// A new token on its way through a pass.
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    part: &'a Part<'a>,
+    index: usize,
 }
 
-/// What a step's kernels read and write.
-struct Work<B: Board> {
-    rows: usize,
-    splits: usize,
-    slots: B::Buffer,
-    /// One per window.
-    spans: Vec<B::Buffer>,
-    tables: B::Buffer,
-    angles: Vec<B::Buffer>,
-    /// [rows, hidden].
-    x: B::Buffer,
-    y: B::Buffer,
-    normed: B::Buffer,
-}
+impl Row<'_> {
+    fn position(&self) -> usize {
+        self.part.start + self.index
+    }
 
-fn units(x: usize, y: usize) -> KernelSettings {
-    let dim = CubeDim::new_2d(x as u32, y as u32);
-    KernelSettings::new(*dim, ExecutionMode::Unchecked, AddressType::U32)
-}
-
-/// A kernel of so many buffers and a shape.
-macro_rules! kernel {
-    (@argument $buffer:expr) => { BufferCompilationArg { inplace: None } };
-    ($board:expr, $settings:expr, $kernel:ty, [$($buffer:expr),+], $($shape:expr),+) => {
-        <$kernel>::new(
-            $settings.clone(),
-            $board.properties(),
-            $board.target(),
-            $(kernel!(@argument $buffer),)+
-            $($shape),+
-        )
-    };
-}
-
-/// Launches it on the same buffers.
-macro_rules! launch {
-    ($board:expr, $kernel:ty, $settings:expr, $cubes:expr, [$($buffer:expr),+ $(,)?], $($shape:expr),+ $(,)?) => {{
-        let settings = $settings;
-        let kernel = kernel!($board, settings, $kernel, [$($buffer),+], $($shape),+);
-        $board.launch(kernel, settings, $cubes, &[$($buffer),+]);
-    }};
+    fn is_wanted(&self) -> bool {
+        self.index >= self.part.rows_from
+    }
 }
 
 impl<B: Board> CubeDecoder<B> {
-    /// Puts the weights on the board, with a cache of `pages` pages, of f32 if it is to be exact and of f16 else.
+    /// Puts the weights on the board, with a cache of `pages` pages. Exact is for weights of f32: rows keep 16 significant bits instead of 8
+    /// on their way into products, and the cache 24 instead of 11.
     ///
     /// # Panics
-    /// When sizes are not those that [`crate::cpu::check`] accepts, or a matrix's rows are not of whole fours.
+    /// When sizes are not those that [`check`] accepts.
     #[must_use]
     pub fn new(
         spec: DecoderSpec,
         weights: &DecoderWeights<MatrixView<'_>>,
         mut board: B,
         pages: usize,
-        exact_cache: bool,
+        exact: bool,
     ) -> Self {
-        let (ropes, rope_of_layer) = distinct(spec.layers.iter().map(|layer| layer.rope.clone()));
-        let (windows, window_of_layer) = distinct(spec.layers.iter().map(|layer| layer.window));
-        // One page more, for rows that only fill up a step.
-        let cached = (pages + 1) * PAGE_TOKENS * spec.kv_heads * spec.head_dim;
-        let cached = if exact_cache { cached } else { cached.div_ceil(2) };
-        let layers =
-            weights.layers.iter().map(|layer| Layer::new(&mut board, &spec, layer, cached)).collect();
+        let store = Store::new(&mut board, &spec, weights, pages, exact);
+        let passes = Passes { board, spec, exact, store, kinds: Kinds::all() };
         Self {
-            embedding: Matrix::new(&mut board, &weights.embedding),
-            output: weights.output.as_ref().map(|output| Matrix::new(&mut board, output)),
-            output_norm: board.buffer(&bits(&weights.output_norm)),
-            nothing: board.buffer(&[0; 4]),
-            board,
-            spec,
-            exact_cache,
+            recorded: BTreeMap::new(),
+            passes,
             pages,
-            layers,
-            ropes,
-            rope_of_layer,
-            windows,
-            window_of_layer,
+            picks: Vec::new(),
+            forbidden: Vec::new(),
             logits: Vec::new(),
             hidden: Vec::new(),
+            places: Vec::new(),
         }
     }
 
+    /// Compiles what every answer needs, and records it: the first tokens then come as fast as all others.
+    ///
+    /// # Errors
+    /// When the card failed.
+    pub fn warm_up(&mut self) -> Result<(), ForwardError> {
+        let rows = [1, 128.min(self.passes.spec.context_max.min(self.pages * PAGE_TOKENS))];
+        let pages: Vec<u32> = (0..self.pages as u32).collect();
+        for rows in rows {
+            let tokens = vec![0; rows];
+            let part =
+                Part { tokens: &tokens, start: 0, pages: &pages, rows_from: rows - 1, likeliest: Some(&[]) };
+            self.forward(&Step { parts: &[part], hidden: false })?;
+        }
+        Ok(())
+    }
+
+    /// Launches only kernels of some kinds from now on: what is computed is nonsense, how long it takes is not.
+    pub fn restrict(&mut self, kinds: Kinds) {
+        self.recorded.clear();
+        self.passes.kinds = kinds;
+    }
+
     fn check(&self, part: &Part<'_>) -> Result<(), ForwardError> {
-        let vocabulary = self.spec.vocabulary;
+        let DecoderSpec { vocabulary, context_max, .. } = self.passes.spec;
         if let Some(&token) = part.tokens.iter().find(|token| **token as usize >= vocabulary) {
             return Err(ForwardError::UnknownToken { token, vocabulary });
         }
         let positions = part.start + part.tokens.len();
-        if positions > self.spec.context_max {
-            return Err(ForwardError::Context { positions, context_max: self.spec.context_max });
+        if positions > context_max {
+            return Err(ForwardError::Context { positions, context_max });
         }
         let exist = part.pages.iter().all(|page| (*page as usize) < self.pages);
         if positions.div_ceil(PAGE_TOKENS) > part.pages.len() || !exist {
@@ -171,369 +130,173 @@ impl<B: Board> CubeDecoder<B> {
         Ok(())
     }
 
-    /// Buffers of a step of so many tokens, `x` of them embedded.
-    fn work(&mut self, parts: &[Part<'_>], tokens: usize) -> Work<B> {
-        let rows = padded(tokens);
-        let spare = self.pages * PAGE_TOKENS;
-        let (mut ids, mut slots, mut tables) = (Vec::new(), Vec::new(), Vec::new());
-        let mut positions = Vec::new();
-        for part in parts {
-            ids.extend_from_slice(part.tokens);
-            for position in part.start..part.start + part.tokens.len() {
-                let page = part.pages[position / PAGE_TOKENS] as usize;
-                slots.push((page * PAGE_TOKENS + position % PAGE_TOKENS) as u32);
-                positions.push((position, tables.len() as u32));
-            }
-            tables.extend_from_slice(part.pages);
+    /// Runs a pass: the first time launch by launch, recording it, and as recorded from then on.
+    fn run(&mut self, pass: Pass) -> Result<(), ForwardError> {
+        let failed = ForwardError::Device;
+        let Self { passes, recorded, .. } = self;
+        if let Some(recording) = recorded.get(&pass) {
+            return passes.board.replay(recording).map_err(failed);
         }
-        ids.resize(rows, 0);
-        slots.resize_with(rows, || spare as u32);
-        let spans = self.windows.iter().map(|window| {
-            let mut spans = vec![0; rows * SPAN];
-            for (span, (position, table)) in spans.chunks_exact_mut(SPAN).zip(&positions) {
-                let first = window.map_or(0, |window| (position + 1).saturating_sub(window));
-                span.copy_from_slice(&[first as u32, *position as u32 + 1, *table]);
-            }
-            self.board.buffer(&spans)
-        });
-        let spans = spans.collect();
-        let longest = positions.iter().map(|(position, _)| position + 1).max().unwrap_or(0);
-        let angles = self.ropes.iter().map(|rope| {
-            let mut angles = Vec::with_capacity(rows * rope.dims());
-            for (position, _) in &positions {
-                for frequency in &rope.frequencies {
-                    let (sin, cos) = (*position as f64 * frequency).sin_cos();
-                    angles.extend([cos, sin].map(|turn| (turn as f32 * rope.magnitude).to_bits()));
+        let Passes { board, spec, exact, store, kinds } = passes;
+        let mut work = |board: &mut B| {
+            let mut launches = launches::Launches { board, spec, exact: *exact, store, kinds: *kinds };
+            match pass {
+                Pass::Body { rows, split } => launches.body(rows, split),
+                Pass::Head { rows, choose } => launches.head(rows, choose),
+                Pass::Whole { rows, split, choose } => {
+                    launches.body(rows, split);
+                    launches.head(rows, choose);
                 }
             }
-            angles.resize(rows * rope.dims(), 0);
-            self.board.buffer(&angles)
-        });
-        let angles = angles.collect();
-        let x = self.empty(rows * self.spec.hidden);
-        let ids = self.board.buffer(&ids);
-        let Matrix { packing, columns, .. } = self.embedding;
-        let shape = EmbedShape { packing, columns, scale: self.spec.embedding_scale.to_bits() };
-        let (words, scales) = (&self.embedding.words, &self.embedding.scales);
-        launch!(self.board, embed::Embed, units(256, 1), [rows, 1, 1], [words, scales, &ids, &x], shape);
-        Work {
-            rows,
-            splits: if longest >= SPLIT_FROM { SPLITS } else { 1 },
-            slots: self.board.buffer(&slots),
-            spans,
-            tables: self.board.buffer(&if tables.is_empty() { vec![0] } else { tables }),
-            angles,
-            y: self.empty(rows * self.spec.hidden),
-            normed: self.empty(rows * self.spec.hidden),
-            x,
-        }
-    }
-
-    fn empty(&mut self, words: usize) -> B::Buffer {
-        self.board.buffer(&vec![0; words])
-    }
-
-    /// `y[.., offset..] = matrix x`, where `y` has rows of `stride`.
-    fn product(
-        &mut self,
-        matrix: &Matrix<B>,
-        x: &B::Buffer,
-        y: &B::Buffer,
-        rows: usize,
-        place: (usize, usize),
-    ) {
-        let &Matrix { packing, outputs, columns, .. } = matrix;
-        let tokens = rows.min(TOKENS_MAX);
-        let shape = ProductShape { packing, outputs, columns, stride: place.0, offset: place.1, tokens };
-        let cubes = [outputs.div_ceil(PLANES), rows / tokens, 1];
-        let (words, scales) = (&matrix.words, &matrix.scales);
-        launch!(self.board, product::Product, units(UNITS, PLANES), cubes, [words, scales, x, y], shape);
-    }
-
-    /// Matrices whose outputs lie side by side.
-    fn products(&mut self, matrices: &[Matrix<B>], x: &B::Buffer, y: &B::Buffer, rows: usize) {
-        let stride = matrices.iter().map(|matrix| matrix.outputs).sum();
-        let mut offset = 0;
-        for matrix in matrices {
-            self.product(matrix, x, y, rows, (stride, offset));
-            offset += matrix.outputs;
-        }
-    }
-
-    /// See [`norm`]; `more` is what is added, and its norm's weight where it has one.
-    fn norm(&mut self, work: &Work<B>, more: Option<Option<&B::Buffer>>, weight: &B::Buffer) {
-        let before = match more {
-            None => Before::Nothing,
-            Some(None) => Before::Add,
-            Some(Some(_)) => Before::NormAdd,
         };
-        let shape = NormShape { width: self.spec.hidden, epsilon: self.spec.norm_epsilon.to_bits(), before };
-        let nothing = self.nothing.clone();
-        let after = more.flatten().unwrap_or(&nothing);
-        let y = if before == Before::Nothing { &nothing } else { &work.y };
-        let buffers = [&work.x, y, after, weight, &nothing, &work.normed];
-        let [x, y, after, weight, picks, out] = buffers;
-        let settings = units(UNITS, ROW_PLANES);
-        launch!(
-            self.board,
-            norm::Norm,
-            settings,
-            [work.rows, 1, 1],
-            [x, y, after, weight, picks, out],
-            shape
-        );
-    }
-
-    /// From normed rows to what attention adds, in `y`.
-    fn attention(&mut self, work: &Work<B>, index: usize, layer: &Layer<B>) {
-        let DecoderSpec { heads, kv_heads, head_dim, .. } = self.spec;
-        let (rows, splits) = (work.rows, work.splits);
-        let all = heads + 2 * kv_heads;
-        let qkv = self.empty(rows * all * head_dim);
-        self.products(&layer.qkv, &work.normed, &qkv, rows);
-        let rope = &self.spec.layers[index].rope;
-        let shape = PlaceShape {
-            heads,
-            kv_heads,
-            head_dim,
-            pairs: rope.frequencies.len(),
-            adjacent: rope.pairing == RopePairing::Adjacent,
-            biased: layer.bias.is_some(),
-            query_norm: layer.query_norm.is_some(),
-            key_norm: layer.key_norm.is_some(),
-            epsilon: self.spec.norm_epsilon.to_bits(),
-            scale: self.spec.attention_scale.to_bits(),
-        };
-        let queries = self.empty(rows * heads * head_dim);
-        let nothing = self.nothing.clone();
-        let or_nothing = |buffer: &Option<B::Buffer>| buffer.clone().unwrap_or_else(|| nothing.clone());
-        let (bias, query_norm, key_norm) =
-            (or_nothing(&layer.bias), or_nothing(&layer.query_norm), or_nothing(&layer.key_norm));
-        let angles = &work.angles[self.rope_of_layer[index]];
-        let (slots, keys, values) = (&work.slots, &layer.keys, &layer.values);
-        let cubes = [rows, all, 1];
-        let (from, bias, query_norm, key_norm, to) = (&qkv, &bias, &query_norm, &key_norm, &queries);
-        if self.exact_cache {
-            launch!(
-                self.board,
-                place::Place<f32>,
-                units(UNITS, 1),
-                cubes,
-                [from, bias, query_norm, key_norm, angles, slots, to, keys, values],
-                shape
-            );
-        } else {
-            launch!(
-                self.board,
-                place::Place<f16>,
-                units(UNITS, 1),
-                cubes,
-                [from, bias, query_norm, key_norm, angles, slots, to, keys, values],
-                shape
-            );
+        board.rehearse(&mut work).map_err(failed)?;
+        if let Some(recording) = board.record(&mut work).map_err(failed)? {
+            recorded.insert(pass, recording);
         }
-        let shape = AttendShape { heads, kv_heads, head_dim, splits };
-        let mixed = self.empty(rows * heads * splits * head_dim);
-        let sums = self.empty(rows * heads * splits * 2);
-        let (spans, tables) = (&work.spans[self.window_of_layer[index]], &work.tables);
-        let (settings, cubes) = (units(UNITS, heads / kv_heads), [rows, kv_heads, splits]);
-        let (mix, sum) = (&mixed, &sums);
-        if self.exact_cache {
-            launch!(
-                self.board,
-                attend::Attend<f32>,
-                settings,
-                cubes,
-                [to, keys, values, spans, tables, mix, sum],
-                shape
-            );
-        } else {
-            launch!(
-                self.board,
-                attend::Attend<f16>,
-                settings,
-                cubes,
-                [to, keys, values, spans, tables, mix, sum],
-                shape
-            );
-        }
-        if splits > 1 {
-            let cubes = [rows, heads, 1];
-            launch!(self.board, merge::Merge, units(UNITS, 1), cubes, [mix, sum, to], shape);
-        }
-        let attended = if splits > 1 { to } else { mix };
-        self.product(&layer.attention_output, attended, &work.y, rows, (self.spec.hidden, 0));
-    }
-
-    /// From normed rows to what the feed-forward adds, in `y`.
-    fn feed_forward(&mut self, work: &Work<B>, layer: &Layer<B>) {
-        let (rows, width) = (work.rows, self.spec.feed_forward);
-        let both = self.empty(rows * 2 * width);
-        self.products(&layer.gate_up, &work.normed, &both, rows);
-        let gated = self.empty(rows * width);
-        let kind = match self.spec.activation {
-            Activation::Silu => GateKind::Silu,
-            Activation::GeluTanh => GateKind::GeluTanh,
-        };
-        let cubes = [width.div_ceil(256), rows, 1];
-        let (from, to) = (&both, &gated);
-        launch!(self.board, gate::Gate, units(256, 1), cubes, [from, to], width, kind);
-        self.product(&layer.down, &gated, &work.y, rows, (self.spec.hidden, 0));
-    }
-
-    /// Rows `picks` of `x`, normed, and their logits.
-    fn output(&mut self, work: &Work<B>, picks: &[u32]) -> Result<(), ForwardError> {
-        let (rows, hidden, vocabulary) = (padded(picks.len()), self.spec.hidden, self.spec.vocabulary);
-        let mut padded_picks = picks.to_vec();
-        padded_picks.resize(rows, 0);
-        let (picks_buffer, normed) = (self.board.buffer(&padded_picks), self.empty(rows * hidden));
-        let shape =
-            NormShape { width: hidden, epsilon: self.spec.norm_epsilon.to_bits(), before: Before::Pick };
-        let (nothing, weight) = (self.nothing.clone(), self.output_norm.clone());
-        let (x, none, weight, from, to) = (&work.x, &nothing, &weight, &picks_buffer, &normed);
-        let settings = units(UNITS, ROW_PLANES);
-        launch!(self.board, norm::Norm, settings, [rows, 1, 1], [x, none, none, weight, from, to], shape);
-        let logits = self.empty(rows * vocabulary);
-        let matrix = self.output.as_ref().unwrap_or(&self.embedding).clone();
-        self.product(&matrix, to, &logits, rows, (vocabulary, 0));
-        if let Some(limit) = self.spec.final_logit_softcap {
-            let cubes = [vocabulary.div_ceil(256), rows, 1];
-            let logits = &logits;
-            launch!(self.board, cap::Cap, units(256, 1), cubes, [logits], vocabulary, limit.to_bits());
-        }
-        self.logits = self.read(&logits, picks.len() * vocabulary)?;
-        self.hidden = self.read(&normed, picks.len() * hidden)?;
         Ok(())
     }
 
-    fn read(&mut self, buffer: &B::Buffer, count: usize) -> Result<Vec<f32>, ForwardError> {
-        let words = self.board.read(buffer, count).map_err(ForwardError::Device)?;
-        Ok(words.into_iter().map(f32::from_bits).collect())
+    /// A pass of at most [`ROWS_MAX`] rows, whose tables are the given ones.
+    fn pass(&mut self, rows: &[(Row<'_>, usize)], tables: &[u32], hidden: bool) -> Result<(), ForwardError> {
+        let spare = (self.pages * PAGE_TOKENS) as u32;
+        let mut inputs = vec![0; TABLES * ROWS_MAX];
+        let [tokens, positions, slots, bases] =
+            inputs.get_disjoint_mut([0, 1, 2, 3].map(|at| at * ROWS_MAX..(at + 1) * ROWS_MAX)).expect("four");
+        slots.fill(spare);
+        for (at, (row, base)) in rows.iter().enumerate() {
+            let position = row.position();
+            tokens[at] = row.part.tokens[row.index];
+            positions[at] = position as u32;
+            slots[at] =
+                row.part.pages[position / PAGE_TOKENS] * PAGE_TOKENS as u32 + (position % PAGE_TOKENS) as u32;
+            bases[at] = *base as u32;
+        }
+        inputs.extend_from_slice(tables);
+        let buffer = self.passes.store.work.inputs.clone();
+        self.passes.board.write(&buffer, &inputs);
+        let longest = rows.iter().map(|(row, _)| row.position() + 1).max().unwrap_or(0);
+        let (count, split) = (bucket(rows.len()), longest >= SPLIT_FROM);
+        let wanted: Vec<(usize, Row<'_>)> =
+            rows.iter().map(|(row, _)| *row).enumerate().filter(|(_, row)| row.is_wanted()).collect();
+        if wanted.len() == rows.len() && rows.len() <= PICKS_MAX {
+            return self.head(&wanted, hidden, Some(split));
+        }
+        self.run(Pass::Body { rows: count, split })?;
+        wanted.chunks(PICKS_MAX).try_for_each(|wanted| self.head(wanted, hidden, None))
+    }
+
+    /// Logits or likeliest tokens of rows of the pass just computed; or of one that is computed first, whose rows they all are.
+    fn head(
+        &mut self,
+        wanted: &[(usize, Row<'_>)],
+        hidden: bool,
+        body: Option<bool>,
+    ) -> Result<(), ForwardError> {
+        let rows = bucket(wanted.len());
+        let DecoderSpec { vocabulary, hidden: width, .. } = self.passes.spec;
+        let mut picks: Vec<u32> = wanted.iter().map(|(at, _)| *at as u32).collect();
+        picks.resize(rows, 0);
+        let choices: Vec<Option<&[u32]>> = wanted
+            .iter()
+            .map(|(_, row)| row.part.likeliest.filter(|forbidden| forbidden.len() <= FORBIDDEN))
+            .collect();
+        let choose = choices.iter().any(Option::is_some);
+        let work = &self.passes.store.work;
+        let board = &mut self.passes.board;
+        if self.picks != picks {
+            board.write(&work.picks, &picks);
+            self.picks = picks;
+        }
+        if choose {
+            let mut forbidden = vec![NONE; rows * FORBIDDEN];
+            for (row, choice) in forbidden.chunks_exact_mut(FORBIDDEN).zip(&choices) {
+                let tokens = choice.unwrap_or_default();
+                row[..tokens.len()].copy_from_slice(tokens);
+            }
+            if self.forbidden != forbidden {
+                board.write(&work.forbidden, &forbidden);
+                self.forbidden = forbidden;
+            }
+        }
+        self.run(match body {
+            Some(split) => Pass::Whole { rows, split, choose },
+            None => Pass::Head { rows, choose },
+        })?;
+
+        // Rows without a choice, in as few stretches as they are.
+        let mut stretches: Vec<Range<usize>> = Vec::new();
+        for row in (0..wanted.len()).filter(|row| choices[*row].is_none()) {
+            match stretches.last_mut() {
+                Some(last) if last.end == row => last.end += 1,
+                _ => stretches.push(row..row + 1),
+            }
+        }
+        let work = &self.passes.store.work;
+        let of = |rows: Range<usize>, numbers: usize| rows.start * numbers..rows.end * numbers;
+        let mut ranges: Vec<(&B::Buffer, Range<usize>)> =
+            stretches.iter().map(|rows| (&work.logits, of(rows.clone(), vocabulary))).collect();
+        ranges.push((&work.chosen, if choose { 0..wanted.len() } else { 0..1 }));
+        if hidden {
+            ranges.push((&work.hidden, of(0..wanted.len(), width)));
+        }
+        let mut found = self.passes.board.read(&ranges).map_err(ForwardError::Device)?.into_iter();
+        let mut next = self.logits.len() / vocabulary;
+        for words in found.by_ref().take(stretches.len()) {
+            self.logits.extend(words.into_iter().map(f32::from_bits));
+        }
+        let chosen = found.next().unwrap_or_default();
+        for (row, choice) in choices.iter().enumerate() {
+            self.places.push(if choice.is_some() {
+                Place::Likeliest((chosen[row] != NONE).then_some(chosen[row]))
+            } else {
+                next += 1;
+                Place::Logits(next - 1)
+            });
+        }
+        for words in found {
+            self.hidden.extend(words.into_iter().map(f32::from_bits));
+        }
+        Ok(())
     }
 }
 
 impl<B: Board> Model for CubeDecoder<B> {
     fn forward(&mut self, step: &Step<'_>) -> Result<Rows<'_>, ForwardError> {
         step.parts.iter().try_for_each(|part| self.check(part))?;
-        let tokens = step.parts.iter().map(|part| part.tokens.len()).sum();
-        let work = self.work(step.parts, tokens);
-        let layers = self.layers.clone();
-        let mut more: Option<Option<&B::Buffer>> = None;
-        for (index, layer) in layers.iter().enumerate() {
-            self.norm(&work, more, &layer.attention_norm);
-            self.attention(&work, index, layer);
-            self.norm(&work, Some(layer.post_attention_norm.as_ref()), &layer.feed_forward_norm);
-            self.feed_forward(&work, layer);
-            more = Some(layer.post_feed_forward_norm.as_ref());
-        }
-        // The last sum; what it is normed to is not used.
-        let weight = self.output_norm.clone();
-        self.norm(&work, more, &weight);
-
-        let (mut picks, mut row) = (Vec::new(), 0);
-        for part in step.parts {
-            let end = row + part.tokens.len();
-            picks.extend((row + part.rows_from.min(part.tokens.len())..end).map(|row| row as u32));
-            row = end;
-        }
         self.logits.clear();
         self.hidden.clear();
-        if !picks.is_empty() {
-            self.output(&work, &picks)?;
+        self.places.clear();
+        let (mut rows, mut tables): (Vec<(Row<'_>, usize)>, Vec<u32>) = (Vec::new(), Vec::new());
+        for part in step.parts {
+            // Only the pages it reads.
+            let pages = &part.pages[..(part.start + part.tokens.len()).div_ceil(PAGE_TOKENS)];
+            let mut base = None;
+            for index in 0..part.tokens.len() {
+                let full = base.is_none() && tables.len() + pages.len() > self.passes.store.work.table_words;
+                if rows.len() == ROWS_MAX || full {
+                    self.pass(&rows, &tables, step.hidden)?;
+                    (rows, tables, base) = (Vec::new(), Vec::new(), None);
+                }
+                let base = *base.get_or_insert_with(|| {
+                    let base = tables.len();
+                    tables.extend_from_slice(pages);
+                    base
+                });
+                rows.push((Row { part, index }, base));
+            }
         }
-        let (hidden_width, hidden) =
-            if step.hidden { (self.spec.hidden, self.hidden.as_slice()) } else { (0, [].as_slice()) };
-        Ok(Rows { vocabulary: self.spec.vocabulary, logits: &self.logits, hidden_width, hidden })
+        self.pass(&rows, &tables, step.hidden)?;
+        Ok(Rows {
+            vocabulary: self.passes.spec.vocabulary,
+            logits: &self.logits,
+            hidden_width: if step.hidden { self.passes.spec.hidden } else { 0 },
+            hidden: &self.hidden,
+            places: &self.places,
+        })
     }
-}
-
-impl<B: Board> Clone for Matrix<B> {
-    fn clone(&self) -> Self {
-        Self { words: self.words.clone(), scales: self.scales.clone(), ..*self }
-    }
-}
-
-impl<B: Board> Matrix<B> {
-    fn new(board: &mut B, view: &MatrixView<'_>) -> Self {
-        let Packed { packing, words, scales } = Packed::new(view);
-        let (words, scales) = (board.buffer(&words), board.buffer(&scales));
-        Self { packing, outputs: view.rows, columns: view.columns, words, scales }
-    }
-
-    /// As one where all are stored the same way.
-    fn stacked(board: &mut B, views: &[&MatrixView<'_>]) -> Vec<Self> {
-        let first = views[0];
-        if !views.iter().all(|view| (view.kind, view.columns) == (first.kind, first.columns)) {
-            return views.iter().map(|view| Self::new(board, view)).collect();
-        }
-        let bytes: Vec<u8> = views.iter().flat_map(|view| view.bytes).copied().collect();
-        let rows = views.iter().map(|view| view.rows).sum();
-        let all = MatrixView::new(rows, first.columns, first.kind, &bytes);
-        vec![Self::new(board, &all.expect("the bytes of all views"))]
-    }
-}
-
-impl<B: Board> Layer<B> {
-    fn new(
-        board: &mut B,
-        spec: &DecoderSpec,
-        weights: &LayerWeights<MatrixView<'_>>,
-        cached_words: usize,
-    ) -> Self {
-        let biases = [
-            (&weights.q_bias, spec.heads),
-            (&weights.k_bias, spec.kv_heads),
-            (&weights.v_bias, spec.kv_heads),
-        ];
-        let bias = biases.iter().any(|(bias, _)| bias.is_some()).then(|| {
-            let part = |(bias, heads): &(&Option<Vec<f32>>, usize)| {
-                (*bias).clone().unwrap_or_else(|| vec![0.0; heads * spec.head_dim])
-            };
-            biases.iter().flat_map(part).map(f32::to_bits).collect::<Vec<u32>>()
-        });
-        let mut vector = |values: &Vec<f32>| board.buffer(&bits(values));
-        let attention_norm = vector(&weights.attention_norm);
-        let query_norm = weights.q_norm.as_ref().map(&mut vector);
-        let key_norm = weights.k_norm.as_ref().map(&mut vector);
-        let post_attention_norm = weights.post_attention_norm.as_ref().map(&mut vector);
-        let feed_forward_norm = vector(&weights.feed_forward_norm);
-        let post_feed_forward_norm = weights.post_feed_forward_norm.as_ref().map(&mut vector);
-        Self {
-            attention_norm,
-            qkv: Matrix::stacked(board, &[&weights.q, &weights.k, &weights.v]),
-            bias: bias.map(|bias| board.buffer(&bias)),
-            query_norm,
-            key_norm,
-            attention_output: Matrix::new(board, &weights.o),
-            post_attention_norm,
-            feed_forward_norm,
-            gate_up: Matrix::stacked(board, &[&weights.gate, &weights.up]),
-            down: Matrix::new(board, &weights.down),
-            post_feed_forward_norm,
-            keys: board.buffer(&vec![0; cached_words]),
-            values: board.buffer(&vec![0; cached_words]),
-        }
-    }
-}
-
-fn bits(values: &[f32]) -> Vec<u32> {
-    values.iter().map(|value| value.to_bits()).collect()
 }
 
 /// Rows that are computed for so many.
-fn padded(rows: usize) -> usize {
-    if rows <= TOKENS_MAX { rows.next_power_of_two() } else { rows.next_multiple_of(TOKENS_MAX) }
-}
-
-/// The different ones of `all`, and which of them each is.
-fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> (Vec<T>, Vec<usize>) {
-    let (mut different, mut which) = (Vec::new(), Vec::new());
-    for one in all {
-        let known = different.iter().position(|other| *other == one);
-        which.push(known.unwrap_or(different.len()));
-        if known.is_none() {
-            different.push(one);
-        }
-    }
-    (different, which)
+fn bucket(rows: usize) -> usize {
+    if rows <= PICKS_MAX { rows.next_power_of_two() } else { rows.next_multiple_of(128) }
 }

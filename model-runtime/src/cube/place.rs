@@ -3,7 +3,9 @@
 
 use cubecl::prelude::*;
 
-use super::product::UNITS;
+use super::attend::{CacheOrder, key_place, stored, value_place};
+use super::inputs::{POSITIONS, SLOTS};
+use super::packing::UNITS;
 
 /// Sizes and choices of a layer's heads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,7 +14,7 @@ pub struct PlaceShape {
     pub heads: usize,
     /// Key heads.
     pub kv_heads: usize,
-    /// Numbers of a head.
+    /// Numbers of a head; whole fours.
     pub head_dim: usize,
     /// Pairs of a head that are turned.
     pub pairs: usize,
@@ -28,15 +30,18 @@ pub struct PlaceShape {
     pub epsilon: u32,
     /// Bits of the f32 that queries are multiplied with at last.
     pub scale: u32,
+    /// Of the cache.
+    pub order: CacheOrder,
+    /// See [`super::inputs`].
+    pub rows_max: usize,
 }
 
 /// Cubes: (tokens, heads + 2 kv heads). Units: [`UNITS`].
 ///
 /// - `rows`: [tokens, (heads + 2 kv heads) * head_dim], queries, keys, values; `bias`: the same without tokens;
 /// - `query_weight`, `key_weight`: `[head_dim]`;
-/// - `angles`: [tokens, pairs, 2], cosine and sine;
-/// - `slots`: where in the cache each token belongs;
-/// - `queries`: [tokens, heads * head_dim], written; `keys`, `values`: [slots, kv heads, head_dim], written at `slots`.
+/// - `angles`: [positions, pairs, 2], cosine and sine;
+/// - `queries`: [tokens, heads * head_dim], written; `keys`, `values`: the cache, see [`super::attend`].
 #[cube(launch_unchecked)]
 pub fn place<E: Float>(
     rows: &[f32],
@@ -44,7 +49,7 @@ pub fn place<E: Float>(
     query_weight: &[f32],
     key_weight: &[f32],
     angles: &[f32],
-    slots: &[u32],
+    inputs: &[u32],
     queries: &mut [f32],
     keys: &mut [E],
     values: &mut [E],
@@ -95,6 +100,7 @@ pub fn place<E: Float>(
         sync_cube();
     }
     if !is_value {
+        let position = inputs[comptime!(POSITIONS * shape.rows_max) + token] as usize;
         let mut pair = unit;
         while pair < pairs {
             let mut a = pair;
@@ -103,8 +109,8 @@ pub fn place<E: Float>(
                 a = 2 * pair;
                 b = 2 * pair + 1;
             }
-            let cos = angles[(token * pairs + pair) * 2];
-            let sin = angles[(token * pairs + pair) * 2 + 1];
+            let cos = angles[(position * pairs + pair) * 2];
+            let sin = angles[(position * pairs + pair) * 2 + 1];
             let x = numbers[a];
             let y = numbers[b];
             numbers[a] = x * cos - y * sin;
@@ -113,7 +119,7 @@ pub fn place<E: Float>(
         }
         sync_cube();
     }
-    let slot = slots[token] as usize;
+    let slot = inputs[comptime!(SLOTS * shape.rows_max) + token] as usize;
     let mut at = unit;
     while at < dim {
         if is_query {
@@ -121,9 +127,9 @@ pub fn place<E: Float>(
             queries[(token * heads + head) * dim + at] = numbers[at] * scale;
         } else if is_value {
             let kv = head - comptime!(shape.heads + shape.kv_heads);
-            values[(slot * kv_heads + kv) * dim + at] = E::cast_from(numbers[at]);
+            values[value_place(slot, kv, at, kv_heads, dim, shape.order)] = stored::<E>(numbers[at]);
         } else {
-            keys[(slot * kv_heads + head - heads) * dim + at] = E::cast_from(numbers[at]);
+            keys[key_place(slot, head - heads, at, kv_heads, dim, shape.order)] = stored::<E>(numbers[at]);
         }
         at += UNITS;
     }

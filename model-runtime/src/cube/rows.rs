@@ -2,7 +2,8 @@
 
 use cubecl::prelude::*;
 
-use super::product::{Packing, UNITS, Words, unpack};
+use super::fragment::{Words, eight_numbers, put};
+use super::packing::{Packing, UNITS};
 
 /// Planes of a cube that works on a row.
 pub const ROW_PLANES: usize = 8;
@@ -23,15 +24,22 @@ pub enum Before {
 /// Sizes of a norm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NormShape {
-    /// Numbers of a row.
+    /// Numbers of a row; even.
     pub width: usize,
     /// Bits of the f32 that is added to the mean square.
     pub epsilon: u32,
     /// See there.
     pub before: Before,
+    /// Whether `out` is wanted.
+    pub out: bool,
+    /// Chunks and parts of the product's rows.
+    pub chunks: usize,
+    /// See there.
+    pub parts: usize,
 }
 
-/// `out = x / rms(x) * weight`, after what [`Before`] says. Cubes: one per row. Units: ([`UNITS`], [`ROW_PLANES`]).
+/// `x / rms(x) * weight`, after what [`Before`] says, as rows of a product (`next`) and as they are (`out`). Cubes: one per row. Units:
+/// ([`UNITS`], [`ROW_PLANES`]).
 ///
 /// `x`, `y`, `out`: [rows, width]; `weight`, `after`: `[width]`; `picks`: `[rows]`. What `before` does not need is not touched.
 #[cube(launch_unchecked)]
@@ -42,6 +50,7 @@ pub fn norm(
     weight: &[f32],
     picks: &[u32],
     out: &mut [f32],
+    next: &mut [u32],
     #[comptime] shape: NormShape,
 ) {
     let width = comptime!(shape.width);
@@ -53,13 +62,6 @@ pub fn norm(
     }
     let unit = UNIT_POS as usize;
     let mut parts = Shared::<[f32]>::new_slice(ROW_PLANES);
-    if comptime!(shape.before == Before::Add) {
-        let mut at = unit;
-        while at < width {
-            x[from + at] += y[from + at];
-            at += threads;
-        }
-    }
     if comptime!(shape.before == Before::NormAdd) {
         let mut square = 0.0f32;
         let mut at = unit;
@@ -68,25 +70,37 @@ pub fn norm(
             at += threads;
         }
         let scale = inverse_root(square, &mut parts, width, shape.epsilon);
-        let mut at = unit;
+        // A unit's own numbers, as below.
+        let mut at = unit * 2;
         while at < width {
             x[from + at] += y[from + at] * scale * after[at];
-            at += threads;
+            x[from + at + 1] += y[from + at + 1] * scale * after[at + 1];
+            at += comptime!(2 * threads);
         }
         // Before the parts are written again.
         sync_cube();
     }
     let mut square = 0.0f32;
-    let mut at = unit;
+    let mut at = unit * 2;
     while at < width {
-        square += x[from + at] * x[from + at];
-        at += threads;
+        if comptime!(shape.before == Before::Add) {
+            x[from + at] += y[from + at];
+            x[from + at + 1] += y[from + at + 1];
+        }
+        square += x[from + at] * x[from + at] + x[from + at + 1] * x[from + at + 1];
+        at += comptime!(2 * threads);
     }
     let scale = inverse_root(square, &mut parts, width, shape.epsilon);
-    let mut at = unit;
+    let mut at = unit * 2;
     while at < width {
-        out[row * width + at] = x[from + at] * scale * weight[at];
-        at += threads;
+        let a = x[from + at] * scale * weight[at];
+        let b = x[from + at + 1] * scale * weight[at + 1];
+        if comptime!(shape.out) {
+            out[row * width + at] = a;
+            out[row * width + at + 1] = b;
+        }
+        put(next, row, at, a, b, shape.chunks, shape.parts);
+        at += comptime!(2 * threads);
     }
 }
 
@@ -98,7 +112,15 @@ fn inverse_root(
     #[comptime] width: usize,
     #[comptime] epsilon: u32,
 ) -> f32 {
-    let sum = plane_sum(square);
+    let share = comptime!(1.0 / width as f32);
+    let epsilon = comptime!(f32::from_bits(epsilon));
+    (sum_of_cube(square, parts) * share + epsilon).sqrt().recip()
+}
+
+/// What the cube's units have, together.
+#[cube]
+fn sum_of_cube(own: f32, parts: &mut Shared<[f32]>) -> f32 {
+    let sum = plane_sum(own);
     if UNIT_POS_X == 0 {
         parts[UNIT_POS_Y as usize] = sum;
     }
@@ -108,9 +130,7 @@ fn inverse_root(
     for plane in 0..ROW_PLANES {
         total += parts[plane];
     }
-    let share = comptime!(1.0 / width as f32);
-    let epsilon = comptime!(f32::from_bits(epsilon));
-    (total * share + epsilon).sqrt().recip()
+    total
 }
 
 /// The feed-forward's activation, as [`crate::decoder::Activation`] has it.
@@ -122,23 +142,37 @@ pub enum GateKind {
     GeluTanh,
 }
 
-/// `out = activation(g) * u`. Cubes: (width / 256, rows). Units: 256.
+/// See [`GateKind`].
+#[cube]
+pub fn activation(g: f32, #[comptime] kind: GateKind) -> f32 {
+    if comptime!(kind == GateKind::Silu) {
+        g / (1.0f32 + (-g).exp())
+    } else {
+        // 2 / pi, its root.
+        let inner = (g + g * g * g * 0.044_715f32) * 0.797_884_6f32;
+        g * 0.5f32 * (inner.tanh() + 1.0f32)
+    }
+}
+
+/// `activation(g) * u` as rows of a product, of `chunks` and `parts`. Cubes: (width / 512, rows). Units: 256.
 ///
-/// `gate_up`: [rows, 2 * width], `g` first; `out`: [rows, width].
+/// `gate_up`: [rows, 2 * width], `g` first.
 #[cube(launch_unchecked)]
-pub fn gate(gate_up: &[f32], out: &mut [f32], #[comptime] width: usize, #[comptime] kind: GateKind) {
-    let at = ABSOLUTE_POS_X as usize;
+pub fn gate(
+    gate_up: &[f32],
+    next: &mut [u32],
+    #[comptime] width: usize,
+    #[comptime] kind: GateKind,
+    #[comptime] chunks: usize,
+    #[comptime] parts: usize,
+) {
+    let at = ABSOLUTE_POS_X as usize * 2;
     if at < width {
         let row = CUBE_POS_Y as usize;
-        let g = gate_up[row * comptime!(2 * width) + at];
-        let u = gate_up[row * comptime!(2 * width) + width + at];
-        if comptime!(kind == GateKind::Silu) {
-            out[row * width + at] = g / (1.0f32 + (g * -1.0f32).exp()) * u;
-        } else {
-            // 2 / pi, its root.
-            let inner = (g + g * g * g * 0.044_715f32) * 0.797_884_6f32;
-            out[row * width + at] = g * 0.5f32 * (inner.tanh() + 1.0f32) * u;
-        }
+        let from = row * comptime!(2 * width) + at;
+        let a = activation(gate_up[from], kind) * gate_up[from + width];
+        let b = activation(gate_up[from + 1], kind) * gate_up[from + width + 1];
+        put(next, row, at, a, b, chunks, parts);
     }
 }
 
@@ -147,45 +181,64 @@ pub fn gate(gate_up: &[f32], out: &mut [f32], #[comptime] width: usize, #[compti
 pub struct EmbedShape {
     /// How it lies.
     pub packing: Packing,
-    /// Its columns.
+    /// Its columns: whole eights.
     pub columns: usize,
+    /// Its chunks, and those of the product's rows.
+    pub chunks: usize,
     /// Bits of the f32 it is multiplied with.
     pub scale: u32,
+    /// Parts of the sum of squares; the first gets all of it. 0: neither they nor the product's rows are wanted.
+    pub squares: usize,
+    /// Parts of the product's rows.
+    pub parts: usize,
 }
 
-/// Rows `tokens` of a matrix: `out`, [rows, columns]. Cubes: one per row. Units: 256.
+/// Rows `inputs[..]` of a matrix: `x`, [rows, columns]; times `weight` as rows of a product. Cubes: one per row. Units: ([`UNITS`],
+/// [`ROW_PLANES`]).
 #[cube(launch_unchecked)]
 pub fn embed(
     words: &[Words],
     scales: &[u32],
-    tokens: &[u32],
-    out: &mut [f32],
+    inputs: &[u32],
+    weight: &[f32],
+    x: &mut [f32],
+    next: &mut [u32],
+    squares: &mut [f32],
     #[comptime] shape: EmbedShape,
 ) {
-    let per_vector = comptime!(shape.packing.per_vector());
-    let vectors = comptime!(shape.columns / per_vector);
     let row = CUBE_POS_X as usize;
-    let token = tokens[row] as usize;
-    let mut numbers = Array::<f32>::new(per_vector);
-    let mut at = UNIT_POS as usize;
-    while at < vectors {
-        unpack(words[token * vectors + at], scales, token, at, &mut numbers, shape.packing, vectors);
+    let token = inputs[row] as usize;
+    let mut parts = Shared::<[f32]>::new_slice(ROW_PLANES);
+    let mut numbers = Array::<f32>::new(8usize);
+    let mut square = 0.0f32;
+    let mut eight = UNIT_POS as usize;
+    while eight < comptime!(shape.columns / 8) {
+        eight_numbers(words, scales, token, eight, &mut numbers, shape.packing, shape.chunks);
         #[unroll]
-        for i in 0..per_vector {
+        for i in 0..8usize {
             let scale = comptime!(f32::from_bits(shape.scale));
-            out[row * comptime!(shape.columns) + at * per_vector + i] = numbers[i] * scale;
+            let number = numbers[i] * scale;
+            numbers[i] = number;
+            x[row * comptime!(shape.columns) + eight * 8 + i] = number;
+            square += number * number;
         }
-        at += 256;
+        if comptime!(shape.squares > 0) {
+            #[unroll]
+            for i in 0..4usize {
+                let k = eight * 8 + comptime!(2 * i);
+                let a = numbers[comptime!(2 * i)] * weight[k];
+                let b = numbers[comptime!(2 * i + 1)] * weight[k + 1];
+                put(next, row, k, a, b, shape.chunks, shape.parts);
+            }
+        }
+        eight += comptime!(UNITS * ROW_PLANES);
     }
-}
-
-/// `x = cap * tanh(x / cap)`. Cubes: (width / 256, rows). Units: 256. `x`: [rows, width].
-#[cube(launch_unchecked)]
-pub fn cap(x: &mut [f32], #[comptime] width: usize, #[comptime] cap: u32) {
-    let at = ABSOLUTE_POS_X as usize;
-    if at < width {
-        let index = CUBE_POS_Y as usize * width + at;
-        let cap = comptime!(f32::from_bits(cap));
-        x[index] = (x[index] / cap).tanh() * cap;
+    if comptime!(shape.squares > 0) {
+        let total = sum_of_cube(square, &mut parts);
+        let mut at = UNIT_POS as usize;
+        while at < shape.squares {
+            squares[row * shape.squares + at] = select(at == 0, total, 0.0f32);
+            at += comptime!(UNITS * ROW_PLANES);
+        }
     }
 }

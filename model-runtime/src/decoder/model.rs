@@ -29,6 +29,18 @@ pub struct Part<'a> {
     pub pages: &'a [u32],
     /// Logits are wanted after the tokens from this index on; `tokens.len()` wants none.
     pub rows_from: usize,
+    /// Nothing of those logits is wanted but the likeliest token that is none of these. An executor that computes far from the processor
+    /// may then answer with that alone.
+    pub likeliest: Option<&'a [u32]>,
+}
+
+/// Where a row's logits are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Among [`Rows::logits`], the row of this index.
+    Logits(usize),
+    /// Nowhere: this is the likeliest token, the lowest of equals; `None` where no logit is finite.
+    Likeliest(Option<u32>),
 }
 
 /// What a pass gave, one row per token asked for, in the order of the parts and of their tokens.
@@ -36,18 +48,27 @@ pub struct Part<'a> {
 pub struct Rows<'a> {
     /// Logits in a row.
     pub vocabulary: usize,
-    /// [rows, vocabulary].
+    /// [rows, vocabulary], of those rows that [`Rows::places`] has logits for.
     pub logits: &'a [f32],
     /// Numbers in a hidden row; 0 if they were not asked for.
     pub hidden_width: usize,
     /// [rows, hidden]: the normed state the logits were computed from; empty if it was not asked for.
     pub hidden: &'a [f32],
+    /// One per row; empty where all rows have their logits in their order.
+    pub places: &'a [Place],
 }
 
 impl<'a> Rows<'a> {
-    /// Logits of row `index`.
+    /// Where the logits of row `index` are.
+    #[must_use]
+    pub fn place(&self, index: usize) -> Place {
+        self.places.get(index).copied().unwrap_or(Place::Logits(index))
+    }
+
+    /// Logits of row `index`; empty where only its likeliest token is known.
     #[must_use]
     pub fn logits(&self, index: usize) -> &'a [f32] {
+        let Place::Logits(index) = self.place(index) else { return &[] };
         &self.logits[index * self.vocabulary..(index + 1) * self.vocabulary]
     }
 

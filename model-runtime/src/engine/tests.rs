@@ -35,7 +35,7 @@ impl Model for Scribe {
         for token in step.parts.iter().flat_map(|part| &part.tokens[part.rows_from..]) {
             self.logits.extend((0..100).map(|other| f32::from(other == (*token + 1) % 100)));
         }
-        Ok(Rows { vocabulary: 100, logits: &self.logits, hidden_width: 0, hidden: &[] })
+        Ok(Rows { vocabulary: 100, logits: &self.logits, hidden_width: 0, hidden: &[], places: &[] })
     }
 }
 

@@ -16,6 +16,8 @@ use crate::burn_decoder::{self, BurnDecoder};
 use crate::chat_template::{ChatTemplate, ChatTemplateError, TemplateTokens};
 use crate::checkpoint::{Checkpoint, Decoder, OpenError};
 use crate::cpu::{self, CpuConfig, CpuError, CpuModel};
+#[cfg(feature = "cuda")]
+use crate::cube::{self, decoder::CubeDecoder};
 use crate::decoder::{BlockKind, Model, PAGE_TOKENS};
 use crate::device::{ComputeDevice, Executor};
 use crate::echo::{self, Echo};
@@ -64,6 +66,14 @@ pub enum LoadError {
         /// Why.
         #[source]
         source: Box<CpuError>,
+    },
+    /// The card, in its own words.
+    #[error("cannot compute the model {} on the card: {reason}", path.display())]
+    Card {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
     },
     /// A model of embeddings.
     #[error("cannot build the model of embeddings of {}", path.display())]
@@ -255,6 +265,11 @@ fn load_files(thread: &Thread, path: &Path) -> Result<Loaded<Box<dyn Model>>, Lo
     let (page_bytes, weights_bytes) = match device.executor() {
         Executor::Kernels => (cpu::page_bytes(&spec, exact_cache), cpu::packed_bytes(&weights)),
         Executor::Tensors => (burn_decoder::page_bytes(&spec), burn_decoder::weights_bytes(&weights)),
+        #[cfg(feature = "cuda")]
+        Executor::Card(_) => (
+            cube::page_bytes(&spec, exact_cache),
+            cube::weights_bytes(&weights) + cube::work_bytes(&spec, exact_cache),
+        ),
     };
     let wanted = config.slots.get() * spec.context_max.div_ceil(PAGE_TOKENS);
     let pages = wanted.min(usize::try_from(config.cache_bytes_max / page_bytes).unwrap_or(wanted)).max(1);
@@ -279,6 +294,17 @@ fn load_files(thread: &Thread, path: &Path) -> Result<Loaded<Box<dyn Model>>, Lo
         Executor::Tensors => {
             cpu::check(&spec, &weights).map_err(executor)?;
             let model = BurnDecoder::new(spec, &weights, device, pages);
+            let weights_sha256 = thread.inner.threads.install(|| files.weights_sha256());
+            (weights_sha256, Box::new(model), device.name().to_owned())
+        }
+        #[cfg(feature = "cuda")]
+        Executor::Card(index) => {
+            cpu::check(&spec, &weights).map_err(executor)?;
+            let card = |reason| LoadError::Card { path: at(), reason };
+            cube::check(&spec).map_err(card)?;
+            let board = cube::card::Card::new(index).map_err(card)?;
+            let mut model = CubeDecoder::new(spec, &weights, board, pages, exact_cache);
+            model.warm_up().map_err(|error| card(error.to_string()))?;
             let weights_sha256 = thread.inner.threads.install(|| files.weights_sha256());
             (weights_sha256, Box::new(model), device.name().to_owned())
         }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -142,6 +143,7 @@ pub struct HostBuffer(Arc<Mutex<Vec<Aligned>>>);
 
 impl Board for Host {
     type Buffer = HostBuffer;
+    type Recording = ();
 
     fn properties(&self) -> Arc<DeviceProperties> {
         properties()
@@ -155,8 +157,32 @@ impl Board for Host {
         HostBuffer(Arc::new(Mutex::new(guarded(words))))
     }
 
-    fn read(&mut self, buffer: &HostBuffer, count: usize) -> Result<Vec<u32>, String> {
-        Ok(buffer.0.lock().unwrap().iter().flat_map(|four| four.0).take(count).collect())
+    fn write(&mut self, buffer: &HostBuffer, words: &[u32]) {
+        let mut memory = buffer.0.lock().unwrap();
+        for (at, word) in words.iter().enumerate() {
+            memory[at / 4].0[at % 4] = *word;
+        }
+    }
+
+    fn read(&mut self, ranges: &[(&HostBuffer, Range<usize>)]) -> Result<Vec<Vec<u32>>, String> {
+        let words = |(buffer, range): &(&HostBuffer, Range<usize>)| {
+            let memory = buffer.0.lock().unwrap();
+            range.clone().map(|at| memory[at / 4].0[at % 4]).collect()
+        };
+        Ok(ranges.iter().map(words).collect())
+    }
+
+    fn rehearse(&mut self, work: &mut dyn FnMut(&mut Self)) -> Result<(), String> {
+        work(self);
+        Ok(())
+    }
+
+    fn record(&mut self, _: &mut dyn FnMut(&mut Self)) -> Result<Option<()>, String> {
+        Ok(None)
+    }
+
+    fn replay(&mut self, (): &()) -> Result<(), String> {
+        unreachable!("nothing is recorded")
     }
 
     fn launch<K: CubeKernel>(
@@ -173,6 +199,25 @@ impl Board for Host {
     }
 }
 
+/// Tensor cores' instruction as a call of the shim's function of its name, with the same operands in the same order.
+fn without_assembler(source: &str) -> String {
+    let mut parts = source.split("asm (\"");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (text, rest) = part.split_once("\" : ").unwrap();
+        let (operands, rest) = rest.split_once(" );").unwrap();
+        let name = text.split_whitespace().next().unwrap().replace('.', "_");
+        let operands: String = operands
+            .replace("\"=f\"", "")
+            .replace("\"f\"", "")
+            .replace("\"=r\"", "")
+            .replace("\"r\"", "")
+            .replace(" : ", ", ");
+        out.push_str(&format!("{name}({operands});{rest}"));
+    }
+    out
+}
+
 fn guarded(words: &[u32]) -> Vec<Aligned> {
     let mut all = words.to_vec();
     all.resize((words.len() + GUARD).next_multiple_of(4), GUARD_WORD);
@@ -184,6 +229,7 @@ fn build(folder: &Path, source: &str, name: &str, shared_bytes: usize) -> std::p
     // CUDA's own headers are what the shim stands for.
     let body: String =
         source.lines().filter(|line| !line.starts_with("#include")).flat_map(|line| [line, "\n"]).collect();
+    let body = without_assembler(&body);
     let shared = body
         .split_once("extern __shared__ ")
         .and_then(|(_, rest)| rest.split_once("char "))

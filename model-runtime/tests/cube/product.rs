@@ -1,7 +1,8 @@
 use half::{bf16, f16};
-use model_runtime::cube::product::{PLANES, Packing, ProductShape, TOKENS_MAX, UNITS, product};
-use model_runtime::cube::rows::{EmbedShape, embed};
-use model_runtime::cube::weights::Packed;
+use model_runtime::cube::inputs::TABLES;
+use model_runtime::cube::packing::{Packed, Packing, UNITS, fragments};
+use model_runtime::cube::product::{Form, PlainShape, ProductShape, plain};
+use model_runtime::cube::rows::{EmbedShape, ROW_PLANES, embed};
 use model_runtime::decoder::{BlockKind, MatrixView};
 
 use super::host::{Grid, buffer, properties, run, target};
@@ -39,47 +40,79 @@ const KINDS: [BlockKind; 7] = [
     BlockKind::Q5_0,
 ];
 
-#[test]
-fn products_with_every_packing_are_the_references_for_one_row_and_many() {
-    let mut random = Random(1);
-    for kind in KINDS {
-        for tokens in [1, 2, TOKENS_MAX] {
-            let (outputs, columns) = (random.among(1..40), 32 * random.among(1..40));
-            let bytes = matrix(&mut random, kind, outputs, columns);
-            let view = MatrixView::new(outputs, columns, kind, &bytes).unwrap();
-            let Packed { packing, words: mut matrix, mut scales } = Packed::new(&view);
-            let chunks = random.among(1..3);
-            let x = random.numbers(chunks * tokens * columns);
-            let (offset, stride) = (random.among(0..5), outputs + 7);
-            let shape = ProductShape { packing, outputs, columns, stride, offset, tokens };
-            let grid = Grid {
-                cubes: [outputs.div_ceil(PLANES) as u32, chunks as u32, 1],
-                units: [UNITS as u32, PLANES as u32, 1],
-            };
-            let kernel = product::Product::new(
-                grid.settings(),
-                properties(),
-                target(),
-                buffer(),
-                buffer(),
-                buffer(),
-                buffer(),
-                shape,
-            );
-            let mut y = unwritten(chunks * tokens * stride);
-            run(&kernel, grid, &mut [&mut matrix, &mut scales, &mut words(&x), &mut y]);
+/// Rows times a packed matrix, by planes that share columns, or that have tiles of their own.
+fn multiplied(packed: &Packed, view: &MatrixView<'_>, x: &[f32], split: usize, wide: bool) -> Vec<f32> {
+    let rows = x.len() / view.columns;
+    let (form, plane_eights) = if wide { (Form::Wide { rows: 2, tokens: 1 }, 2) } else { (Form::Thin, 1) };
+    let shape = ProductShape {
+        packing: packed.packing,
+        tiles: packed.tiles,
+        chunks: packed.chunks,
+        x_parts: 2,
+        split,
+        groups: if split.is_multiple_of(2) { 2 } else { 1 },
+        ahead: 1,
+        plane_tiles: 1,
+        plane_eights,
+        form,
+        rows: rows.min(8),
+        squares: (0, 0),
+        epsilon: 0,
+    };
+    let to = PlainShape { outputs: view.rows, stride: view.rows + 3, offset: 2, cap: 0 };
+    let eights = rows.div_ceil(8).div_ceil(shape.cube_eights());
+    let grid = Grid {
+        cubes: [eights as u32, packed.tiles.div_ceil(shape.cube_tiles()) as u32, 1],
+        units: [UNITS as u32, shape.planes() as u32, 1],
+    };
+    let kernel = plain::Plain::new(
+        grid.settings(),
+        properties(),
+        target(),
+        buffer(),
+        buffer(),
+        buffer(),
+        buffer(),
+        buffer(),
+        shape,
+        to,
+    );
+    let mut x = fragments(x, view.columns, 2);
+    x.resize(x.len().max(eights * shape.cube_eights() * packed.chunks * 2 * 2 * UNITS * 4), 0);
+    let mut y = unwritten(eights * shape.cube_eights() * 8 * to.stride);
+    let (mut words, mut scales) = (packed.words.clone(), packed.scales.clone());
+    run(&kernel, grid, &mut [&mut words, &mut scales, &mut x, &mut vec![0], &mut y]);
+    let (mut found, mut untouched) = (Vec::new(), Vec::new());
+    for row in numbers(&y)[..rows * to.stride].chunks_exact(to.stride) {
+        let outputs = to.offset..to.offset + to.outputs;
+        found.extend_from_slice(&row[outputs.clone()]);
+        untouched.extend([&row[..outputs.start], &row[outputs.end..]].concat());
+    }
+    assert!(untouched.iter().all(|number| number.is_nan()), "written beside the outputs");
+    found
+}
 
-            let weights: Vec<f64> = kind.dequantize(&bytes).into_iter().map(f64::from).collect();
-            let y = numbers(&y);
-            for (x, y) in x.chunks_exact(columns).zip(y.chunks_exact(stride)) {
-                let expected: Vec<f64> = weights
-                    .chunks_exact(columns)
-                    .map(|row| row.iter().zip(x).map(|(w, x)| w * f64::from(*x)).sum())
-                    .collect();
-                assert_close(&y[offset..offset + outputs], &expected, 1e-5, &format!("{shape:?}"));
-                let mut untouched = y[..offset].iter().chain(&y[offset + outputs..]);
-                assert!(untouched.all(|number| number.is_nan()), "{shape:?}");
-            }
+#[test]
+fn products_with_every_packing_are_the_references_and_the_same_bits_for_few_rows_and_many() {
+    let mut random = Random(1);
+    for (kind, split) in KINDS.into_iter().zip([1, 2, 3, 4, 2, 4, 1]) {
+        // Neither whole tiles nor whole chunks.
+        let (outputs, columns) = (random.among(33..60), 32 * (2 * split + 1));
+        let bytes = matrix(&mut random, kind, outputs, columns);
+        let view = MatrixView::new(outputs, columns, kind, &bytes).unwrap();
+        let packed = Packed::natural(&view);
+        let x = random.numbers(16 * columns);
+        let many = multiplied(&packed, &view, &x, split, true);
+        let one = multiplied(&packed, &view, &x[..columns], split, false);
+        let some = multiplied(&packed, &view, &x[..3 * columns], split, false);
+        assert!(one == many[..outputs] && some == many[..3 * outputs], "{kind:?}");
+        let weights: Vec<f64> = kind.dequantize(&bytes).into_iter().map(f64::from).collect();
+        for (x, y) in x.chunks_exact(columns).zip(many.chunks_exact(outputs)) {
+            let expected: Vec<f64> = weights
+                .chunks_exact(columns)
+                .map(|row| row.iter().zip(x).map(|(w, x)| w * f64::from(*x)).sum())
+                .collect();
+            assert_close(y, &expected, 3e-5, &format!("{kind:?}"));
         }
     }
 }
@@ -88,13 +121,15 @@ fn products_with_every_packing_are_the_references_for_one_row_and_many() {
 fn rows_of_the_embedding_are_the_files() {
     let mut random = Random(2);
     for kind in KINDS {
-        let (rows, columns) = (random.among(2..9), 32 * random.among(1..12));
+        let (rows, columns) = (random.among(2..40), 32 * random.among(1..12));
         let bytes = matrix(&mut random, kind, rows, columns);
         let view = MatrixView::new(rows, columns, kind, &bytes).unwrap();
-        let Packed { packing, words: mut matrix, mut scales } = Packed::new(&view);
+        let Packed { packing, chunks, words: mut matrix, mut scales, .. } = Packed::natural(&view);
         let mut tokens: Vec<u32> = (0..5).map(|_| random.among(0..rows) as u32).collect();
-        let shape = EmbedShape { packing, columns, scale: 2.5f32.to_bits() };
-        let grid = Grid { cubes: [5, 1, 1], units: [256, 1, 1] };
+        tokens.resize(TABLES * 5, 0);
+        let weight = random.numbers(columns);
+        let shape = EmbedShape { packing, columns, chunks, scale: 2.5f32.to_bits(), squares: 3, parts: 2 };
+        let grid = Grid { cubes: [5, 1, 1], units: [UNITS as u32, ROW_PLANES as u32, 1] };
         let kernel = embed::Embed::new(
             grid.settings(),
             properties(),
@@ -103,17 +138,32 @@ fn rows_of_the_embedding_are_the_files() {
             buffer(),
             buffer(),
             buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
             shape,
         );
-        let mut out = unwritten(5 * columns);
-        run(&kernel, grid, &mut [&mut matrix, &mut scales, &mut tokens, &mut out]);
+        let (mut x, mut squares) = (unwritten(5 * columns), unwritten(5 * 3));
         let all = kind.dequantize(&bytes);
-        let expected: Vec<f64> = tokens
+        let expected: Vec<f64> = tokens[..5]
             .iter()
             .flat_map(|token| &all[*token as usize * columns..(*token as usize + 1) * columns])
             .map(|number| f64::from(*number) * 2.5)
             .collect();
-        assert_close(&numbers(&out), &expected, 1e-6, &format!("{shape:?}"));
+        let weighed: Vec<f32> =
+            expected.iter().zip(weight.iter().cycle()).map(|(x, weight)| *x as f32 * weight).collect();
+        let expected_next = fragments(&weighed, columns, 2);
+        let mut next = vec![0; expected_next.len()];
+        let mut weight = words(&weight);
+        let mut buffers =
+            [&mut matrix, &mut scales, &mut tokens, &mut weight, &mut x, &mut next, &mut squares];
+        run(&kernel, grid, &mut buffers);
+        assert_close(&numbers(&x), &expected, 1e-6, &format!("{shape:?}"));
+        assert!(next == expected_next, "{shape:?}");
+        for (row, squares) in expected.chunks_exact(columns).zip(numbers(&squares).chunks_exact(3)) {
+            let expected: f64 = row.iter().map(|x| x * x).sum();
+            assert_close(squares, &[expected, 0.0, 0.0], 1e-5, &format!("{shape:?}"));
+        }
         assert!(packing != Packing::F32 || matches!(kind, BlockKind::F32 | BlockKind::Q5_0));
     }
 }

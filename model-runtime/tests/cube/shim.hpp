@@ -73,6 +73,56 @@ struct __half {
 static inline __half __float2half(float f) { return __half(f); }
 static inline float __half2float(__half h) { return (float)h; }
 
+static inline float of_bf16(uint32_t bits) {
+    bits <<= 16;
+    float f;
+    memcpy(&f, &bits, 4);
+    return f;
+}
+static inline float of_f16(uint32_t bits) {
+    uint16_t half = (uint16_t)bits;
+    _Float16 f;
+    memcpy(&f, &half, 2);
+    return (float)f;
+}
+static inline uint32_t to_f16(float f) {
+    _Float16 half = (_Float16)f;
+    uint16_t bits;
+    memcpy(&bits, &half, 2);
+    return bits;
+}
+static inline void cvt_rn_f16x2_f32(uint32_t &word, float high, float low) { word = to_f16(high) << 16 | to_f16(low); }
+
+// What the PTX ISA says of the fragments of mma.m16n8k16; sums in double precision.
+template <float number(uint32_t)>
+static void multiply_fragments(float *d, const uint32_t *own, const float *c) {
+    static uint32_t held[32][32][6];
+    size_t warp = running / 32, lane = running % 32, g = lane / 4, t = lane % 4;
+    memcpy(held[warp][lane], own, sizeof held[warp][lane]);
+    pause_unit(1);
+    for (size_t i = 0; i < 4; i++) {
+        size_t row = g + 8 * (i / 2), column = 2 * t + i % 2;
+        double sum = c[i];
+        for (size_t k = 0; k < 16; k++) {
+            uint32_t a = held[warp][row % 8 * 4 + k % 8 / 2][row / 8 + 2 * (k / 8)];
+            uint32_t b = held[warp][column * 4 + k % 8 / 2][4 + k / 8];
+            sum += (double)number(a >> 16 * (k % 2) & 0xffff) * number(b >> 16 * (k % 2) & 0xffff);
+        }
+        d[i] = (float)sum;
+    }
+    pause_unit(1);
+}
+#define TENSOR_CORES(name, number) \
+    static void name(float &d0, float &d1, float &d2, float &d3, uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, \
+                     uint32_t b1, float c0, float c1, float c2, float c3) { \
+        uint32_t own[6] = {a0, a1, a2, a3, b0, b1}; \
+        float c[4] = {c0, c1, c2, c3}, d[4]; \
+        multiply_fragments<number>(d, own, c); \
+        d0 = d[0], d1 = d[1], d2 = d[2], d3 = d[3]; \
+    }
+TENSOR_CORES(mma_sync_aligned_m16n8k16_row_col_f32_bf16_bf16_f32, of_bf16)
+TENSOR_CORES(mma_sync_aligned_m16n8k16_row_col_f32_f16_f16_f32, of_f16)
+
 #define __global__
 #define __device__
 #define __host__

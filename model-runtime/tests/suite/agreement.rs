@@ -87,6 +87,7 @@ fn behind(model: &mut CpuModel, answers: &[Answer]) -> Vec<f64> {
             start: 0,
             pages,
             rows_from: answer.prompt_ids.len() - 1,
+            likeliest: None,
         })
         .collect();
     let rows = model.forward(&Step { parts: &parts, hidden: false }).unwrap();
@@ -111,7 +112,7 @@ fn log_probabilities(model: &mut CpuModel, tokens: &[u32]) -> Vec<f64> {
     let mut found = Vec::new();
     for piece in tokens[..tokens.len() - 1].chunks(PIECE_TOKENS) {
         let start = found.len();
-        let part = Part { tokens: piece, start, pages: &pages, rows_from: 0 };
+        let part = Part { tokens: piece, start, pages: &pages, rows_from: 0, likeliest: None };
         let rows = model.forward(&Step { parts: &[part], hidden: false }).unwrap();
         for (row, next) in tokens[start + 1..=start + piece.len()].iter().enumerate() {
             let logits = rows.logits(row);

@@ -120,7 +120,10 @@ fn a_step_that_does_not_fit_is_refused() {
     let mut model = cpu(&quantised(BlockKind::Q8_0), false, Isa::detect());
     let mut refused = |tokens: &[u32], start: usize, pages: &[u32]| {
         model
-            .forward(&Step { parts: &[Part { tokens, start, pages, rows_from: 0 }], hidden: false })
+            .forward(&Step {
+                parts: &[Part { tokens, start, pages, rows_from: 0, likeliest: None }],
+                hidden: false,
+            })
             .unwrap_err()
     };
     assert!(matches!(refused(&[9999], 0, &[0]), ForwardError::UnknownToken { token: 9999, .. }));

@@ -16,7 +16,7 @@ impl Sequence {
     }
 
     pub fn part<'a>(&'a self, tokens: &'a [u32]) -> Part<'a> {
-        Part { tokens, start: self.length, pages: &self.pages, rows_from: 0 }
+        Part { tokens, start: self.length, pages: &self.pages, rows_from: 0, likeliest: None }
     }
 
     /// Feeds tokens, answers the logits after each of them.

@@ -138,7 +138,7 @@ fn steps_that_do_not_fit_are_refused() {
     let mut model = model(&checkpoint("qwen2"));
     let mut forward =
         |part: Part<'_>| model.forward(&Step { parts: &[part], hidden: false }).map(|_| ()).unwrap_err();
-    let fits = Part { tokens: &[1], start: 0, pages: &[0], rows_from: 0 };
+    let fits = Part { tokens: &[1], start: 0, pages: &[0], rows_from: 0, likeliest: None };
     assert!(matches!(
         forward(Part { tokens: &[64], ..fits }),
         ForwardError::UnknownToken { token: 64, vocabulary: 64 }

@@ -1,10 +1,14 @@
 //! Runs language models from the command line. Results go to stdout, progress to stderr.
 
 mod bench;
+#[cfg(feature = "cuda")]
+mod check;
 mod embed;
 mod generate;
 mod inspect;
 mod output;
+#[cfg(feature = "cuda")]
+mod passes;
 mod score;
 
 use clap::{Parser, Subcommand};
@@ -27,6 +31,12 @@ enum Command {
     Embed(embed::Args),
     /// Say what a model thinks of given tokens.
     Score(score::Args),
+    /// Compare a card's answers with the processor's.
+    #[cfg(feature = "cuda")]
+    Check(check::Args),
+    /// Measure a card's passes by themselves.
+    #[cfg(feature = "cuda")]
+    Passes(passes::Args),
     /// Show what a weights file holds.
     Inspect(inspect::Args),
 }
@@ -38,6 +48,10 @@ async fn main() -> anyhow::Result<()> {
         Command::Bench(args) => bench::run(args).await,
         Command::Embed(args) => embed::run(args),
         Command::Score(args) => score::run(&args),
+        #[cfg(feature = "cuda")]
+        Command::Check(args) => check::run(&args),
+        #[cfg(feature = "cuda")]
+        Command::Passes(args) => passes::run(&args),
         Command::Inspect(args) => inspect::run(&args),
     }
 }

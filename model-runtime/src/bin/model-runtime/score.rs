@@ -70,7 +70,7 @@ fn scores(model: &mut dyn Model, sequence: &[u32]) -> anyhow::Result<Scores> {
     let mut scores = Scores::default();
     let mut start = 0;
     for tokens in sequence.chunks(PIECE_TOKENS) {
-        let part = Part { tokens, start, pages: &pages, rows_from: 0 };
+        let part = Part { tokens, start, pages: &pages, rows_from: 0, likeliest: None };
         let rows = model.forward(&Step { parts: &[part], hidden: false })?;
         start += tokens.len();
         let following = &sequence[start + 1 - tokens.len()..];
