@@ -10,7 +10,7 @@
 //! | `heads.scale` | the validator's signed heads whose leaves are here, the reviewed one last |
 //! | `policy.scale` | the signed policy document that the last head names |
 //! | `miners.scale` | the registered miners that the last head names |
-//! | `evidence.scale` | what its convictions follow from, if there are any |
+//! | `evidence.scale` | what its convictions and doubts follow from, if there are any |
 //! | `frontier.scale` | the Merkle frontier over the leaves before the first one here |
 //!
 //! The leaves lie beside the tempos' folders, in parts that tempos share ([`shelf`]): one Parquet file for each hour and miner, in the

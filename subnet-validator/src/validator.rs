@@ -202,7 +202,7 @@ impl Validator {
         let at_state = |source| StartError::State { path: state_dir.clone(), source };
         state_dir::create(&state_dir).map_err(at_state)?;
         let published = state_dir.join(AUDIT_DIR).join(build::PUBLISHED_FILE);
-        let document = CatalogueDocument::new(netuid, account, clock.now_ms(), offers);
+        let document = CatalogueDocument::new(netuid, account, clock.now_ms(), offers.clone());
         build::publish(&published, document.sign(&hotkey)).map_err(at_state)?;
         let payer_salt = state_dir::secret(&state_dir.join(SALT_FILE)).map_err(at_state)?;
         let target = WeightsTarget {
@@ -372,6 +372,8 @@ impl Validator {
             ledger: ledger.clone(),
             hotkey: signer,
             clock,
+            netuid,
+            offers,
         };
         spawn(&mut tasks, "challenging miners", challenges::run(challenging, checked, stop.clone()));
         spawn(&mut tasks, "setting weights", weights::run(setting, weights_sender, stop.clone()));

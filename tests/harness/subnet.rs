@@ -239,6 +239,8 @@ impl Subnet {
         settings.gateway.bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         settings.staker_rpc.bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         settings.fleet.inventory_poll_ms = 50;
+        // Random challenges would make tests of other things random; those that are about them ask for them.
+        settings.challenges.weight_challenges_per_hour = 0;
         // Tempos are short here, and blocks come faster than a validator can follow.
         (settings.weights.head_after_percent, settings.weights.submit_after_percent) = (25, 50);
         self.validators.push(ValidatorNode {

@@ -25,8 +25,11 @@ const PRIME: u64 = (1 << 61) - 1;
 /// Hashes in a row between the root and what it draws.
 pub const DRAW_ROUNDS: u32 = 1 << 16;
 
-/// The longest side of the product.
-pub const SIDE_MAX: u32 = 1 << 18;
+/// The most rows of a product.
+pub const ROWS_MAX: u32 = 1 << 22;
+
+/// The most columns of a product.
+pub const COLUMNS_MAX: u32 = 1 << 18;
 
 /// The longest inner length: 65,536 products of two bytes stay below 2^32.
 pub const INNER_MAX: u32 = 1 << 16;
@@ -37,8 +40,8 @@ pub const SHOWN_VALUES_MAX: u32 = 1 << 18;
 /// Rows in one answer.
 pub const SHOWN_MAX: u8 = 64;
 
-/// Siblings in one path: a tree over [`SIDE_MAX`] rows is as high.
-const PATH_MAX: usize = 18;
+/// Siblings in one path: a tree over [`ROWS_MAX`] rows is as high.
+const PATH_MAX: usize = 22;
 
 /// The product that is to be computed.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -84,7 +87,7 @@ pub struct Matrix {
 
 impl ProductTask {
     pub(super) fn is_sound(&self) -> bool {
-        let sides = (1..=SIDE_MAX).contains(&self.rows) && (1..=SIDE_MAX).contains(&self.columns);
+        let sides = (1..=ROWS_MAX).contains(&self.rows) && (1..=COLUMNS_MAX).contains(&self.columns);
         let values = u64::from(self.columns).saturating_mul(self.shown.into());
         sides
             && (1..=INNER_MAX).contains(&self.inner)
