@@ -1,6 +1,7 @@
 //! How a command fails, with its exit code and the operator's next step.
 
 use chain_client::cli::logging::LoggingError;
+use chain_client::cli::program::Failure;
 use chain_client::command::CommandError as SharedError;
 
 use super::receipts::ProofError;
@@ -145,5 +146,19 @@ impl CommandError {
             _ => return None,
         };
         Some(step.to_owned())
+    }
+}
+
+impl Failure for CommandError {
+    fn threads(error: std::io::Error) -> Self {
+        Self::Threads(error)
+    }
+
+    fn exit_code(&self) -> u8 {
+        self.exit_code()
+    }
+
+    fn next_step(&self) -> Option<String> {
+        self.next_step()
     }
 }
