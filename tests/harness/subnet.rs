@@ -27,7 +27,7 @@ use crate::nodes::{MinerNode, TestWallet, ValidatorNode};
 use crate::wait;
 
 /// The subnet.
-pub(crate) const NETUID: u16 = 64;
+pub const NETUID: u16 = 64;
 const TAO: u64 = 1_000_000_000;
 /// The chain refuses 127.0.0.1 as an axon; the rest of the loopback range is as local and allowed.
 pub(crate) const AXON_IP: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
