@@ -35,7 +35,8 @@ fn kill(subnet: &mut Subnet, hotkey: AccountId) {
 /// How the miner's engine does, as its operator sees it.
 async fn engine(miner: &Miner) -> ModelStatus {
     let url = format!("http://{}/status", miner.operations_addr());
-    let status: MinerStatus = reqwest::get(url).await.unwrap().json().await.unwrap();
+    let page = reqwest::get(url).await.expect("the operator's side answers");
+    let status: MinerStatus = page.json().await.expect("a status is JSON");
     status.models.into_values().next().expect("the miner holds one model")
 }
 
