@@ -18,6 +18,9 @@ const OPEN_MAX: usize = 1_024;
 const TAIL: Duration = Duration::from_secs(3);
 /// Calls that warm up connections and code before it counts.
 const WARM_UP: usize = 64;
+/// How long a target may take to recover from the load before, and what counts as recovered.
+const SETTLE: Duration = Duration::from_secs(30);
+const AT_ONCE: Duration = Duration::from_millis(250);
 /// Streams read at once.
 const STREAMS: usize = 16;
 
@@ -48,9 +51,21 @@ pub struct Cancelled {
     pub left: usize,
 }
 
+/// Waits until what an earlier load left behind is done: calls are answered at once again. Who stays slow is measured as it is.
+async fn settle(target: &Target, streamed: bool) {
+    let end = Instant::now() + SETTLE;
+    while Instant::now() < end {
+        let asked = Instant::now();
+        if target.ask(streamed).await.0 && asked.elapsed() < AT_ONCE {
+            return;
+        }
+    }
+}
+
 /// Asks at a steady rate, whether or not the answers keep up. A call's time counts from when it was due, so that whoever falls behind
 /// cannot hide it.
 pub async fn steady(target: &Target, streamed: bool, rate: u32, seconds: u32) -> Latency {
+    settle(target, streamed).await;
     let warm = (0..WARM_UP).map(|_| target.ask(streamed));
     futures::future::join_all(warm).await;
     let asked = rate as usize * seconds as usize;
@@ -103,6 +118,7 @@ pub async fn steady(target: &Target, streamed: bool, rate: u32, seconds: u32) ->
 
 /// Events that arrive each second over streams that are read as fast as they come.
 pub async fn relay(target: &Target, seconds: u32) -> Relay {
+    settle(target, true).await;
     let started = Instant::now();
     let end = started + Duration::from_secs(seconds.into());
     let mut readers = tokio::task::JoinSet::new();
