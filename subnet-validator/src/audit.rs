@@ -21,6 +21,8 @@
 //! [`fetch`] gets them, and they can be put into object storage ([`store`]). It checks the others' as they are committed ([`peers`])
 //! and makes its weights from all that it found true ([`merged`]).
 //!
+//! A reviewer may ask a sample of the miners that a bundle pays to show their weights ([`rechallenge`]).
+//!
 //! Not here: asking miners again what a receipt says they answered. A manifest lists its whole window, at some 250 bytes for each
 //! part.
 
@@ -33,6 +35,7 @@ pub mod leaves;
 pub mod merged;
 pub mod peers;
 pub mod publish;
+pub mod rechallenge;
 pub mod recheck;
 pub mod review;
 pub mod seen;

@@ -24,6 +24,7 @@ mod docket;
 pub mod execution;
 mod probe;
 mod proofs;
+pub mod question;
 mod replays;
 mod rows;
 

@@ -8,15 +8,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::account::AccountId;
-use protocol::catalogue_document::{Offer, WeightFile};
-use protocol::challenge::{AnswerError, Challenge, SignedChallenge, Task, WeightsTask};
-use protocol::digest::Digest;
-use protocol::evidence::{Finding, WrongAnswer};
+use protocol::catalogue_document::Offer;
+use protocol::challenge::Task;
+use protocol::evidence::Finding;
 use protocol::signing::Keypair;
 use tokio_util::sync::CancellationToken;
 
 use super::docket::{About, Docket};
+use super::question::{Outcome, Question, judge, pieces_of};
 use super::rows::Rows;
 use super::{ChallengesConfig, draw};
 use crate::clock::Clock;
@@ -32,14 +31,6 @@ pub(super) struct Proofs {
     pub(super) clock: Arc<Clock>,
     /// The catalogue's models with their files.
     pub(super) offers: Vec<Offer>,
-}
-
-/// A challenge to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Question {
-    miner: AccountId,
-    task: Task,
-    answer_ms_max: u32,
 }
 
 impl Proofs {
@@ -75,7 +66,7 @@ impl Proofs {
     fn of_weights(&self) -> Vec<Question> {
         let mut questions = Vec::new();
         for offer in &self.offers {
-            let tasks: Vec<Task> = offer.files.iter().filter_map(|file| self.pieces(offer, file)).collect();
+            let tasks = pieces_of(offer, self.config.weight_pieces.get());
             if tasks.is_empty() {
                 continue;
             }
@@ -86,12 +77,6 @@ impl Proofs {
             }
         }
         questions
-    }
-
-    fn pieces(&self, offer: &Offer, file: &WeightFile) -> Option<Task> {
-        let pieces = self.config.weight_pieces.get().min(protocol::challenge::weights::PIECES_MAX);
-        let (model, root) = (offer.model.id.clone(), file.root?);
-        Some(Task::Weights(WeightsTask { model, file: file.sha256, bytes: file.bytes, root, pieces }))
     }
 
     /// A question to each miner whose device has a time band.
@@ -105,17 +90,11 @@ impl Proofs {
     }
 
     async fn put(&self, question: Question, issued_at_ms: u64, rows: &mut Rows) {
-        let Question { miner, task, answer_ms_max } = question.clone();
-        let mut seed = Digest::ZERO;
-        if getrandom::fill(&mut seed.0).is_err() {
-            // Whoever could guess the seed could answer beforehand.
-            return;
-        }
-        let (netuid, validator) = (self.netuid, self.hotkey.public());
-        let challenge = Challenge { netuid, validator, miner, issued_at_ms, answer_ms_max, seed, task };
-        let signed = challenge.sign(&self.hotkey);
+        let (netuid, miner) = (self.netuid, question.miner);
+        let Some(signed) = question.clone().ask(netuid, &self.hotkey, issued_at_ms) else { return };
+        let time = Duration::from_millis(question.answer_ms_max.into());
         let about = About { netuid, miner, at_ms: issued_at_ms };
-        let finding = match self.outcome(&signed).await {
+        let finding = match judge(&signed, self.fleet.challenge(&signed, time).await).await {
             Outcome::Shown => return rows.answered(&miner),
             Outcome::Wrong(wrong) => Finding::WrongAnswer(wrong),
             Outcome::Missed(why) => {
@@ -141,34 +120,6 @@ impl Proofs {
             Task::Product(_) => self.of_products().contains(question),
         }
     }
-
-    async fn outcome(&self, signed: &SignedChallenge) -> Outcome {
-        let time = Duration::from_millis(signed.challenge.answer_ms_max.into());
-        let answer = match self.fleet.challenge(signed, time).await {
-            Ok(answer) => answer,
-            Err(error) => return Outcome::Missed(error.to_string()),
-        };
-        // The answer was in time; checking a product takes time of its own.
-        let checked = signed.clone();
-        let checking = tokio::task::spawn_blocking(move || (answer.verify(&checked.challenge), answer));
-        match checking.await {
-            Ok((Ok(()), _)) => Outcome::Shown,
-            Ok((Err(AnswerError::Wrong(wrong)), answer)) => {
-                tracing::warn!(miner = %signed.challenge.miner, %wrong, "a challenge was answered wrongly");
-                Outcome::Wrong(Box::new(WrongAnswer { challenge: signed.clone(), answer }))
-            }
-            Ok((Err(error), _)) => Outcome::Missed(error.to_string()),
-            // Only when this process is about to end.
-            Err(_) => Outcome::Shown,
-        }
-    }
-}
-
-/// What came of a challenge.
-enum Outcome {
-    Shown,
-    Wrong(Box<WrongAnswer>),
-    Missed(String),
 }
 
 #[cfg(test)]

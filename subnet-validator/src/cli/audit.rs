@@ -60,6 +60,13 @@ pub enum Audit {
         /// Only the files: do not compare with the chain.
         #[arg(long)]
         offline: bool,
+        /// Ask so many of the miners that the bundle pays, drawn at random, to show pieces of their weights. Needs a hotkey that miners
+        /// answer to: one with a validator's permit.
+        #[arg(long, value_name = "MINERS", default_value_t = 0, conflicts_with = "offline")]
+        challenge: usize,
+        /// Where evidence goes if a miner shows something else.
+        #[arg(long, value_name = "FOLDER", default_value = "evidence", requires = "challenge")]
+        evidence: PathBuf,
         /// How to print.
         #[command(flatten)]
         output: Output,

@@ -103,6 +103,15 @@ pub enum CommandError {
     /// Evidence that is none, or could not be checked.
     #[error("the evidence was not checked again")]
     Recheck(#[source] Box<RecheckError>),
+    /// Evidence could not be written.
+    #[error("cannot write evidence into {folder}", folder = folder.display())]
+    WriteEvidence {
+        /// Where to.
+        folder: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// Papers that prove nobody guilty.
     #[error("nothing is proven: {0}")]
     NotProven(String),

@@ -11,9 +11,12 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use parity_scale_codec::Encode as _;
 use protocol::catalogue::{Catalogue, Model};
-use protocol::catalogue_document::Modality;
+use protocol::catalogue_document::{Modality, WeightFile};
 use protocol::challenge::product::{Rows as ProductRows, row_hash};
-use protocol::challenge::{Answer, OpenedRow, Pieces, Product, ProductTask, Shown};
+use protocol::challenge::{
+    Answer, Challenge, OpenedRow, Pieces, Product, ProductTask, Shown, SignedChallenge,
+};
+use protocol::digest::Digest;
 use protocol::evidence::{MISSED_GAP_MS, ValidEvidence};
 use protocol::inventory::HotModel;
 use protocol::merkle;

@@ -71,6 +71,23 @@ impl AxonClient {
         let body = Limited::new(answer.into_body(), bytes_max).collect().await;
         Ok((status, body.map_err(ExchangeError::Body)?.to_bytes()))
     }
+
+    /// What a miner answers to a challenge. Nothing of it is checked but its form.
+    pub async fn challenge(
+        &self,
+        axon: Axon,
+        challenge: &SignedChallenge,
+        timeout: Duration,
+    ) -> Result<SignedAnswer, ExchangeError> {
+        let (target, bytes_max) = (challenge::TARGET, challenge::ANSWER_BYTES_MAX);
+        let asked = self.exchange(axon, Method::POST, target, challenge.encode(), bytes_max);
+        let (status, bytes) =
+            tokio::time::timeout(timeout, asked).await.map_err(|_| ExchangeError::Timeout)??;
+        if !status.is_success() {
+            return Err(ExchangeError::Status(status));
+        }
+        SignedAnswer::from_bytes(&bytes).map_err(ExchangeError::Answer)
+    }
 }
 
 impl Fleet {
@@ -107,14 +124,7 @@ impl Fleet {
         timeout: Duration,
     ) -> Result<SignedAnswer, ExchangeError> {
         let axon = self.axon_of(challenge.challenge.miner)?;
-        let (target, bytes_max) = (challenge::TARGET, challenge::ANSWER_BYTES_MAX);
-        let asked = self.shared.client.exchange(axon, Method::POST, target, challenge.encode(), bytes_max);
-        let (status, bytes) =
-            tokio::time::timeout(timeout, asked).await.map_err(|_| ExchangeError::Timeout)??;
-        if !status.is_success() {
-            return Err(ExchangeError::Status(status));
-        }
-        SignedAnswer::from_bytes(&bytes).map_err(ExchangeError::Answer)
+        self.shared.client.challenge(axon, challenge, timeout).await
     }
 
     /// Gives a miner its countersigned calls.
