@@ -6,6 +6,7 @@
 
 pub mod generate;
 pub mod logging;
+pub mod program;
 pub mod settings;
 pub mod tls;
 

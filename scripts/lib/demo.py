@@ -410,6 +410,7 @@ def parse(arguments):
     parser.add_argument("--state", default=os.path.join(cache, "demo"), metavar="DIR", help="state folder (default: %(default)s)")
     parser.add_argument("--keep", action="store_true", help="leave the subnet running and write DIR/demo.env")
     parser.add_argument("--stop", action="store_true", help="stop what an earlier --keep left running")
+    parser.add_argument("--measured", action="store_true", help="build what a call passes through optimised, for figures")
     parser.add_argument("--bin", default="", help=argparse.SUPPRESS)
     parser.add_argument("--model", default="", help=argparse.SUPPRESS)
     parser.add_argument("--embedder", default="", help=argparse.SUPPRESS)

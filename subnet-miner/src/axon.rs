@@ -7,6 +7,7 @@ mod admission;
 mod answer;
 mod body;
 mod cancel;
+mod challenges;
 mod chat;
 mod completion;
 mod embedding;
@@ -15,6 +16,7 @@ mod fair;
 mod inventory;
 mod limits;
 mod order;
+mod product;
 mod proofs;
 mod rate_limit;
 mod replay;
@@ -48,6 +50,8 @@ use tokio_util::task::TaskTracker;
 use self::admission::Admission;
 use self::body::Bodies;
 use self::cancel::Running;
+pub use self::challenges::ChallengesConfig;
+use self::challenges::Turns;
 use self::error::AxonError;
 pub use self::limits::Limits;
 pub use self::rate_limit::Rate;
@@ -72,12 +76,15 @@ pub struct AxonConfig {
     pub tls: TlsConfig,
     /// What one client, and all of them together, may cost.
     pub limits: Limits,
+    /// What is shown to validators that ask, and how much that may cost.
+    pub challenges: ChallengesConfig,
 }
 
 impl Default for AxonConfig {
     fn default() -> Self {
         let bind = SocketAddr::from(([0, 0, 0, 0], 8091));
-        Self { bind, tls: TlsConfig::default(), limits: Limits::default() }
+        let (limits, challenges) = (Limits::default(), ChallengesConfig::default());
+        Self { bind, tls: TlsConfig::default(), limits, challenges }
     }
 }
 
@@ -165,6 +172,8 @@ struct Inner {
     slots: Slots,
     /// Answers in the making, for those who may cancel them.
     running: Running,
+    /// Challenges, one at a time.
+    turns: Turns,
     addresses: Mutex<RateLimiter<std::net::IpAddr>>,
     /// Streams being written, which outlive their handlers.
     streams: TaskTracker,
@@ -175,7 +184,7 @@ struct Inner {
 impl Axon {
     /// Listens and serves. Returns when the socket is bound.
     pub async fn bind(config: AxonConfig, parts: AxonParts) -> Result<Self, AxonBindError> {
-        let AxonConfig { bind, tls, limits } = config;
+        let AxonConfig { bind, tls, limits, challenges } = config;
         check(&limits)?;
         let tls = Tls::load(&tls).map_err(AxonBindError::Tls)?;
         let tls_key = tls.as_ref().map(|tls| TlsKey::of_certificate(tls.certificate_sha256()));
@@ -199,6 +208,7 @@ impl Axon {
             bodies: Bodies::new(&limits),
             slots: Slots::new(&limits),
             running: Running::default(),
+            turns: Turns::new(challenges),
             addresses: Mutex::new(RateLimiter::new(limits.per_address)),
             streams: connections.clone(),
             cut: cut.clone(),
@@ -308,6 +318,7 @@ fn router(state: AxonState) -> Router {
         .route(Endpoint::Detokenize.path(), post(tokenize::detokenize))
         .route("/fingerprints/{digest}", get(proofs::fingerprint))
         .route("/countersigned", post(proofs::countersigned))
+        .route(protocol::challenge::TARGET, post(challenges::answer))
         .route(protocol::cancel::TARGET, post(cancel::cancel))
         .route("/inventory", get(inventory::show))
         .route("/health", get(health))

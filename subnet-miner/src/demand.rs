@@ -35,6 +35,10 @@ use self::follow::Follower;
 pub struct DemandConfig {
     /// Validators' gateways: hotkey = "http://host:port". Default none.
     pub validators: BTreeMap<AccountId, String>,
+    /// Follow the gateways too that validators which may call this miner have announced on chain. Default true.
+    pub follow_announced: bool,
+    /// Validators followed, those of the operator's list included; the ones with the most stake first. Default 64.
+    pub validators_max: NonZeroUsize,
     /// Time for a connection to a validator and its answer's head, in milliseconds. Default 10000.
     pub connect_ms_max: NonZeroU32,
     /// Silence after which a log's connection counts as broken, in milliseconds. Default 45000.
@@ -52,6 +56,8 @@ impl Default for DemandConfig {
         let number = |value| NonZeroU32::new(value).expect("a literal above zero");
         Self {
             validators: BTreeMap::new(),
+            follow_announced: true,
+            validators_max: NonZeroUsize::new(64).expect("a literal above zero"),
             connect_ms_max: number(10_000),
             silence_ms_max: number(45_000),
             retry_ms_min: number(500),

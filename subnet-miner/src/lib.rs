@@ -27,3 +27,4 @@ pub mod store;
 pub mod strategist;
 pub mod top;
 pub mod validators;
+pub mod weights_on_disk;

@@ -41,7 +41,7 @@ pub struct Miner {
     axon_addr: SocketAddr,
     receipts: Option<ReceiptStore>,
     demand: DemandFeed,
-    sources: watch::Sender<Sources>,
+    listed: watch::Sender<Sources>,
     inventory_changes: watch::Sender<u64>,
     told: watch::Receiver<ResidencyStatus>,
     operations: Operations,
@@ -108,11 +108,13 @@ impl Miner {
         tracing::info!(%hotkey, netuid, axon = %axon_addr, "serving");
 
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let (listed, on_list) = watch::channel(demand.validators.clone());
         let (sources, asked) = watch::channel(demand.validators.clone());
+        let finding = demand.clone();
         let (inventory_changes, changes) = watch::channel(0);
         let parts = DemandParts {
             hotkey: keypair.clone(),
-            sources: asked,
+            sources: asked.clone(),
             inventory: axon.inventory(),
             inventory_changes: changes,
         };
@@ -130,7 +132,7 @@ impl Miner {
                 runtime,
                 models: models.clone(),
                 store,
-                sources: sources.subscribe(),
+                sources: asked.clone(),
                 demand: demand.watch(),
                 permits: permitted.clone(),
                 announce: inventory_changes.clone(),
@@ -149,7 +151,7 @@ impl Miner {
             models,
             counts,
             sightings: seen.clone(),
-            permits: permitted,
+            permits: permitted.clone(),
             demand: demand.watch(),
             residency: told.clone(),
         };
@@ -161,6 +163,7 @@ impl Miner {
 
         let policy = watch::Sender::new(policy);
         tasks.spawn(validators::follow(policy.subscribe(), seen.clone(), permits));
+        tasks.spawn(validators::follow_gateways(finding, on_list, permitted, seen.clone(), sources));
         if let Some(address) = external(&serve, axon_addr) {
             let retry_blocks = serve.retry_blocks.get();
             let desired = Announcement { address, tls_key: serve.tls_key.or(tls_key) };
@@ -180,7 +183,7 @@ impl Miner {
             axon_addr,
             receipts,
             demand,
-            sources,
+            listed,
             inventory_changes,
             told,
             operations,
@@ -219,7 +222,7 @@ impl Miner {
 
     /// Whose demand is followed, and where; replaces what the configuration said.
     pub fn follow_demand(&self, sources: Sources) {
-        self.sources.send_replace(sources);
+        self.listed.send_replace(sources);
     }
 
     /// Where metrics and status are.

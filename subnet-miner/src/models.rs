@@ -11,6 +11,8 @@ use protocol::digest::Digest;
 use protocol::ticket::{BadModelId, ModelId};
 use serde::{Deserialize, Serialize};
 
+use crate::weights_on_disk::WeightsOnDisk;
+
 /// Where a model's weights are. In text: a path, or `echo:`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -25,6 +27,7 @@ pub enum ModelLocation {
 #[derive(Clone, Debug)]
 pub struct Model {
     handle: ModelHandle,
+    files: Arc<[WeightsOnDisk]>,
 }
 
 /// The loaded models. Clones share them.
@@ -93,7 +96,7 @@ impl Models {
                 .map_err(|source| ModelError::Load { model: model.clone(), source })?;
             let facts = handle.facts();
             tracing::info!(%model, parameters = facts.parameters, memory_bytes = facts.memory_bytes, "model loaded");
-            models.insert(model.clone(), Model::new(handle));
+            models.insert(model.clone(), Model::new(handle).from_files(location.files()));
         }
         Ok(models)
     }
@@ -132,7 +135,18 @@ impl Models {
 impl Model {
     /// A model that is loaded.
     pub fn new(handle: ModelHandle) -> Self {
-        Self { handle }
+        Self { handle, files: Arc::new([]) }
+    }
+
+    /// The same with the files that its weights were loaded from, of which pieces can be shown.
+    #[must_use]
+    pub fn from_files(self, files: Vec<WeightsOnDisk>) -> Self {
+        Self { files: files.into(), ..self }
+    }
+
+    /// The files that its weights were loaded from; none if that is not known.
+    pub fn files(&self) -> &Arc<[WeightsOnDisk]> {
+        &self.files
     }
 
     /// The handle to generate with.
@@ -168,6 +182,20 @@ impl ModelLocation {
             Self::Gguf(path) => ModelSource::Gguf(path.clone()),
             Self::Echo => ModelSource::Echo,
         }
+    }
+
+    /// The files that hold its weights.
+    fn files(&self) -> Vec<WeightsOnDisk> {
+        let path = match self {
+            Self::Echo => return Vec::new(),
+            Self::Gguf(path) => path,
+        };
+        if !path.is_dir() {
+            return vec![WeightsOnDisk::new(path.clone(), None)];
+        }
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+        let weights = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "safetensors");
+        entries.filter(weights).map(|path| WeightsOnDisk::new(path, None)).collect()
     }
 
     /// The same location with a leading `~` replaced by the home folder.

@@ -91,6 +91,11 @@ impl Permits {
         self.validators.get(validator).copied().unwrap_or(0)
     }
 
+    /// Whether this is a validator with a permit that counts here, and the operator does not keep it out.
+    pub fn has(&self, validator: &AccountId) -> bool {
+        self.validators.contains_key(validator) && !self.policy.deny.contains(validator)
+    }
+
     /// Whether no validator holds a permit that counts here.
     pub fn is_empty(&self) -> bool {
         self.validators.is_empty()

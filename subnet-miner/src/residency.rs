@@ -265,7 +265,8 @@ impl Residency {
             // What it really takes: the next plan counts with that.
             self.known.measured(id, *bytes, None);
         }
-        let model = Model::new(loaded.map_err(BringError::Load)?);
+        let model =
+            Model::new(loaded.map_err(BringError::Load)?).from_files(self.parts.store.weight_files(offer));
         let memory_bytes = self.parts.runtime.memory_bytes().saturating_sub(before);
         self.doing(Some((id, "testing")));
         let tested = self.check(offer, &model).await;

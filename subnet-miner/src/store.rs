@@ -4,11 +4,12 @@
 //! objects/SHA256      a whole, checked file; came here by a rename, so it is never half there
 //! partial/SHA256      a download under way or broken off: the next one goes on where it stopped
 //! models/NAME/FILE    links into objects, in the shape that the runtime loads
+//! leaves/SHA256       the leaves of an object's tree, made by the pass that checked it: what pieces of it are shown by
 //! ```
 //!
 //! A file is looked for in the operator's own folders first, then at its sources one after the other. Whatever a source sends,
-//! nothing longer than promised is written and nothing with another digest becomes an object. The disk budget counts all three
-//! folders; what is used least recently and by nobody goes first.
+//! nothing longer than promised is written and nothing with another digest becomes an object. The disk budget counts objects and
+//! partial files (leaves take one byte for 2,048); what is used least recently and by nobody goes first.
 //!
 //! One process has the store at a time (`lock`). Deliberately absent: sharing a store between miners of one machine.
 
@@ -31,8 +32,11 @@ use protocol::digest::Digest;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
+use crate::weights_on_disk::WeightsOnDisk;
+
 pub use self::error::{FetchError, OpenError, SourceError};
 use self::objects::Objects;
+pub(crate) use self::objects::hash_file;
 use self::progress::Progress;
 use self::source::Source;
 
@@ -121,6 +125,14 @@ impl ContentStore {
     /// Whether every file of the offer is there, so that loading it needs no download.
     pub fn holds(&self, offer: &Offer) -> bool {
         !offer.files.is_empty() && offer.files.iter().all(|file| self.inner.objects.has(file))
+    }
+
+    /// The files of a model that is here, with what they hashed to as far as that was kept.
+    pub(crate) fn weight_files(&self, offer: &Offer) -> Vec<WeightsOnDisk> {
+        let on_disk = |file: &WeightFile| {
+            WeightsOnDisk::new(self.inner.objects.object(&file.sha256), self.inner.objects.hashed(file))
+        };
+        offer.files.iter().map(on_disk).collect()
     }
 
     /// Bytes that the store takes on disk.

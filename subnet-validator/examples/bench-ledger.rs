@@ -178,7 +178,33 @@ impl Cast {
 
     /// Call `number` of `count`, spread over the last 100 hours or less: those under way together must be of one hour, or the log
     /// would refuse the older ones.
-    fn call(&self, number: u64, count: u64) -> Result<Countersigned, Box<dyn std::error::Error>> {
+    fn call(
+        &self,
+        number: u64,
+        count: u64,
+        previous: Digest,
+    ) -> Result<Countersigned, Box<dyn std::error::Error>> {
+        let (ticket, receipt) = self.papers(number, count, previous)?;
+        let output_sha256 = receipt.output_sha256;
+        let observation = Observation {
+            first_byte_ms: 90,
+            last_byte_ms: 2_050,
+            tokens_delivered: 200,
+            output_sha256,
+            outcome: Outcome::Delivered,
+        };
+        let miner = &self.miners[(number % MINERS) as usize];
+        let ticket = ticket.sign(&self.validator).verify()?;
+        Ok(MinerSigned::check(ticket, receipt.sign(miner))?.countersign(observation, &self.validator)?)
+    }
+
+    /// A call's papers before they are signed.
+    fn papers(
+        &self,
+        number: u64,
+        count: u64,
+        previous: Digest,
+    ) -> Result<(Ticket, Receipt), Box<dyn std::error::Error>> {
         let miner = &self.miners[(number % MINERS) as usize];
         let step_ms = (100 * HOUR_MS / count).min(1_000);
         let issued_at_ms = NOW_MS - (count - number) * step_ms;
@@ -207,17 +233,25 @@ impl Cast {
             total_ms: 2_000,
             finish_reason: FinishReason::Stop,
             fingerprint: None,
-            previous: Digest::ZERO,
+            previous,
         };
-        let observation = Observation {
-            first_byte_ms: 90,
-            last_byte_ms: 2_050,
-            tokens_delivered: 200,
-            output_sha256,
-            outcome: Outcome::Delivered,
-        };
-        let ticket = ticket.sign(&self.validator).verify()?;
-        Ok(MinerSigned::check(ticket, receipt.sign(miner))?.countersign(observation, &self.validator)?)
+        Ok((ticket, receipt))
+    }
+
+    /// What each of these calls' receipts names as the one before it: each miner's own, as honest miners do. `last` is carried on.
+    fn previous(
+        &self,
+        numbers: std::ops::Range<u64>,
+        count: u64,
+        last: &mut [Digest],
+    ) -> Result<Vec<Digest>, Box<dyn std::error::Error>> {
+        let mut named = Vec::new();
+        for number in numbers {
+            let last = &mut last[(number % MINERS) as usize];
+            named.push(*last);
+            *last = self.papers(number, count, *last)?.1.hash();
+        }
+        Ok(named)
     }
 }
 
@@ -226,7 +260,7 @@ fn verification(cast: &Cast) -> Result<(f64, f64), Box<dyn std::error::Error>> {
     const CALLS: u64 = 2_048;
     let mut bytes = Vec::new();
     for number in 0..CALLS {
-        bytes.push(cast.call(number, CALLS)?.encode());
+        bytes.push(cast.call(number, CALLS, Digest::ZERO)?.encode());
     }
     let read = |bytes: &[Vec<u8>]| {
         bytes.iter().map(|bytes| UncheckedCountersigned::from_bytes(bytes)).collect::<Result<Vec<_>, _>>()
@@ -248,13 +282,19 @@ fn sign_all(
     cast: &Cast,
     numbers: std::ops::Range<u64>,
     count: u64,
+    last: &mut [Digest],
 ) -> Result<Vec<Countersigned>, Box<dyn std::error::Error>> {
+    let previous = cast.previous(numbers.clone(), count, last)?;
     let threads = std::thread::available_parallelism()?.get() as u64;
     let share = (numbers.end - numbers.start).div_ceil(threads).max(1);
     std::thread::scope(|scope| {
         let shares = numbers.clone().step_by(share as usize).map(|first| {
             let part = first..numbers.end.min(first + share);
-            let sign = move |number| cast.call(number, count).map_err(|error| error.to_string());
+            let (previous, start) = (&previous, numbers.start);
+            let sign = move |number| {
+                let previous = previous[(number - start) as usize];
+                cast.call(number, count, previous).map_err(|error| error.to_string())
+            };
             scope.spawn(move || part.map(sign).collect::<Result<Vec<_>, _>>())
         });
         let mut calls = Vec::new();
@@ -275,10 +315,11 @@ async fn measure(
     let owner = Owner { validator: cast.validator.public(), netuid: NETUID };
     let ledger = Ledger::open(LedgerConfig::new(path.clone(), owner))?;
     let mut ingest = Duration::ZERO;
+    let mut last = vec![Digest::ZERO; MINERS as usize];
     let mut next = 0;
     while next < receipts {
         let end = receipts.min(next + PART);
-        let part = sign_all(cast, next..end, receipts)?;
+        let part = sign_all(cast, next..end, receipts, &mut last)?;
         let started = Instant::now();
         let mut under_way = FuturesUnordered::new();
         for call in part {

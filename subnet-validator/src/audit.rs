@@ -10,7 +10,7 @@
 //! | `heads.scale` | the validator's signed heads whose leaves are here, the reviewed one last |
 //! | `policy.scale` | the signed policy document that the last head names |
 //! | `miners.scale` | the registered miners that the last head names |
-//! | `evidence.scale` | what its convictions follow from, if there are any |
+//! | `evidence.scale` | what its convictions and doubts follow from, if there are any |
 //! | `frontier.scale` | the Merkle frontier over the leaves before the first one here |
 //!
 //! The leaves lie beside the tempos' folders, in parts that tempos share ([`shelf`]): one Parquet file for each hour and miner, in the
@@ -20,6 +20,8 @@
 //! A running validator writes each tempo's bundle itself ([`publish`]), its gateway serves them under `/audit/v1`, from where
 //! [`fetch`] gets them, and they can be put into object storage ([`store`]). It checks the others' as they are committed ([`peers`])
 //! and makes its weights from all that it found true ([`merged`]).
+//!
+//! A reviewer may ask a sample of the miners that a bundle pays to show their weights ([`rechallenge`]).
 //!
 //! Not here: asking miners again what a receipt says they answered. A manifest lists its whole window, at some 250 bytes for each
 //! part.
@@ -33,6 +35,7 @@ pub mod leaves;
 pub mod merged;
 pub mod peers;
 pub mod publish;
+pub mod rechallenge;
 pub mod recheck;
 pub mod review;
 pub mod seen;

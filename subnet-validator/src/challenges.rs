@@ -6,7 +6,9 @@
 //!   the fingerprint that the receipt names, which the miner is asked for only then.
 //! - An answer that comes twice is a **replay** (`replays`); that needs no model.
 //!
-//! What a probe shows, and a replay, becomes signed evidence in the ledger; `protocol::standing` says what follows. A user's words never
+//! - Beside calls miners are asked for pieces of their weights, and for products that their device computes in a time (`proofs`).
+//!
+//! What a probe or a challenge shows, and a replay, becomes signed evidence in the ledger; `protocol::standing` says what follows. A user's words never
 //! leave this process, so a sample that fails makes no evidence: it makes the validator probe sooner.
 //!
 //! All of it is beside the calls: a bounded queue before the executions, and nobody waits for them. The countersigned records go back to
@@ -21,7 +23,10 @@ mod copies;
 mod docket;
 pub mod execution;
 mod probe;
+mod proofs;
+pub mod question;
 mod replays;
+mod rows;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +34,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model_runtime::{LoadError, ModelHandle, ModelSource, Runtime, RuntimeConfig, StartError};
+use protocol::catalogue_document::Offer;
 use protocol::dispute::RecordBytes;
 use protocol::evidence::{Finding, Reexecution, TEXT_BYTES_MAX};
 use protocol::receipt::Countersigned;
@@ -38,10 +44,11 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-pub use self::config::ChallengesConfig;
-use self::docket::Docket;
+pub use self::config::{ChallengesConfig, DeviceBand};
+use self::docket::{About, Docket};
 use self::execution::{Claim, Execution, execute};
 use self::probe::Forms;
+use self::proofs::Proofs;
 use self::replays::Replays;
 use crate::clock::Clock;
 use crate::fleet::Fleet;
@@ -60,6 +67,10 @@ pub struct ChallengesParts {
     pub hotkey: Keypair,
     /// The clock.
     pub clock: Arc<Clock>,
+    /// The subnet.
+    pub netuid: u16,
+    /// The models with their files, of which miners are asked for pieces.
+    pub offers: Vec<Offer>,
 }
 
 /// The models for executing again cannot be had.
@@ -119,8 +130,18 @@ pub async fn load(config: &ChallengesConfig) -> Result<BTreeMap<ModelId, ModelHa
 
 /// Challenges until told to stop.
 pub async fn run(parts: ChallengesParts, models: BTreeMap<ModelId, ModelHandle>, stop: CancellationToken) {
-    let ChallengesParts { config, fleet, ledger, hotkey, clock } = parts;
-    let docket = Arc::new(Docket::new(ledger, hotkey, clock));
+    let ChallengesParts { config, fleet, ledger, hotkey, clock, netuid, offers } = parts;
+    let docket = Arc::new(Docket::new(ledger, hotkey.clone(), Arc::clone(&clock)));
+    let proofs = Proofs {
+        config: config.clone(),
+        netuid,
+        fleet: fleet.clone(),
+        docket: Arc::clone(&docket),
+        hotkey,
+        clock,
+        offers,
+    };
+    let proving = proofs.run(stop.clone());
     let (cases, waiting) = mpsc::channel(config.queue_calls_max.get());
     let models = Arc::new(models);
     let copying = copies::run(fleet.clone(), config.clone(), fleet.settled(), stop.clone());
@@ -141,7 +162,7 @@ pub async fn run(parts: ChallengesParts, models: BTreeMap<ModelId, ModelHandle>,
         replays: Replays::default(),
         cases,
     };
-    tokio::join!(copying, judge.run(waiting, stop.clone()), challenges.run(suspected, stop));
+    tokio::join!(copying, proving, judge.run(waiting, stop.clone()), challenges.run(suspected, stop));
 }
 
 impl Challenges {
@@ -173,11 +194,8 @@ impl Challenges {
         }
     }
 
-    /// A random time whose mean is the hour's share: whoever knows the last probe knows nothing of the next.
     fn next_pause(&self, models: usize) -> Duration {
-        let per_hour = u64::from(self.config.probes_per_hour).max(1) * models.max(1) as u64;
-        let unit = (draw() >> 11) as f64 / (1_u64 << 53) as f64;
-        Duration::from_millis(3_600_000 / per_hour).mul_f64(-(1.0 - unit).ln())
+        random_pause(3_600_000, u64::from(self.config.probes_per_hour).saturating_mul(models.max(1) as u64))
     }
 
     fn probe(&self, model: &ModelId, asked: &mut tokio::task::JoinSet<Option<Case>>) {
@@ -203,7 +221,7 @@ impl Challenges {
             let papers = (RecordBytes::of(&earlier), RecordBytes::of(&call));
             tracing::warn!(miner = %call.ticket().miner, "an answer was given twice");
             let finding = Finding::ReplayedAnswer(papers.0, papers.1);
-            self.docket.record(&call, finding).await;
+            self.docket.record(About::from(&call), finding).await;
         }
         let Some(request) = request.filter(|_| call.ticket().kind == Kind::Chat) else { return };
         self.forms.learn(&request);
@@ -291,8 +309,14 @@ impl Judge {
             fault,
         };
         let finding = Finding::Reexecution(Box::new(again));
-        self.docket.record(&call, finding).await;
+        self.docket.record(About::from(&call), finding).await;
     }
+}
+
+/// A random time whose mean is so many shares of `time_ms`: whoever knows the last probe knows nothing of the next.
+fn random_pause(time_ms: u64, shares: u64) -> Duration {
+    let unit = (draw() >> 11) as f64 / (1_u64 << 53) as f64;
+    Duration::from_millis(time_ms / shares.max(1)).mul_f64(-(1.0 - unit).ln())
 }
 
 /// Randomness of the system; without any, the time of day would be guessed, so then it is 0 and nothing is drawn.

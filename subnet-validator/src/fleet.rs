@@ -9,6 +9,7 @@ pub mod affinity;
 pub mod axon;
 pub mod breaker;
 pub mod call;
+pub mod census;
 pub mod cold;
 pub mod miners;
 pub mod picker;

@@ -64,8 +64,8 @@ pub async fn cut(
             let first_index = reader.window_first_index(scorer.window_start_ms())?;
             // The ledger holds each call once.
             reader.for_each_kept(first_index..frontier.size(), |receipt| scorer.add_once(receipt))?;
-            let convictions = reader.convictions(scorer.window_start_ms()..facts.timestamp_ms)?;
-            let table = scorer.finish_without(&facts.miners, &convictions);
+            let standings = reader.standings(scorer.window_start_ms()..facts.timestamp_ms)?;
+            let table = scorer.finish_by(&facts.miners, &standings);
             let head = TreeHead {
                 netuid: owner.netuid,
                 validator: owner.validator,
@@ -77,12 +77,12 @@ pub async fn cut(
                 first_index,
                 previous: previous.map_or(Digest::ZERO, |previous| previous.head.head.digest()),
                 policy: rules_here.document().hash(),
-                miners: registry_hash(&facts.miners, &convictions),
+                miners: registry_hash(&facts.miners, &standings),
                 window_start_ms: table.window_start_ms,
                 window_end_ms: table.window_end_ms,
                 scores: scores_hash(&table),
             };
-            Ok(HeadRecord { head: head.sign(&signer), frontier, miners: facts.miners, table, convictions })
+            Ok(HeadRecord { head: head.sign(&signer), frontier, miners: facts.miners, table, standings })
         })
         .await?;
     ledger.put_head(record.clone(), rules.document().clone().sign(hotkey)).await?;

@@ -42,7 +42,7 @@ use protocol::merkle::Frontier;
 use protocol::policy_document::SignedPolicyDocument;
 use protocol::receipt::Countersigned;
 use protocol::scoring::{Miner, ScoreTable};
-use protocol::standing::Conviction;
+use protocol::standing::Standings;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::copy::{CopyError, back_up, compact, restore};
@@ -104,8 +104,8 @@ pub struct HeadRecord {
     pub miners: Vec<Miner>,
     /// The scores that the head names.
     pub table: ScoreTable,
-    /// The miners that are convicted in them.
-    pub convictions: Vec<Conviction>,
+    /// The miners that are convicted or doubted in them.
+    pub standings: Standings,
 }
 
 impl Decode for HeadRecord {
@@ -115,8 +115,11 @@ impl Decode for HeadRecord {
             frontier: Frontier::decode(input)?,
             miners: Vec::decode(input)?,
             table: ScoreTable::decode(input)?,
-            // Records of format 2 end here.
-            convictions: if input.remaining_len()? == Some(0) { Vec::new() } else { Vec::decode(input)? },
+            standings: Standings {
+                // Records of format 2 end here, those of format 4 after it.
+                convicted: if input.remaining_len()? == Some(0) { Vec::new() } else { Vec::decode(input)? },
+                doubted: if input.remaining_len()? == Some(0) { Vec::new() } else { Vec::decode(input)? },
+            },
         })
     }
 }

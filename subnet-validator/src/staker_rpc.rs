@@ -110,46 +110,11 @@ pub struct StakerRpc {
 impl StakerRpc {
     /// Listens and serves; the address is bound when this returns.
     pub async fn bind(parts: StakerRpcParts) -> Result<Self, BindError> {
-        let StakerRpcParts {
-            config,
-            hotkey,
-            policy,
-            chain,
-            market,
-            history,
-            desk,
-            fleet,
-            ledger,
-            usage,
-            weights,
-            peers,
-            verdicts,
-            bundles,
-            clock,
-        } = parts;
-        let tls = Tls::load(&config.tls)?;
-        let listener = TcpListener::bind(config.bind).await?;
+        let tls = Tls::load(&parts.config.tls)?;
+        let listener = TcpListener::bind(parts.config.bind).await?;
         let address = listener.local_addr()?;
-        let topics = Topics::new(config.notifications_max.get());
-        let state = Arc::new(State {
-            config,
-            hotkey,
-            policy,
-            chain,
-            market,
-            history,
-            desk,
-            fleet,
-            ledger,
-            usage,
-            weights,
-            peers,
-            verdicts,
-            bundles,
-            clock,
-            topics,
-            answers: Answers::default(),
-        });
+        let topics = Topics::new(parts.config.notifications_max.get());
+        let state = Arc::new(State { parts, topics, answers: Answers::default() });
         let (methods, subscriptions) = (methods::all(), methods::subscriptions());
         let document = registry::openrpc::document(&methods, &subscriptions);
         let module = registry::module(Arc::clone(&state), &methods, &subscriptions, &document);

@@ -1,24 +1,31 @@
 //! The composition root: takes the configuration apart, hands each part its own piece, and holds the running whole.
 
+mod error;
+mod folders;
+mod tasks;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chain_client::weights::{SetWeightsError, Timing, WeightSetter, WeightsTarget};
-use chain_client::{ChainClient, ConnectConfig, ConnectError, QueryError};
+use chain_client::weights::{Timing, WeightSetter, WeightsTarget};
+use chain_client::{ChainClient, ConnectConfig};
 use protocol::account::AccountId;
-use protocol::catalogue::CatalogueError;
 use protocol::catalogue_document::CatalogueDocument;
 use protocol::policy_document::PolicyDocument;
 use protocol::replay::Rules;
 use protocol::scoring::Policy;
 use protocol::signing::Keypair;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use self::error::StartError;
+pub use self::folders::{
+    AUDIT_DIR, DISPUTES_DIR, JOURNAL_DIR, KEYS_FILE, LEDGER_DIR, MERGES_DIR, PEERS_DIR, SALT_FILE, USAGE_FILE,
+};
+use self::tasks::Tasks;
 use crate::accounts::keys::ApiKeys;
 use crate::accounts::{Accounts, AccountsParts};
 use crate::audit::peers::{self, Peers, PeersParts};
@@ -26,7 +33,7 @@ use crate::audit::publish::Publisher;
 use crate::audit::verdicts::Verdicts;
 use crate::catalogue::{Listed, build};
 use crate::chain_view::{self, ChainSnapshot, ChainView, Follow};
-use crate::challenges::{self, ChallengesParts, ModelsError};
+use crate::challenges::{self, ChallengesParts};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::fleet::{self, Fleet, FleetParts};
@@ -39,29 +46,9 @@ use crate::metrics::Metrics;
 use crate::registration::{Standing, standing};
 use crate::staker_rpc::{self, StakerRpc, StakerRpcParts};
 use crate::state_dir;
-use crate::tls::TlsError;
 use crate::usage;
 use crate::usage::follow::UsageView;
 use crate::weights::{self, WeightsParts, WeightsState};
-
-/// The ledger's folder inside the state folder.
-pub const LEDGER_DIR: &str = "ledger";
-/// The file of API keys inside the state folder.
-pub const KEYS_FILE: &str = "api-keys.json";
-/// The file of what accounts have used inside the state folder.
-pub const USAGE_FILE: &str = "usage.json";
-/// The folder of the weights journal inside the state folder.
-pub const JOURNAL_DIR: &str = "weights";
-/// The folder of published bundles inside the state folder.
-pub const AUDIT_DIR: &str = "audit";
-/// The folder of other validators' bundles, with the verdicts, inside the state folder.
-pub const PEERS_DIR: &str = "peers";
-/// The folder of miners' copies of calls that another validator may have dropped, one SCALE `Countersigned` a file.
-pub const DISPUTES_DIR: &str = "disputes";
-/// The folder of what each tempo's weights were made from, inside the state folder.
-pub const MERGES_DIR: &str = "merges";
-/// The salt of payers' hashes inside the state folder.
-pub const SALT_FILE: &str = "payer-salt";
 
 /// Everything a validator is started with.
 pub struct ValidatorConfig {
@@ -89,81 +76,9 @@ pub struct Validator {
     chain: ChainView,
     weights: watch::Receiver<WeightsState>,
     peers: Peers,
-    tasks: JoinSet<&'static str>,
+    tasks: Tasks,
     stop: CancellationToken,
     drain_timeout: Duration,
-}
-
-/// The validator could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The chain cannot be reached.
-    #[error("cannot connect to the chain")]
-    Connect(#[source] ConnectError),
-    /// The chain cannot be read.
-    #[error("cannot read the subnet from the chain")]
-    Chain(#[source] QueryError),
-    /// The hotkey is not registered.
-    #[error("the hotkey is not registered on subnet {netuid}")]
-    NotRegistered {
-        /// The subnet.
-        netuid: u16,
-    },
-    /// The catalogue cannot be put into a policy document.
-    #[error("the models are no catalogue")]
-    Catalogue(#[source] CatalogueError),
-    /// The state folder cannot be used.
-    #[error("cannot use the state folder {path}", path = path.display())]
-    State {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The ledger cannot be opened.
-    #[error("cannot open the receipt ledger")]
-    Ledger(#[source] OpenError),
-    /// The journal cannot be opened.
-    #[error("cannot open the weights journal")]
-    Journal(#[source] SetWeightsError),
-    /// The certificate of the gateway or of the stakers' side cannot be used.
-    #[error("cannot serve TLS")]
-    Tls(#[source] TlsError),
-    /// The models for checking miners cannot be loaded.
-    #[error("cannot load the models of [challenges]")]
-    Challenges(#[source] ModelsError),
-    /// A server cannot listen.
-    #[error("the {server} cannot listen on {address}")]
-    Bind {
-        /// Which one.
-        server: &'static str,
-        /// Where.
-        address: SocketAddr,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-}
-
-impl StartError {
-    /// What the operator can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Connect(error) => Some(error.hint()),
-            Self::Chain(error) => Some(error.hint()),
-            Self::Bind { .. } => Some("another program has the port: stop it, or choose another one"),
-            Self::State { .. } => Some("choose a folder this user can write to with --state"),
-            Self::Tls(_) => Some(
-                "see gateway.tls and staker_rpc.tls in the configuration; `openssl x509 -in FILE -noout -text` shows a certificate",
-            ),
-            Self::NotRegistered { .. } => Some("register the hotkey first"),
-            Self::Journal(error) => Some(error.hint()),
-            Self::Challenges(_) => Some("look at the paths of [challenges.models] in the configuration"),
-            Self::Ledger(_) | Self::Catalogue(_) => None,
-        }
-    }
 }
 
 impl Validator {
@@ -202,7 +117,7 @@ impl Validator {
         let at_state = |source| StartError::State { path: state_dir.clone(), source };
         state_dir::create(&state_dir).map_err(at_state)?;
         let published = state_dir.join(AUDIT_DIR).join(build::PUBLISHED_FILE);
-        let document = CatalogueDocument::new(netuid, account, clock.now_ms(), offers);
+        let document = CatalogueDocument::new(netuid, account, clock.now_ms(), offers.clone());
         build::publish(&published, document.sign(&hotkey)).map_err(at_state)?;
         let payer_salt = state_dir::secret(&state_dir.join(SALT_FILE)).map_err(at_state)?;
         let target = WeightsTarget {
@@ -299,7 +214,7 @@ impl Validator {
         })?;
 
         let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
+        let mut tasks = Tasks::default();
         let summing = usage::follow::Follow {
             ledger: ledger.clone(),
             catalogue,
@@ -309,9 +224,9 @@ impl Validator {
         };
         if retention_days > 0 {
             let pruning = retention::run(ledger.clone(), retention_days, Arc::clone(&clock), stop.clone());
-            spawn(&mut tasks, "removing old receipts", pruning);
+            tasks.spawn("removing old receipts", pruning);
         }
-        spawn(&mut tasks, "summing up usage", usage::follow::run(summing));
+        tasks.spawn("summing up usage", usage::follow::run(summing));
         let pricing = market::Follow {
             client: client.clone(),
             chain: chain.clone(),
@@ -319,22 +234,18 @@ impl Validator {
             history,
             stop: stop.clone(),
         };
-        spawn(&mut tasks, "reading the market", market::follow(pricing));
+        tasks.spawn("reading the market", market::follow(pricing));
         let answering = market::desk::answer(client.clone(), netuid, questions, stop.clone());
-        spawn(&mut tasks, "answering stakers' questions", answering);
+        tasks.spawn("answering stakers' questions", answering);
         let following = Follow {
             client: client.clone(),
             clock: Arc::clone(&clock),
             view: chain_sender,
             stop: stop.clone(),
         };
-        spawn(&mut tasks, "following the chain", chain_view::follow(following));
-        spawn(&mut tasks, "counting usage", Arc::clone(&accounts).follow(stop.clone()));
-        spawn(
-            &mut tasks,
-            "watching the fleet",
-            fleet::refresh::run(fleet.clone(), chain.clone(), stop.clone()),
-        );
+        tasks.spawn("following the chain", chain_view::follow(following));
+        tasks.spawn("counting usage", Arc::clone(&accounts).follow(stop.clone()));
+        tasks.spawn("watching the fleet", fleet::refresh::run(fleet.clone(), chain.clone(), stop.clone()));
         if !weights.own_log_only {
             let checking = PeersParts {
                 config: audit.clone(),
@@ -346,9 +257,9 @@ impl Validator {
                 client: client.clone(),
                 peers: peers.clone(),
             };
-            spawn(&mut tasks, "checking other validators", peers::run(checking, stop.clone()));
+            tasks.spawn("checking other validators", peers::run(checking, stop.clone()));
         }
-        spawn(&mut tasks, "watching demand", fleet::cold::run(fleet.clone(), stop.clone()));
+        tasks.spawn("watching demand", fleet::cold::run(fleet.clone(), stop.clone()));
         let setting = WeightsParts {
             config: weights,
             peers: peers.clone(),
@@ -372,9 +283,11 @@ impl Validator {
             ledger: ledger.clone(),
             hotkey: signer,
             clock,
+            netuid,
+            offers,
         };
-        spawn(&mut tasks, "challenging miners", challenges::run(challenging, checked, stop.clone()));
-        spawn(&mut tasks, "setting weights", weights::run(setting, weights_sender, stop.clone()));
+        tasks.spawn("challenging miners", challenges::run(challenging, checked, stop.clone()));
+        tasks.spawn("setting weights", weights::run(setting, weights_sender, stop.clone()));
 
         let (gateway_address, rpc_address) = (gateway.address(), rpc.address());
         tracing::info!(hotkey = %account, netuid, gateway = %gateway_address, rpc = %rpc_address, "validator is up");
@@ -466,11 +379,7 @@ impl Validator {
 
     /// Waits until a part ends by itself, which none should; names it. Safe to cancel and call again.
     pub async fn join(&mut self) -> &'static str {
-        match self.tasks.join_next().await {
-            Some(Ok(part)) => part,
-            Some(Err(_)) => "a part that panicked",
-            None => "every part",
-        }
+        self.tasks.first_to_end().await
     }
 
     /// Lets open calls end, up to the drain limit, while new ones are told to come back later; then stops listening and closes
@@ -483,22 +392,11 @@ impl Validator {
         self.gateway.shutdown().await;
         self.rpc.shutdown().await;
         self.stop.cancel();
-        while self.tasks.join_next().await.is_some() {}
+        self.tasks.all_to_end().await;
         // Closing waits for the writer and for RocksDB, which no executor thread should.
         let parts = (self.fleet, self.ledger, self.accounts, self.gateway);
         let _ = tokio::task::spawn_blocking(move || drop(parts)).await;
     }
-}
-
-fn spawn(
-    tasks: &mut JoinSet<&'static str>,
-    part: &'static str,
-    work: impl Future<Output = ()> + Send + 'static,
-) {
-    tasks.spawn(async move {
-        work.await;
-        part
-    });
 }
 
 async fn open_ledger(config: LedgerConfig) -> Result<Ledger, StartError> {

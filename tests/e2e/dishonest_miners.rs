@@ -35,7 +35,7 @@ async fn an_old_answer_under_a_new_id_is_found_by_its_states_beside_an_honest_mi
     // Its old answer comes at once, so it is asked more often than the honest one.
     let found = wait::until("the cheat is convicted", || async {
         let found = evidence(validator);
-        let convicted = protocol::standing::convictions(&found, 0..u64::MAX);
+        let convicted = protocol::standing::standings(&found, 0..u64::MAX).convicted;
         convicted.iter().any(|conviction| conviction.miner == cheat.hotkey()).then_some(found)
     });
     let found = found.await;

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use subnet_miner::doctor::{self, Verdict};
-use subnet_tests::{ECHO_MODEL, Subnet, wait};
+use subnet_miner::operations::MinerStatus;
+use subnet_tests::{ECHO_MODEL, NETUID, Subnet, wait};
 
 /// A log in memory.
 #[derive(Clone, Default)]
@@ -67,6 +68,34 @@ async fn a_users_request_id_is_in_the_logs_of_validator_and_miner_and_on_the_ans
         .await;
     }
     assert_eq!(log.lines_of("subnet_miner", "follow-somebody-else"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_miner_finds_the_gateway_that_a_validator_announced_on_chain_and_shows_that_it_serves_it() {
+    let mut subnet = Subnet::start(1, 1).await;
+    assert!(subnet.miners[0].config().demand.validators.is_empty(), "nobody told it of a gateway");
+    // The chain takes no address of the first loopback network.
+    let validator = &mut subnet.validators[0];
+    validator.stop().await;
+    validator.settings_mut().gateway.bind = SocketAddr::from((Ipv4Addr::new(127, 0, 0, 2), 0));
+    validator.start().await.unwrap();
+    let (hotkey, address) = (validator.hotkey_secret().clone(), validator.validator().gateway_addr());
+    subnet.client().serve_axon(&hotkey, NETUID, address).await.unwrap();
+
+    let url = format!("http://{}/status", subnet.miners[0].miner().operations_addr());
+    let shown = wait::until("the miner reads the validator's demand", || async {
+        let status: MinerStatus = reqwest::get(&url).await.ok()?.json().await.ok()?;
+        let shown = status.validators.get(&hotkey.public()).copied();
+        shown.filter(|validator| validator.connected)
+    })
+    .await;
+
+    assert!(shown.stake_rao > 0, "{shown:?}");
+    // What the validator hears of the miner by itself is what routes the next call.
+    wait::until("a call is served", || async {
+        (subnet.validators[0].chat(ECHO_MODEL, "one").await.status == 200).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

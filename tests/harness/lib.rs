@@ -17,4 +17,4 @@ pub use gguf::fewer_layers;
 pub use nodes::{MinerNode, TestWallet, ValidatorNode};
 pub use request::{Answer, OpenStream, Streamed};
 pub use subnet::CheatingMiner;
-pub use subnet::{ECHO_MODEL, Plan, SMOLLM2, Subnet, TestModel, smollm2_path};
+pub use subnet::{ECHO_MODEL, NETUID, Plan, SMOLLM2, Subnet, TestModel, smollm2_path};

@@ -26,6 +26,11 @@ impl TestWallet {
         &self.path
     }
 
+    /// Its hotkey's pair, to sign as the node does.
+    pub fn hotkey(&self) -> &Keypair {
+        &self.hotkey
+    }
+
     /// Keys derived from the wallet's name, so that a failing test fails the same way again.
     pub(crate) fn create(root: &Path, name: &str) -> Self {
         let path = WalletPath::new(root, name, "default");

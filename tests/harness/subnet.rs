@@ -27,7 +27,7 @@ use crate::nodes::{MinerNode, TestWallet, ValidatorNode};
 use crate::wait;
 
 /// The subnet.
-pub(crate) const NETUID: u16 = 64;
+pub const NETUID: u16 = 64;
 const TAO: u64 = 1_000_000_000;
 /// The chain refuses 127.0.0.1 as an axon; the rest of the loopback range is as local and allowed.
 pub(crate) const AXON_IP: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -239,6 +239,8 @@ impl Subnet {
         settings.gateway.bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         settings.staker_rpc.bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         settings.fleet.inventory_poll_ms = 50;
+        // Random challenges would make tests of other things random; those that are about them ask for them.
+        settings.challenges.weight_challenges_per_hour = 0;
         // Tempos are short here, and blocks come faster than a validator can follow.
         (settings.weights.head_after_percent, settings.weights.submit_after_percent) = (25, 50);
         self.validators.push(ValidatorNode {

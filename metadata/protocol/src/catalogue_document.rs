@@ -7,11 +7,10 @@ mod merge;
 
 use std::collections::BTreeSet;
 
-use parity_scale_codec::{Decode, Encode, Error, Input};
+use parity_scale_codec::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::account::AccountId;
-use crate::bounded::{decode_list, decode_text};
 use crate::catalogue::{MEMORY_BYTES_MAX, Model};
 use crate::digest::Digest;
 use crate::signing::{self, BadSignature, Domain, Keypair, Signature};
@@ -54,6 +53,8 @@ pub enum Modality {
 }
 
 /// One file of a model.
+///
+/// Its SCALE bytes are those of version 1, without the root; see [`CatalogueDocument::signed_bytes`].
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WeightFile {
@@ -66,6 +67,10 @@ pub struct WeightFile {
     /// Where it can be had, the best first: `https://` and `http://` URLs, `hf://OWNER/NAME/PATH` (with `@REVISION` after
     /// the name if need be), or `pypi://PACKAGE/VERSION/PATH` for a file inside a package's wheel.
     pub sources: Vec<String>,
+    /// The root of its tree ([`crate::weight_tree`]), by which pieces of it are asked for. Without one nobody is asked.
+    #[codec(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<Digest>,
 }
 
 /// One model on offer.
@@ -94,8 +99,8 @@ pub struct CatalogueDocument {
     pub offers: Vec<Offer>,
 }
 
-/// A document as it travels, as JSON: nothing has been checked. The signature covers the SCALE bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+/// A document as it travels, as JSON: nothing has been checked. The signature covers [`CatalogueDocument::signed_bytes`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignedCatalogue {
     /// What is claimed.
@@ -161,12 +166,35 @@ impl CatalogueDocument {
 
     /// Names the document.
     pub fn hash(&self) -> Digest {
-        Digest::of_prefixed(Domain::Catalogue.prefix(), &self.encode())
+        Digest::of_prefixed(self.domain().prefix(), &self.signed_bytes())
+    }
+
+    /// What is signed: the SCALE bytes of the fields, and, if any file has a root, after them a list of the roots of all files in their
+    /// order, each an option. The two have different [`Domain`]s: version 1 and version 2.
+    pub fn signed_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.encode();
+        if self.domain() == Domain::CatalogueWithRoots {
+            let roots: Vec<Option<Digest>> = self.files().map(|file| file.root).collect();
+            roots.encode_to(&mut bytes);
+        }
+        bytes
+    }
+
+    fn domain(&self) -> Domain {
+        if self.files().any(|file| file.root.is_some()) {
+            Domain::CatalogueWithRoots
+        } else {
+            Domain::Catalogue
+        }
+    }
+
+    fn files(&self) -> impl Iterator<Item = &WeightFile> {
+        self.offers.iter().flat_map(|offer| &offer.files)
     }
 
     /// Signs. With a key that is not `self.validator`'s the result will not verify.
     pub fn sign(self, validator: &Keypair) -> SignedCatalogue {
-        let signature = validator.sign(Domain::Catalogue, &self.encode());
+        let signature = validator.sign(self.domain(), &self.signed_bytes());
         SignedCatalogue { document: self, signature }
     }
 
@@ -202,7 +230,7 @@ impl SignedCatalogue {
         }
         // Before the signature: its bytes are only worth hashing if they are few.
         document.check()?;
-        signing::verify(Domain::Catalogue, &document.validator, &document.encode(), &signature)
+        signing::verify(document.domain(), &document.validator, &document.signed_bytes(), &signature)
             .map_err(DocumentError::Signature)?;
         Ok(document)
     }
@@ -252,45 +280,6 @@ fn is_plain(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     let part = |part: &str| !part.is_empty() && !part.starts_with('.') && part.bytes().all(plain);
     name.len() <= NAME_BYTES_MAX && name.split('/').all(part)
-}
-
-impl Decode for WeightFile {
-    fn decode<I: Input>(input: &mut I) -> Result<Self, Error> {
-        let name = decode_text(input, NAME_BYTES_MAX)?;
-        let (bytes, sha256) = (u64::decode(input)?, Digest::decode(input)?);
-        let sources: Vec<SourceText> = decode_list(input, SOURCES_MAX)?;
-        Ok(Self { name, bytes, sha256, sources: sources.into_iter().map(|source| source.0).collect() })
-    }
-}
-
-/// A source's text, its limit checked before it is read.
-struct SourceText(String);
-
-impl Decode for SourceText {
-    fn decode<I: Input>(input: &mut I) -> Result<Self, Error> {
-        decode_text(input, SOURCE_BYTES_MAX).map(Self)
-    }
-}
-
-impl Decode for Offer {
-    fn decode<I: Input>(input: &mut I) -> Result<Self, Error> {
-        Ok(Self {
-            model: Model::decode(input)?,
-            modality: Modality::decode(input)?,
-            files: decode_list(input, FILES_MAX)?,
-        })
-    }
-}
-
-impl Decode for CatalogueDocument {
-    fn decode<I: Input>(input: &mut I) -> Result<Self, Error> {
-        Ok(Self {
-            netuid: u16::decode(input)?,
-            validator: AccountId::decode(input)?,
-            issued_at_ms: u64::decode(input)?,
-            offers: decode_list(input, OFFERS_MAX)?,
-        })
-    }
 }
 
 #[cfg(test)]

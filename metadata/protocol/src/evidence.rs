@@ -11,6 +11,7 @@ use parity_scale_codec::{Decode, DecodeAll, Encode, Error, Input};
 
 use crate::account::AccountId;
 use crate::bounded::decode_list;
+use crate::challenge::{self, AnswerError, ChallengeError, SignedAnswer, SignedChallenge};
 use crate::digest::Digest;
 use crate::dispute::{Contradiction, DisputeError, Guilt, RecordBytes};
 use crate::fingerprint::{self, Comparison, Fingerprint, Thresholds, Verdict};
@@ -26,6 +27,15 @@ pub const BYTES_MAX: usize = 2 * TEXT_BYTES_MAX + 2 * fingerprint::BYTES_MAX;
 
 /// Tokens of an answer that a model would hardly have said, in thousandths, beyond which nobody drew them from it.
 pub const IMPROBABLE_MILLI_MAX: u64 = 50;
+
+/// Challenges missed in a row that count: fewer happen to any machine.
+pub const MISSED_MIN: usize = 3;
+
+/// How many of them one piece of evidence holds at most.
+pub const MISSED_MAX: usize = 8;
+
+/// The least time between two challenges of a row, so that one short absence is not several.
+pub const MISSED_GAP_MS: u64 = 600_000;
 
 /// What is brought against a miner.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -54,7 +64,26 @@ pub enum Finding {
     /// An answer that the model does not give.
     #[codec(index = 2)]
     Reexecution(Box<Reexecution>),
+    /// A signed answer to a challenge, and a wrong one.
+    #[codec(index = 3)]
+    WrongAnswer(Box<WrongAnswer>),
+    /// Challenges one after the other that were not answered, or too late.
+    #[codec(index = 4)]
+    Missed(Missed),
 }
+
+/// A challenge and what the miner signed for it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct WrongAnswer {
+    /// What was asked.
+    pub challenge: SignedChallenge,
+    /// What was shown.
+    pub answer: SignedAnswer,
+}
+
+/// Challenges that the validator says were missed, in the order of their times: [`MISSED_MIN`] to [`MISSED_MAX`] of them.
+#[derive(Debug, Clone, PartialEq, Eq, Encode)]
+pub struct Missed(pub Vec<SignedChallenge>);
 
 /// A call, what it was about, and what came of doing it again.
 #[derive(Debug, Clone, PartialEq, Eq, Encode)]
@@ -113,7 +142,8 @@ pub struct SignedEvidence {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValidEvidence {
     signed: SignedEvidence,
-    call: Countersigned,
+    at_ms: u64,
+    call: Option<Countersigned>,
 }
 
 /// Why evidence is none.
@@ -137,6 +167,20 @@ pub enum EvidenceError {
     /// Request, answer or fingerprint are not those of the call.
     #[error("the request, the answer or the fingerprint is not the one that the call names")]
     OtherTexts,
+    /// A challenge is not what it seems.
+    #[error("checking a challenge")]
+    Challenge(#[source] ChallengeError),
+    /// An answer is not the miner's to that challenge.
+    #[error("checking an answer")]
+    Answer(#[source] AnswerError),
+}
+
+/// What evidence is about.
+struct Subject {
+    netuid: u16,
+    miner: AccountId,
+    at_ms: u64,
+    call: Option<Countersigned>,
 }
 
 impl Evidence {
@@ -167,15 +211,18 @@ impl SignedEvidence {
         let Evidence { netuid, validator, miner, finding, .. } = &self.evidence;
         signing::verify(Domain::Evidence, validator, &self.evidence.encode(), &self.signature)
             .map_err(EvidenceError::Signature)?;
-        let call = match finding {
-            Finding::DoubledReceipt(one, other) => doubled(one, other, miner)?,
-            Finding::ReplayedAnswer(one, other) => replayed(one, other)?,
-            Finding::Reexecution(again) => again.check(validator)?,
+        let subject = match finding {
+            Finding::DoubledReceipt(one, other) => Subject::of_call(doubled(one, other, miner)?),
+            Finding::ReplayedAnswer(one, other) => Subject::of_call(replayed(one, other)?),
+            Finding::Reexecution(again) => Subject::of_call(again.check(validator)?),
+            Finding::WrongAnswer(wrong) => wrong.check()?,
+            Finding::Missed(missed) => missed.check(validator)?,
         };
-        if (call.ticket().netuid, call.ticket().miner) != (*netuid, *miner) {
+        if (subject.netuid, subject.miner) != (*netuid, *miner) {
             return Err(EvidenceError::OtherMiner);
         }
-        Ok(ValidEvidence { signed: self, call })
+        let Subject { at_ms, call, .. } = subject;
+        Ok(ValidEvidence { signed: self, at_ms, call })
     }
 }
 
@@ -195,9 +242,14 @@ impl ValidEvidence {
         self.signed.evidence.digest()
     }
 
-    /// The call it is about: the later one of two.
-    pub fn call(&self) -> &Countersigned {
-        &self.call
+    /// The call it is about: the later one of two. None if it is about challenges.
+    pub fn call(&self) -> Option<&Countersigned> {
+        self.call.as_ref()
+    }
+
+    /// When what it is about happened: Unix time of the call's ticket, or of the last challenge.
+    pub fn at_ms(&self) -> u64 {
+        self.at_ms
     }
 
     /// With its signature, to store or send.
@@ -249,6 +301,53 @@ pub fn is_replay(one: &Countersigned, other: &Countersigned) -> bool {
         && one.receipt().output_sha256 == other.receipt().output_sha256
 }
 
+impl Subject {
+    fn of_call(call: Countersigned) -> Self {
+        let ticket = call.ticket();
+        Self { netuid: ticket.netuid, miner: ticket.miner, at_ms: ticket.issued_at_ms, call: Some(call) }
+    }
+
+    fn of_challenge(challenge: &challenge::Challenge) -> Self {
+        let (netuid, miner, at_ms) = (challenge.netuid, challenge.miner, challenge.issued_at_ms);
+        Self { netuid, miner, at_ms, call: None }
+    }
+}
+
+impl WrongAnswer {
+    fn check(&self) -> Result<Subject, EvidenceError> {
+        let challenge = self.challenge.verify().map_err(EvidenceError::Challenge)?;
+        match self.answer.verify(challenge) {
+            Err(AnswerError::Wrong(_)) => Ok(Subject::of_challenge(challenge)),
+            Err(error) => Err(EvidenceError::Answer(error)),
+            Ok(()) => Err(EvidenceError::Innocent),
+        }
+    }
+}
+
+impl Missed {
+    fn check(&self, validator: &AccountId) -> Result<Subject, EvidenceError> {
+        let mut last: Option<Subject> = None;
+        for signed in &self.0 {
+            let challenge = signed.verify().map_err(EvidenceError::Challenge)?;
+            // Only who asked can say that nothing came.
+            if challenge.validator != *validator {
+                return Err(EvidenceError::OtherMiner);
+            }
+            let next = Subject::of_challenge(challenge);
+            if let Some(last) = &last {
+                if (last.netuid, last.miner) != (next.netuid, next.miner) {
+                    return Err(EvidenceError::OtherMiner);
+                }
+                if next.at_ms < last.at_ms.saturating_add(MISSED_GAP_MS) {
+                    return Err(EvidenceError::Innocent);
+                }
+            }
+            last = Some(next);
+        }
+        last.filter(|_| (MISSED_MIN..=MISSED_MAX).contains(&self.0.len())).ok_or(EvidenceError::Innocent)
+    }
+}
+
 impl Reexecution {
     /// The fingerprint, if the receipt names one and this is it.
     pub fn fingerprint(&self, call: &Countersigned) -> Result<Option<Fingerprint>, EvidenceError> {
@@ -298,6 +397,12 @@ impl Reexecution {
 /// Whether an answer of `tokens` tokens has more improbable ones than chance or another precision give: a few are always allowed.
 pub fn is_improbable(improbable: u64, tokens: u64) -> bool {
     improbable.saturating_mul(1_000) > tokens.saturating_mul(IMPROBABLE_MILLI_MAX).saturating_add(2_000)
+}
+
+impl Decode for Missed {
+    fn decode<I: Input>(input: &mut I) -> Result<Self, Error> {
+        decode_list(input, MISSED_MAX).map(Self)
+    }
 }
 
 impl Decode for Reexecution {

@@ -15,7 +15,7 @@ use crate::account::AccountId;
 use crate::digest::Digest;
 use crate::scoring::{Miner, ScoreTable};
 use crate::signing::{self, BadSignature, Domain, Keypair, Signature};
-use crate::standing::Conviction;
+use crate::standing::Standings;
 
 /// More than any signed head has.
 pub const SIGNED_BYTES_MAX: usize = 512;
@@ -103,12 +103,15 @@ pub fn miners_hash(miners: &[Miner]) -> Digest {
     Digest::of_prefixed(b"SN_MINERS_V1\0", &miners.encode())
 }
 
-/// Names a list of miners together with those of them that are convicted. Where nobody is, this is [`miners_hash`].
-pub fn registry_hash(miners: &[Miner], convictions: &[Conviction]) -> Digest {
-    if convictions.is_empty() {
-        return miners_hash(miners);
+/// Names a list of miners together with those of them that are convicted or doubted. Where nobody is, this is [`miners_hash`]; where
+/// nobody is doubted, the convictions alone are named, as before there were doubts.
+pub fn registry_hash(miners: &[Miner], standings: &Standings) -> Digest {
+    let miners = miners_hash(miners);
+    match (standings.convicted.as_slice(), standings.doubted.as_slice()) {
+        ([], []) => miners,
+        (convicted, []) => Digest::of_prefixed(b"SN_REGISTRY_V1\0", &(miners, convicted).encode()),
+        _ => Digest::of_prefixed(b"SN_REGISTRY_V2\0", &(miners, standings).encode()),
     }
-    Digest::of_prefixed(b"SN_REGISTRY_V1\0", &(miners_hash(miners), convictions).encode())
 }
 
 /// Names a score table.

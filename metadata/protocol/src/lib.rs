@@ -17,6 +17,7 @@
 //! SignedCatalogue -> CatalogueDocument              (catalogue_document)
 //! SignedManifest -> Manifest                        (manifest)
 //! SignedEvidence -> ValidEvidence                   (evidence)
+//! SignedChallenge -> &Challenge, SignedAnswer       (challenge)
 //! leaves + heads -> Replayed                        (replay)
 //! ChatRequest -> ValidChatRequest                   (openai)
 //! ```
@@ -39,6 +40,7 @@ pub mod btauth;
 pub mod cancel;
 pub mod catalogue;
 pub mod catalogue_document;
+pub mod challenge;
 pub mod countersigned;
 pub mod demand;
 pub mod digest;
@@ -63,6 +65,7 @@ mod text;
 pub mod ticket;
 #[cfg(test)]
 mod vectors;
+pub mod weight_tree;
 
 pub use account::AccountId;
 pub use digest::Digest;

@@ -30,7 +30,7 @@ use crate::merkle::{self, Frontier};
 use crate::policy_document::PolicyDocument;
 use crate::receipt::{Countersigned, ReceiptError, UncheckedCountersigned};
 use crate::scoring::{Miner, ScoreTable, Scorer};
-use crate::standing::{Conviction, convictions};
+use crate::standing::{Standings, standings};
 
 mod ranges;
 
@@ -81,7 +81,7 @@ pub struct Replay<'r> {
     unseen: BTreeMap<Digest, AccountId>,
     scorer: Scorer<'r>,
     payments: Payments,
-    convictions: Vec<Conviction>,
+    standings: Standings,
 }
 
 /// A window that is as its head says.
@@ -319,7 +319,7 @@ impl<'r> Replay<'r> {
             unseen: BTreeMap::new(),
             scorer,
             payments: Payments::default(),
-            convictions: Vec::new(),
+            standings: Standings::default(),
         };
         replay.check_heads()?;
         Ok(replay)
@@ -354,10 +354,11 @@ impl<'r> Replay<'r> {
         (self.frontier.size(), self.last.tree_size)
     }
 
-    /// Takes the evidence that the last head's convictions follow from. Whoever is convicted by it earns nothing here.
-    pub fn convict<'e>(&mut self, evidence: impl IntoIterator<Item = &'e ValidEvidence>) -> &[Conviction] {
-        self.convictions = convictions(evidence, self.last.window_start_ms..self.last.window_end_ms);
-        &self.convictions
+    /// Takes the evidence that the standings in the last head follow from. Whoever is convicted by it earns nothing here, and whoever is
+    /// doubted less.
+    pub fn judge<'e>(&mut self, evidence: impl IntoIterator<Item = &'e ValidEvidence>) -> &Standings {
+        self.standings = standings(evidence, self.last.window_start_ms..self.last.window_end_ms);
+        &self.standings
     }
 
     /// Compares what the leaves give with the last head. `miners` are those registered at the head's block.
@@ -366,11 +367,11 @@ impl<'r> Replay<'r> {
         if found != expected {
             return Err(ReplayError::Truncated { expected, found });
         }
-        let (found, expected) = (registry_hash(miners, &self.convictions), self.last.miners);
+        let (found, expected) = (registry_hash(miners, &self.standings), self.last.miners);
         if found != expected {
             return Err(ReplayError::Miners { expected, found });
         }
-        let table = self.scorer.finish_without(miners, &self.convictions);
+        let table = self.scorer.finish_by(miners, &self.standings);
         if scores_hash(&table) != self.last.scores {
             return Err(ReplayError::Scores { computed: Box::new(table) });
         }

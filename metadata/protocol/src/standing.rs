@@ -1,16 +1,23 @@
-//! Who is believed no more: a pure function of evidence.
+//! Who is believed no more, and who less: a pure function of evidence.
 //!
 //! # The rule
-//! A miner is convicted while the window holds
-//! - one call that two signed papers prove it cheated in (two receipts for one ticket, one answer for two), or
+//! A miner is **convicted** while the window holds
+//! - one paper that proves it cheated: two receipts for one ticket, one answer for two, a wrong answer to a challenge that it signed; or
 //! - at least [`REEXECUTIONS_CONVICTING`] calls, of different requests, that re-execution found wrong.
 //!
 //! While it is convicted none of its receipts pays, whatever they are for. The conviction ends when the window has moved past the calls.
 //! Papers prove by themselves; a re-execution can fail honestly once in a long while (another processor, a fault of memory), so one alone
-//! changes nothing, and the same request found wrong twice is one. Evidence counts by the time of the call, not by that of its collection,
-//! so nobody can hold it back for a better moment or renew it.
+//! changes nothing, and the same request found wrong twice is one.
 //!
-//! Every auditor computes the same list: a head names its digest together with the miners', and the bundle brings the evidence.
+//! A miner that is not convicted is **doubted** while the window's last [`DOUBT_MS`] hold the end of a row of challenges that it did not
+//! answer in time ([`crate::evidence::Missed`]). Of what a doubted miner has done, [`DOUBTED_MILLI`] thousandths count. A row of misses is
+//! less than proof, since only the validator says that no answer came; and honest machines miss single challenges, so a single one is
+//! nothing. It costs enough that who lacks the weights or the device cannot live by silence, and it ends a day after the last row.
+//!
+//! Evidence counts by the time of what it is about, not by that of its collection, so nobody can hold it back for a better moment or renew
+//! it.
+//!
+//! Every auditor computes the same lists: a head names their digest together with the miners', and the bundle brings the evidence.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -25,6 +32,12 @@ use crate::evidence::{Finding, ValidEvidence};
 /// Calls found wrong by re-execution that convict.
 pub const REEXECUTIONS_CONVICTING: usize = 2;
 
+/// How long a row of missed challenges is held against a miner: a day.
+pub const DOUBT_MS: u64 = 24 * 3_600_000;
+
+/// What counts of a doubted miner's work, in thousandths.
+pub const DOUBTED_MILLI: u64 = 500;
+
 /// One miner with the evidence that convicts it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize)]
 pub struct Conviction {
@@ -34,36 +47,115 @@ pub struct Conviction {
     pub evidence: Vec<Digest>,
 }
 
-/// The miners that are convicted over a window (of ticket times, in Unix milliseconds), in the order of hotkeys.
-pub fn convictions<'e>(
+/// One miner with the evidence by which it is doubted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize)]
+pub struct Doubt {
+    /// The miner.
+    pub miner: AccountId,
+    /// The evidence, in ascending order.
+    pub evidence: Vec<Digest>,
+}
+
+/// How the miners stand: those in neither list are believed. No miner is in both.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Standings {
+    /// Those whose receipts pay nothing, in the order of hotkeys.
+    pub convicted: Vec<Conviction>,
+    /// Those whose receipts pay less, in the order of hotkeys.
+    pub doubted: Vec<Doubt>,
+}
+
+/// How one miner stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// All of its work counts.
+    Believed,
+    /// Some of its work counts.
+    Doubted,
+    /// None of its work counts.
+    Convicted,
+}
+
+/// How the miners stand over a window (in Unix milliseconds).
+pub fn standings<'e>(
     evidence: impl IntoIterator<Item = &'e ValidEvidence>,
     window_ms: Range<u64>,
-) -> Vec<Conviction> {
+) -> Standings {
     #[derive(Default)]
     struct Against {
         is_proven: bool,
         requests: BTreeSet<Digest>,
         evidence: BTreeSet<Digest>,
+        missed: BTreeSet<Digest>,
     }
+    let doubted_from_ms = window_ms.start.max(window_ms.end.saturating_sub(DOUBT_MS));
     let mut against: BTreeMap<AccountId, Against> = BTreeMap::new();
     for found in evidence {
-        let ticket = found.call().ticket();
-        if !window_ms.contains(&ticket.issued_at_ms) {
+        if !window_ms.contains(&found.at_ms()) {
             continue;
         }
         let against = against.entry(found.miner()).or_default();
         match found.finding() {
-            Finding::DoubledReceipt(..) | Finding::ReplayedAnswer(..) => against.is_proven = true,
-            Finding::Reexecution(_) => drop(against.requests.insert(ticket.request_sha256)),
+            Finding::DoubledReceipt(..) | Finding::ReplayedAnswer(..) | Finding::WrongAnswer(_) => {
+                against.is_proven = true;
+            }
+            Finding::Reexecution(_) => {
+                against.requests.extend(found.call().map(|call| call.ticket().request_sha256));
+            }
+            Finding::Missed(_) => {
+                if found.at_ms() >= doubted_from_ms {
+                    against.missed.insert(found.digest());
+                }
+                continue;
+            }
         }
         against.evidence.insert(found.digest());
     }
-    let convicted = against
-        .into_iter()
-        .filter(|(_, against)| against.is_proven || against.requests.len() >= REEXECUTIONS_CONVICTING);
-    convicted
-        .map(|(miner, against)| Conviction { miner, evidence: against.evidence.into_iter().collect() })
-        .collect()
+    let mut standings = Standings::default();
+    for (miner, against) in against {
+        let list = |evidence: BTreeSet<Digest>| evidence.into_iter().collect();
+        if against.is_proven || against.requests.len() >= REEXECUTIONS_CONVICTING {
+            standings.convicted.push(Conviction { miner, evidence: list(against.evidence) });
+        } else if !against.missed.is_empty() {
+            standings.doubted.push(Doubt { miner, evidence: list(against.missed) });
+        }
+    }
+    standings
+}
+
+impl Standings {
+    /// Whether everybody is believed.
+    pub fn is_empty(&self) -> bool {
+        self.convicted.is_empty() && self.doubted.is_empty()
+    }
+
+    /// How this miner stands.
+    pub fn of(&self, miner: &AccountId) -> Standing {
+        if self.convicted.iter().any(|conviction| conviction.miner == *miner) {
+            Standing::Convicted
+        } else if self.doubted.iter().any(|doubt| doubt.miner == *miner) {
+            Standing::Doubted
+        } else {
+            Standing::Believed
+        }
+    }
+
+    /// Whether this evidence is among what anybody's standing follows from.
+    pub fn names(&self, evidence: &Digest) -> bool {
+        self.convicted.iter().any(|conviction| conviction.evidence.contains(evidence))
+            || self.doubted.iter().any(|doubt| doubt.evidence.contains(evidence))
+    }
+}
+
+impl Standing {
+    /// What counts of the miner's work, in thousandths.
+    pub fn milli(self) -> u64 {
+        match self {
+            Self::Believed => 1_000,
+            Self::Doubted => DOUBTED_MILLI,
+            Self::Convicted => 0,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -90,15 +182,32 @@ mod tests {
     #[test]
     fn papers_that_prove_convict_at_once_and_as_long_as_the_window_holds_the_call() {
         let found = [replay()];
-        let convicted = convictions(&found, NOW_MS - 10..NOW_MS + 10);
+        let convicted = standings(&found, NOW_MS - 10..NOW_MS + 10).convicted;
         assert_eq!(convicted, [Conviction { miner: account("Bob"), evidence: vec![found[0].digest()] }]);
-        assert_eq!(convictions(&found, NOW_MS + 1..NOW_MS + 10), []);
+        assert!(standings(&found, NOW_MS + 1..NOW_MS + 10).is_empty());
     }
 
     #[test]
     fn a_single_request_found_wrong_convicts_nobody_however_often_it_is_found() {
         // The attack on a miner: the same request again and again.
         let same = [wrong(1, NOW_MS), wrong(2, NOW_MS), wrong(3, NOW_MS + 1)];
-        assert_eq!(convictions(&same, 0..u64::MAX), []);
+        assert!(standings(&same, 0..u64::MAX).is_empty());
+    }
+
+    #[test]
+    fn a_wrong_answer_convicts_and_missed_challenges_only_raise_doubt_for_a_day() {
+        use crate::challenge::tests::{missed, wrong_answer};
+        let row = [missed(NOW_MS)];
+        let digest = row[0].digest();
+        let doubted = standings(&row, 0..NOW_MS + DOUBT_MS);
+        assert_eq!(doubted.doubted, [Doubt { miner: account("Bob"), evidence: vec![digest] }]);
+        assert_eq!((doubted.of(&account("Bob")), doubted.convicted.len()), (Standing::Doubted, 0));
+        assert!(doubted.names(&digest));
+        assert!(standings(&row, 0..NOW_MS + DOUBT_MS + 1).is_empty(), "a day later");
+        let proven = [missed(NOW_MS), wrong_answer(NOW_MS)];
+        let convicted = standings(&proven, 0..u64::MAX);
+        assert_eq!(convicted.convicted[0].evidence, [proven[1].digest()]);
+        assert_eq!((convicted.of(&account("Bob")), convicted.doubted.len()), (Standing::Convicted, 0));
+        assert_eq!(convicted.of(&account("Charlie")), Standing::Believed);
     }
 }

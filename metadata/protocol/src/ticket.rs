@@ -1,7 +1,7 @@
 //! A ticket: a validator's signed order to one miner for one request. It travels in the [`HEADER`] header.
 //!
 //! `SignedTicket` is what arrives, and proves nothing. [`SignedTicket::verify`] turns it into a
-//! [`ValidTicket`]: the validator it names signed it. Whether it is meant for this miner, this request and
+//! [`ValidTicket`]: the validator it names signed it. That validator itself gets one by [`Ticket::issue`]. Whether it is meant for this miner, this request and
 //! this moment is [`ValidTicket::admit`]'s question, and whether that validator may order anything is the
 //! caller's.
 
@@ -97,6 +97,14 @@ pub struct SignedTicket {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValidTicket(SignedTicket);
 
+/// A ticket names another validator than the one whose key is to sign it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the key {found} is not that of the ticket's validator")]
+pub struct NotTheValidator {
+    /// The account of the key given.
+    pub found: AccountId,
+}
+
 /// What a miner knows when a ticket arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expectation {
@@ -149,6 +157,15 @@ impl Ticket {
     pub fn sign(self, validator: &Keypair) -> SignedTicket {
         let signature = validator.sign(Domain::Ticket, &self.encode());
         SignedTicket { ticket: self, signature }
+    }
+
+    /// Signs with the key of the validator it names. What one has signed oneself is valid without a check.
+    pub fn issue(self, validator: &Keypair) -> Result<ValidTicket, NotTheValidator> {
+        let found = validator.public();
+        if found != self.validator {
+            return Err(NotTheValidator { found });
+        }
+        Ok(ValidTicket(self.sign(validator)))
     }
 }
 

@@ -7,13 +7,15 @@ use parity_scale_codec::Encode;
 
 use crate::catalogue_document::{CatalogueDocument, Modality, Offer, WeightFile};
 use crate::dispute::{Contradiction, RecordBytes};
+use crate::evidence::{Evidence, Finding, Missed, WrongAnswer};
 use crate::fixtures::{Call, account, key, model_id, observation, receipt, ticket};
-use crate::head::{TreeHead, miners_hash};
+use crate::head::{TreeHead, miners_hash, registry_hash};
 use crate::inventory::{HotModel, Inventory};
 use crate::policy_document::PolicyDocument;
 use crate::scoring::{Miner, Policy};
+use crate::standing::{Conviction, Doubt, Standings};
 use crate::ticket::Kind;
-use crate::{Digest, catalogue, merkle, receipt as receipts};
+use crate::{Digest, catalogue, challenge, merkle, receipt as receipts};
 
 /// `name hex` on each line.
 const WIRE: &str = include_str!("vectors/wire.txt");
@@ -51,9 +53,49 @@ fn built() -> BTreeMap<&'static str, Vec<u8>> {
         bytes: 5,
         sha256: Digest([0x11; 32]),
         sources: vec!["https://example.org/m.gguf".to_owned()],
+        root: None,
     };
     let offer = Offer { model: entry.clone(), modality: Modality::Text, files: vec![file] };
+    let mut rooted = offer.clone();
+    rooted.files[0].root = Some(Digest([0x12; 32]));
     let offered = CatalogueDocument::new(64, account("Alice"), 1_752_076_800_000, vec![offer]);
+    let rooted = CatalogueDocument::new(64, account("Alice"), 1_752_076_800_000, vec![rooted]);
+    let asked = challenge::Challenge {
+        netuid: 64,
+        validator: account("Alice"),
+        miner: account("Bob"),
+        issued_at_ms: 1_752_076_800_000,
+        answer_ms_max: 5_000,
+        seed: Digest([0x13; 32]),
+        task: challenge::Task::Weights(challenge::WeightsTask {
+            model: model_id("m"),
+            file: Digest([0x11; 32]),
+            bytes: 5,
+            root: merkle::leaf_hash(b"bytes"),
+            pieces: 1,
+        }),
+    };
+    let product = challenge::ProductTask { rows: 3, inner: 2, columns: 1, shown: 1 };
+    let piece = challenge::Piece { content: b"bytes".to_vec(), path: Vec::new() };
+    let shown = challenge::Shown::Weights(challenge::Pieces(vec![piece]));
+    let answer = challenge::Answer { challenge: asked.digest(), shown };
+    let row = challenge::OpenedRow { values: vec![1, 2], path: vec![Digest([0x14; 32])] };
+    let rows = challenge::product::Rows(vec![row]);
+    let evidence = |finding| Evidence {
+        netuid: 64,
+        validator: account("Alice"),
+        miner: account("Bob"),
+        observed_at_ms: 1_752_076_800_001,
+        finding,
+    };
+    let (missed, signed) = (asked.clone().sign(&key("Alice")), answer.clone().sign(&key("Bob")));
+    let wrong = WrongAnswer { challenge: missed.clone(), answer: signed };
+    let standings = Standings {
+        convicted: vec![Conviction { miner: account("Bob"), evidence: vec![Digest([0x15; 32])] }],
+        doubted: vec![Doubt { miner: account("Charlie"), evidence: vec![Digest([0x16; 32])] }],
+    };
+    let convicted = Standings { doubted: Vec::new(), ..standings.clone() };
+    let registered = [Miner::new(account("Bob"), account("Charlie"))];
     let document = PolicyDocument::new(64, Policy::default(), &crate::fixtures::catalogue());
     let tree_head = TreeHead {
         netuid: 64,
@@ -89,9 +131,27 @@ fn built() -> BTreeMap<&'static str, Vec<u8>> {
         ("inventory_signature", inventory.sign(&key("Bob")).signature.encode()),
         ("frontier_of_three", frontier.encode()),
         ("catalogue_model", entry.encode()),
-        ("catalogue_document", offered.encode()),
+        ("catalogue_document", offered.signed_bytes()),
         ("catalogue_document_hash", offered.hash().encode()),
         ("catalogue_document_signature", offered.clone().sign(&key("Alice")).signature.encode()),
+        ("catalogue_document_v2", rooted.signed_bytes()),
+        ("catalogue_document_v2_hash", rooted.hash().encode()),
+        ("catalogue_document_v2_signature", rooted.sign(&key("Alice")).signature.encode()),
+        ("challenge_of_weights", asked.encode()),
+        ("challenge_digest", asked.digest().encode()),
+        ("challenge_signature", asked.sign(&key("Alice")).signature.encode()),
+        ("challenge_of_product", challenge::Task::Product(product).encode()),
+        ("answer_of_weights", answer.encode()),
+        ("answer_signature", answer.sign(&key("Bob")).signature.encode()),
+        (
+            "answer_of_product",
+            challenge::Shown::Product(challenge::Product { root: Digest([0x17; 32]), rows }).encode(),
+        ),
+        ("evidence_of_a_wrong_answer", evidence(Finding::WrongAnswer(Box::new(wrong))).encode()),
+        ("evidence_of_missed_challenges", evidence(Finding::Missed(Missed(vec![missed]))).encode()),
+        ("standings", standings.encode()),
+        ("registry_hash_with_convictions", registry_hash(&registered, &convicted).encode()),
+        ("registry_hash_with_doubts", registry_hash(&registered, &standings).encode()),
         ("modalities", [Modality::Text, Modality::Embedding].encode()),
         ("policy_default", Policy::default().encode()),
         ("policy_default_hash", Policy::default().hash().encode()),

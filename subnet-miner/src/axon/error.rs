@@ -83,6 +83,12 @@ pub(super) enum AxonError {
     NoFingerprint,
     #[error("the countersigned receipts are refused: {0}")]
     Copies(protocol::countersigned::CopyError),
+    #[error("the challenge is refused: {0}")]
+    Challenge(protocol::challenge::ChallengeError),
+    #[error("the challenge asks for a larger product than this miner computes for nothing")]
+    ProductTooLarge,
+    #[error("this miner has nothing to show for that challenge")]
+    NothingToShow,
     #[error("no answer to a ticket of yours with this hash is in the making")]
     NoSuchAnswer,
     #[error(
@@ -104,6 +110,7 @@ impl AxonError {
             | Self::OtherWeights { .. }
             | Self::NoSuchAnswer
             | Self::NoRoute
+            | Self::NothingToShow
             | Self::NoFingerprint => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -127,6 +134,8 @@ impl AxonError {
             | Self::Request(_)
             | Self::PromptTooLong { .. }
             | Self::Copies(_)
+            | Self::Challenge(_)
+            | Self::ProductTooLarge
             | Self::Prompt { .. }
             | Self::Form { .. }
             | Self::WrongModel { .. }
@@ -172,6 +181,9 @@ impl AxonError {
             Self::Storage => "receipt_store_unavailable",
             Self::NoFingerprint => "fingerprint_not_found",
             Self::Copies(_) => "countersigned_invalid",
+            Self::Challenge(_) => "challenge_invalid",
+            Self::ProductTooLarge => "product_too_large",
+            Self::NothingToShow => "nothing_to_show",
             Self::NoSuchAnswer => "no_such_answer",
             Self::NoRoute => "not_found",
             Self::Method => "method_not_allowed",

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use chain_client::cli::logging::LoggingError;
+use chain_client::cli::program::Failure;
 use chain_client::command::CommandError as SharedError;
 
 use super::receipts::ProofError;
@@ -103,5 +104,19 @@ impl CommandError {
             }
             _ => return None,
         })
+    }
+}
+
+impl Failure for CommandError {
+    fn threads(error: std::io::Error) -> Self {
+        Self::Threads(error)
+    }
+
+    fn exit_code(&self) -> u8 {
+        self.exit_code()
+    }
+
+    fn next_step(&self) -> Option<String> {
+        self.next_step()
     }
 }

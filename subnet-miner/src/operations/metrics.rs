@@ -6,11 +6,13 @@ use super::MinerStatus;
 use crate::receipts::ModelCounts;
 
 /// Every metric with its type, in the order of the page. `packaging/grafana-miner.json` uses these and a test compares.
-pub const NAMES: [(&str, &str); 24] = [
+pub const NAMES: [(&str, &str); 26] = [
     ("subnet_miner_uptime_seconds", "gauge"),
     ("subnet_miner_models_hot", "gauge"),
     ("subnet_miner_model_in_flight", "gauge"),
     ("subnet_miner_model_slots", "gauge"),
+    ("subnet_miner_model_passes_total", "counter"),
+    ("subnet_miner_model_tokens_computed_total", "counter"),
     ("subnet_miner_receipts_total", "counter"),
     ("subnet_miner_tokens_total", "counter"),
     ("subnet_miner_first_token_seconds_total", "counter"),
@@ -55,6 +57,12 @@ fn lines(page: &mut String, name: &str, status: &MinerStatus) {
         }
         "subnet_miner_model_slots" => {
             status.models.iter().for_each(|(id, model)| line(page, name, &label(id), model.slots));
+        }
+        "subnet_miner_model_passes_total" => {
+            status.models.iter().for_each(|(id, model)| line(page, name, &label(id), model.passes));
+        }
+        "subnet_miner_model_tokens_computed_total" => {
+            status.models.iter().for_each(|(id, model)| line(page, name, &label(id), model.tokens_computed));
         }
         "subnet_miner_receipts_total" => {
             for (id, counts) in &status.counts {

@@ -86,6 +86,12 @@ pub struct ModelStatus {
     pub slots: u16,
     /// Requests that run or wait.
     pub in_flight: u16,
+    /// Requests that its engine computes at this moment.
+    pub running: u64,
+    /// Passes that its engine has made, each for all requests that run, and tokens that it has computed in them.
+    pub passes: u64,
+    /// See above.
+    pub tokens_computed: u64,
     /// Bytes of its weights.
     pub weights_bytes: u64,
     /// The longest prompt and answer together.
@@ -130,10 +136,13 @@ impl StatusParts {
         let residency = self.residency.borrow().clone();
         let counts = self.counts.all();
         let models = self.models.all().into_iter().map(|(id, model)| {
-            let facts = model.handle().facts();
+            let (facts, engine) = (model.handle().facts(), model.handle().metrics());
             let status = ModelStatus {
                 slots: model.slots(),
                 in_flight: model.in_flight(),
+                running: engine.running as u64,
+                passes: engine.passes,
+                tokens_computed: engine.counts.tokens_computed,
                 weights_bytes: facts.memory_bytes,
                 context_tokens: facts.context_tokens,
             };

@@ -7,8 +7,10 @@ use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use parity_scale_codec::{DecodeAll, Encode};
 use protocol::catalogue_document::{Offer, WeightFile};
 use protocol::digest::{Digest, Hasher};
+use protocol::weight_tree::{HashedWeights, WeightHasher};
 
 use super::error::disk;
 use super::{FetchError, OpenError, below};
@@ -45,7 +47,7 @@ struct Candidate {
 impl Objects {
     pub fn open(root: &Path, disk_bytes_max: u64) -> Result<Self, OpenError> {
         let folder = |source| OpenError::Folder { path: root.to_owned(), source };
-        for name in ["objects", "partial", "models"] {
+        for name in ["objects", "partial", "models", "leaves"] {
             let path = root.join(name);
             fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(folder)?;
         }
@@ -60,6 +62,27 @@ impl Objects {
 
     pub fn object(&self, sha256: &Digest) -> PathBuf {
         self.root.join("objects").join(hex::encode(sha256.0))
+    }
+
+    /// Where the leaves of an object's tree are.
+    fn leaves(&self, sha256: &Digest) -> PathBuf {
+        self.root.join("leaves").join(hex::encode(sha256.0))
+    }
+
+    /// What an object hashed to when it came. `None` if that was not kept, or is unreadable: then it is hashed again when it must be.
+    pub fn hashed(&self, file: &WeightFile) -> Option<HashedWeights> {
+        let bytes = fs::read(self.leaves(&file.sha256)).ok()?;
+        let leaves = Vec::<Digest>::decode_all(&mut bytes.as_slice()).ok()?;
+        Some(HashedWeights { sha256: file.sha256, bytes: file.bytes, leaves })
+    }
+
+    /// Keeps the leaves that checking a file has brought. Without them the file is as good, so a failure is only told.
+    fn keep_leaves(&self, hashed: &HashedWeights) {
+        let path = self.leaves(&hashed.sha256);
+        let new = path.with_extension("new");
+        if let Err(error) = fs::write(&new, hashed.leaves.encode()).and_then(|()| fs::rename(&new, &path)) {
+            tracing::warn!(path = %path.display(), %error, "the leaves of a weight file's tree were not kept");
+        }
     }
 
     pub fn partial(&self, sha256: &Digest) -> PathBuf {
@@ -85,7 +108,11 @@ impl Objects {
     /// Hashes an object again. One that is not what it was any more is removed, and answered with false.
     pub async fn recheck(&self, file: &WeightFile) -> Result<bool, FetchError> {
         let path = self.object(&file.sha256);
-        if hash(&path).await? == file.sha256 {
+        let hashed = hash(&path).await?;
+        if hashed.sha256 == file.sha256 {
+            if !self.leaves(&file.sha256).exists() {
+                self.keep_leaves(&hashed);
+            }
             return Ok(true);
         }
         tracing::warn!(file = %file.name, path = %path.display(), "a stored file has changed on disk and is fetched again");
@@ -97,10 +124,11 @@ impl Objects {
     pub async fn admit(&self, file: &WeightFile) -> Result<Checked, FetchError> {
         let (partial, object) = (self.partial(&file.sha256), self.object(&file.sha256));
         let found = hash(&partial).await?;
-        if found != file.sha256 {
+        if found.sha256 != file.sha256 {
             fs::remove_file(&partial).map_err(disk("remove", &partial))?;
-            return Ok(Checked::Other(found));
+            return Ok(Checked::Other(found.sha256));
         }
+        self.keep_leaves(&found);
         fs::rename(&partial, &object).map_err(disk("rename", &partial))?;
         let folder = self.root.join("objects");
         File::open(&folder).and_then(|folder| folder.sync_all()).map_err(disk("sync", &folder))?;
@@ -136,6 +164,10 @@ impl Objects {
             tracing::info!(path = %path.display(), bytes, "removed from the disk to make room");
             let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             removed.map_err(disk("remove", &path))?;
+            // Its leaves have its name; a download has none.
+            if let Some(name) = path.file_name().filter(|_| path.starts_with(self.root.join("objects"))) {
+                let _ = fs::remove_file(self.root.join("leaves").join(name));
+            }
             taken -= bytes;
         }
         Ok(())
@@ -207,17 +239,20 @@ fn folder_bytes(folder: &Path) -> u64 {
     entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 
-async fn hash(path: &Path) -> Result<Digest, FetchError> {
+async fn hash(path: &Path) -> Result<HashedWeights, FetchError> {
     let of = path.to_owned();
-    let hashed = tokio::task::spawn_blocking(move || {
-        let mut file = File::open(&of)?;
-        let (mut hasher, mut piece) = (Hasher::new(), vec![0; PIECE_BYTES]);
-        loop {
-            match file.read(&mut piece)? {
-                0 => return Ok(hasher.finish()),
-                read => hasher.update(piece.get(..read).unwrap_or_default()),
-            }
-        }
-    });
+    let hashed = tokio::task::spawn_blocking(move || hash_file(&of));
     hashed.await.map_err(io::Error::other).flatten().map_err(disk("read", path))
+}
+
+/// Reads a file once for its digest and its tree.
+pub(crate) fn hash_file(path: &Path) -> io::Result<HashedWeights> {
+    let mut file = File::open(path)?;
+    let (mut hasher, mut piece) = (WeightHasher::new(), vec![0; PIECE_BYTES]);
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hasher.finish()),
+            read => hasher.update(piece.get(..read).unwrap_or_default()),
+        }
+    }
 }

@@ -189,6 +189,9 @@ pub(crate) mod tests {
         let model = |in_flight, weights_bytes| ModelStatus {
             slots: 4,
             in_flight,
+            running: in_flight.into(),
+            passes: 700,
+            tokens_computed: 5_100,
             weights_bytes,
             context_tokens: 8_192,
         };

@@ -148,6 +148,7 @@ pub fn file(name: &str, content: &[u8], sources: &[String]) -> WeightFile {
         bytes: content.len() as u64,
         sha256: Digest::of(content),
         sources: sources.to_vec(),
+        root: None,
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod answers;
 mod cancellation;
+mod challenges;
 mod endpoints;
 mod file_server;
 mod fixture;

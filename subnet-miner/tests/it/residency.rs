@@ -138,7 +138,7 @@ fn models_folder() -> PathBuf {
 fn fetched(model: &str, name: &str, sha256: &str) -> Offer {
     let bytes = std::fs::metadata(models_folder().join(name)).expect("run scripts/get-model").len();
     let sha256: Digest = format!("0x{sha256}").parse().unwrap();
-    let file = WeightFile { name: name.to_owned(), bytes, sha256, sources: Vec::new() };
+    let file = WeightFile { name: name.to_owned(), bytes, sha256, sources: Vec::new(), root: None };
     let mut offer = offer(model, vec![file]);
     offer.model.memory_bytes = bytes + bytes / 4;
     offer

@@ -123,7 +123,7 @@ pub fn export_with(
         Some(epoch_index) => reader.head(epoch_index)?.ok_or(ExportError::NoHead { epoch_index })?,
         None => reader.latest_head()?.ok_or(ExportError::NoHeads)?,
     };
-    let HeadRecord { head: SignedHead { head, .. }, miners, convictions, .. } = &record;
+    let HeadRecord { head: SignedHead { head, .. }, miners, standings, .. } = &record;
     let place = bundle(folder, head.epoch_index);
     if place.exists() {
         return Err(ExportError::Exists(place));
@@ -168,11 +168,8 @@ pub fn export_with(
     put(HEADS, heads_over(reader, first, head.epoch_index)?.encode())?;
     put(POLICY, document.encode())?;
     put(MINERS, miners.encode())?;
-    if !convictions.is_empty() {
-        let named = |found: &ValidEvidence| {
-            let digest = found.digest();
-            convictions.iter().any(|conviction| conviction.evidence.contains(&digest))
-        };
+    if !standings.is_empty() {
+        let named = |found: &ValidEvidence| standings.names(&found.digest());
         let evidence = reader.evidence(head.window_start_ms..head.window_end_ms)?;
         let evidence: Vec<_> =
             evidence.iter().filter(|found| named(found)).map(ValidEvidence::signed).collect();

@@ -7,6 +7,7 @@ use parity_scale_codec::DecodeAll as _;
 use protocol::account::AccountId;
 use protocol::digest::Digest;
 use protocol::evidence::{EvidenceError, Fault, Finding, Reexecution, SignedEvidence, ValidEvidence};
+use protocol::receipt::Countersigned;
 
 use crate::challenges::execution::{Claim, ExecutionError, execute};
 
@@ -28,6 +29,8 @@ pub enum Outcome {
     FoundAgain(Fault),
     /// Executed again, nothing is wrong.
     NotFoundAgain,
+    /// Only the validator that collected it can know: that no answer came in time.
+    OneWord,
 }
 
 /// The evidence could not be checked, or is none.
@@ -84,10 +87,11 @@ impl RecheckError {
 }
 
 impl Rechecked {
-    /// Against whom the evidence stands; nobody if it was not found again.
+    /// Against whom the evidence is proven; nobody if it was not found again, or is one validator's word.
     #[must_use]
     pub fn proven_against(&self) -> Option<AccountId> {
-        (self.outcome != Outcome::NotFoundAgain).then(|| self.evidence.miner())
+        let is_proven = !matches!(self.outcome, Outcome::NotFoundAgain | Outcome::OneWord);
+        is_proven.then(|| self.evidence.miner())
     }
 }
 
@@ -112,18 +116,24 @@ pub fn read(bytes: &[u8]) -> Result<Vec<SignedEvidence>, RecheckError> {
 pub async fn recheck(evidence: SignedEvidence, model: Option<&Path>) -> Result<Rechecked, RecheckError> {
     let evidence = evidence.verify().map_err(RecheckError::Evidence)?;
     let outcome = match evidence.finding() {
-        Finding::DoubledReceipt(..) | Finding::ReplayedAnswer(..) => Outcome::ProvenByPapers,
-        Finding::Reexecution(again) => execute_again(&evidence, again, model).await?,
+        Finding::DoubledReceipt(..) | Finding::ReplayedAnswer(..) | Finding::WrongAnswer(_) => {
+            Outcome::ProvenByPapers
+        }
+        Finding::Reexecution(again) => match evidence.call() {
+            Some(call) => execute_again(call, again, model).await?,
+            None => return Err(RecheckError::Evidence(EvidenceError::Innocent)),
+        },
+        Finding::Missed(_) => Outcome::OneWord,
     };
     Ok(Rechecked { evidence, outcome })
 }
 
 async fn execute_again(
-    evidence: &ValidEvidence,
+    call: &Countersigned,
     again: &Reexecution,
     model: Option<&Path>,
 ) -> Result<Outcome, RecheckError> {
-    let (ticket, receipt) = (evidence.call().ticket(), evidence.call().receipt());
+    let (ticket, receipt) = (call.ticket(), call.receipt());
     let Some(path) = model else {
         return Err(RecheckError::ModelNeeded { model: ticket.model.to_string() });
     };
@@ -135,7 +145,7 @@ async fn execute_again(
         let named = ticket.weights_digest;
         return Err(RecheckError::OtherModel { path: path.to_owned(), found, named });
     }
-    let fingerprint = again.fingerprint(evidence.call()).map_err(RecheckError::Evidence)?;
+    let fingerprint = again.fingerprint(call).map_err(RecheckError::Evidence)?;
     let claim = Claim {
         request: &again.request,
         output: Some(&again.output),

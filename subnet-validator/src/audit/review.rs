@@ -230,11 +230,11 @@ pub fn review_with(
 
     let mut replay = Replay::new(&rules, heads, frontier)?;
     replay_slices(bundle, &manifest, options, &mut replay, &mut see)?;
-    // Without the file nobody is convicted; a head that says otherwise is not met then.
+    // Without the file nobody is convicted or doubted; a head that says otherwise is not met then.
     if manifest.files.iter().any(|file| file.name == EVIDENCE) {
         let evidence: Vec<SignedEvidence> = decode(bundle, EVIDENCE, EVIDENCE_BYTES_MAX)?;
         let evidence = evidence.into_iter().map(SignedEvidence::verify).collect::<Result<Vec<_>, _>>();
-        replay.convict(&evidence.map_err(ReviewError::Evidence)?);
+        replay.judge(&evidence.map_err(ReviewError::Evidence)?);
     }
     let replayed = replay.finish(&miners)?;
     Ok(Reviewed { head, miners, replayed })

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use protocol::catalogue::Model;
 use protocol::catalogue_document::{DocumentError, Modality, Offer, SignedCatalogue, WeightFile};
-use protocol::digest::{Digest, Hasher};
+use protocol::digest::Digest;
 use protocol::ticket::ModelId;
+use protocol::weight_tree::{HashedWeights, WeightHasher};
 
 /// The signed catalogue's name in the folder of what the gateway publishes.
 pub const PUBLISHED_FILE: &str = "catalogue.json";
@@ -95,9 +96,11 @@ pub fn publish(path: &Path, signed: SignedCatalogue) -> io::Result<()> {
 }
 
 fn single(model: &ModelFiles) -> Result<(Vec<WeightFile>, Digest), BuildError> {
-    let (bytes, sha256) = hash(&[&model.path])?;
+    let hashed = hash(&[&model.path])?;
+    let (sha256, root) = (hashed.sha256, Some(hashed.root()));
     let name = model.path.file_name().and_then(|name| name.to_str()).unwrap_or("model.gguf").to_owned();
-    Ok((vec![WeightFile { name, bytes, sha256, sources: model.sources.clone() }], sha256))
+    let file = WeightFile { name, bytes: hashed.bytes, sha256, sources: model.sources.clone(), root };
+    Ok((vec![file], sha256))
 }
 
 /// The files of a folder and of its folders. The weights' digest is of all safetensors one after the other, as the runtime has it.
@@ -114,13 +117,15 @@ fn folder(model: &ModelFiles) -> Result<(Vec<WeightFile>, Digest), BuildError> {
     if weights.is_empty() {
         return Err(BuildError::NoWeights { path: root.clone() });
     }
-    let (_, weights_digest) = hash(&weights.iter().collect::<Vec<_>>())?;
+    let weights_digest = hash(&weights.iter().collect::<Vec<_>>())?.sha256;
     let mut files = Vec::new();
     for name in names {
-        let (bytes, sha256) = hash(&[&root.join(&name)])?;
+        let hashed = hash(&[&root.join(&name)])?;
         let sources =
             model.sources.iter().map(|base| format!("{}/{name}", base.trim_end_matches('/'))).collect();
-        files.push(WeightFile { name, bytes, sha256, sources });
+        // Settings can be had anywhere; it is the weights that a miner may lack.
+        let tree = name.ends_with(".safetensors").then(|| hashed.root());
+        files.push(WeightFile { name, bytes: hashed.bytes, sha256: hashed.sha256, sources, root: tree });
     }
     Ok((files, weights_digest))
 }
@@ -133,8 +138,8 @@ fn list(root: &Path, prefix: &str) -> Result<Vec<String>, BuildError> {
     Ok(names.filter(|name| !name.starts_with('.')).map(|name| format!("{prefix}{name}")).collect())
 }
 
-fn hash(paths: &[&PathBuf]) -> Result<(u64, Digest), BuildError> {
-    let (mut hasher, mut piece, mut bytes) = (Hasher::new(), vec![0; PIECE_BYTES], 0);
+fn hash(paths: &[&PathBuf]) -> Result<HashedWeights, BuildError> {
+    let (mut hasher, mut piece) = (WeightHasher::new(), vec![0; PIECE_BYTES]);
     for path in paths {
         let mut file = File::open(path).map_err(failed("read", path))?;
         loop {
@@ -142,11 +147,10 @@ fn hash(paths: &[&PathBuf]) -> Result<(u64, Digest), BuildError> {
             if read == 0 {
                 break;
             }
-            bytes += read as u64;
             hasher.update(piece.get(..read).unwrap_or_default());
         }
     }
-    Ok((bytes, hasher.finish()))
+    Ok(hasher.finish())
 }
 
 /// Names what was being done with which file.
@@ -178,6 +182,7 @@ mod tests {
         let offer = offer(&files(path, &["https://example.org/m.gguf"])).unwrap();
         assert_eq!((offer.model.weights_digest, offer.model.memory_bytes), (Digest::of(b"abcd"), 5));
         assert_eq!(offer.files[0].sources, ["https://example.org/m.gguf"]);
+        assert_eq!(offer.files[0].root, Some(protocol::merkle::leaf_hash(b"abcd")));
     }
 
     #[test]
@@ -195,6 +200,7 @@ mod tests {
         assert_eq!(names, ["1_Pooling/config.json", "a.safetensors", "b.safetensors", "config.json"]);
         assert_eq!(offer.model.weights_digest, Digest::of(b"12"));
         assert_eq!(offer.files[0].sources, ["hf://a/b/1_Pooling/config.json"]);
+        assert_eq!(offer.files.iter().filter(|file| file.root.is_some()).count(), 2, "the weights only");
         let empty = tempfile::tempdir().unwrap();
         let none = super::offer(&files(empty.path().to_owned(), &[]));
         assert!(matches!(none, Err(BuildError::NoWeights { .. })));

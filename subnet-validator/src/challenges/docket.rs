@@ -15,12 +15,28 @@ use crate::ledger::Ledger;
 const RECORDS_PER_DAY_MAX: u32 = 8;
 const DAY_MS: u64 = 24 * 3_600_000;
 
+/// What a finding is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct About {
+    pub(super) netuid: u16,
+    pub(super) miner: AccountId,
+    /// Unix time of the call, or of the challenge.
+    pub(super) at_ms: u64,
+}
+
+impl From<&Countersigned> for About {
+    fn from(call: &Countersigned) -> Self {
+        let ticket = call.ticket();
+        Self { netuid: ticket.netuid, miner: ticket.miner, at_ms: ticket.issued_at_ms }
+    }
+}
+
 /// Signs findings and keeps them.
 pub(super) struct Docket {
     ledger: Ledger,
     hotkey: Keypair,
     clock: Arc<Clock>,
-    /// By miner: the day of its calls, and how many records it has.
+    /// By miner: the day of what it did, and how many records it has.
     kept: Mutex<BTreeMap<AccountId, (u64, u32)>>,
 }
 
@@ -29,14 +45,14 @@ impl Docket {
         Self { ledger, hotkey, clock, kept: Mutex::default() }
     }
 
-    /// Keeps a finding about this call.
-    pub(super) async fn record(&self, call: &Countersigned, finding: Finding) {
-        let miner = call.ticket().miner;
-        if !self.has_room(miner, call.ticket().issued_at_ms / DAY_MS) {
+    /// Keeps a finding.
+    pub(super) async fn record(&self, about: About, finding: Finding) {
+        let About { netuid, miner, at_ms } = about;
+        if !self.has_room(miner, at_ms / DAY_MS) {
             return tracing::debug!(%miner, "there is evidence enough of this day");
         }
         let evidence = Evidence {
-            netuid: call.ticket().netuid,
+            netuid,
             validator: self.hotkey.public(),
             miner,
             observed_at_ms: self.clock.now_ms(),

@@ -1,6 +1,7 @@
 //! `audit export`, `audit fetch` and `audit review`; the other commands have files of their own.
 
 mod dispute;
+mod rechallenge;
 mod recheck;
 mod replay;
 
@@ -89,7 +90,7 @@ pub(super) async fn run(
         Audit::Replay(flags) => replay::run(place, flags, out).await,
         Audit::Dispute(flags) => dispute::run(&flags, out),
         Audit::Recheck(flags) => recheck::run(&flags, out).await,
-        Audit::Review { bundle, epoch, resume, validator, with, offline, output } => {
+        Audit::Review { bundle, epoch, resume, validator, with, offline, challenge, evidence, output } => {
             let from = match Store::is_url(&bundle) {
                 true => From::Store(store_at(place, bundle)?, epoch),
                 false => From::Folder(PathBuf::from(bundle), epoch),
@@ -115,10 +116,20 @@ pub(super) async fn run(
                 if offline { Vec::new() } else { compare_with_chain(place, &reviewed, &others).await? };
             let verdict = Verdict::of_reviewed(&reviewed, (!offline).then_some(&findings));
             keep(place, &verdict);
+            let challenged = match challenge {
+                0 => Vec::new(),
+                count => rechallenge::run(place, &reviewed, count, &evidence).await?,
+            };
             if output.json {
-                print_json(out, &json!(verdict))?;
+                let mut verdict = json!(verdict);
+                if challenge > 0 {
+                    verdict["challenged"] = challenged.iter().map(rechallenge::Row::json).collect();
+                }
+                print_json(out, &verdict)?;
             } else {
-                print_lines(out, &lines(&reviewed, offline))?;
+                let mut lines = lines(&reviewed, offline);
+                lines.extend(challenged.iter().map(rechallenge::Row::line));
+                print_lines(out, &lines)?;
             }
             match verdict.agreed {
                 true => Ok(()),

@@ -1,6 +1,7 @@
 //! How a command fails, with its exit code and the operator's next step.
 
 use chain_client::cli::logging::LoggingError;
+use chain_client::cli::program::Failure;
 use chain_client::command::CommandError as SharedError;
 
 use super::receipts::ProofError;
@@ -102,6 +103,15 @@ pub enum CommandError {
     /// Evidence that is none, or could not be checked.
     #[error("the evidence was not checked again")]
     Recheck(#[source] Box<RecheckError>),
+    /// Evidence could not be written.
+    #[error("cannot write evidence into {folder}", folder = folder.display())]
+    WriteEvidence {
+        /// Where to.
+        folder: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// Papers that prove nobody guilty.
     #[error("nothing is proven: {0}")]
     NotProven(String),
@@ -145,5 +155,19 @@ impl CommandError {
             _ => return None,
         };
         Some(step.to_owned())
+    }
+}
+
+impl Failure for CommandError {
+    fn threads(error: std::io::Error) -> Self {
+        Self::Threads(error)
+    }
+
+    fn exit_code(&self) -> u8 {
+        self.exit_code()
+    }
+
+    fn next_step(&self) -> Option<String> {
+        self.next_step()
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use protocol::catalogue::Model;
 use protocol::digest::{Digest, Hasher};
 use protocol::openai::Endpoint;
-use protocol::ticket::{Kind, SignedTicket, Ticket, ValidTicket};
+use protocol::ticket::{Kind, Ticket, ValidTicket};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tokio::time::Instant;
@@ -107,12 +107,12 @@ impl Shared {
         context_tokens: u32,
     ) -> Result<Begun, AttemptError> {
         let call = errand.call;
-        let signed = self.ticket(errand, &axon, context_tokens).await?;
+        let ticket = self.ticket(errand, &axon, context_tokens).await?;
         let order = Order {
             endpoint: call.endpoint,
             body: errand.body.clone(),
             body_sha256: errand.body_sha256,
-            ticket: &signed,
+            ticket: ticket.as_signed(),
             request_id: &call.request_id,
         };
         let sent_at = Instant::now();
@@ -122,7 +122,7 @@ impl Shared {
             let first_byte_ms = self.limits.first_byte_timeout_ms;
             let open = async {
                 let body = self.client.order(axon, order).await?.into_body();
-                let ticket = own_ticket(signed.clone());
+                let ticket = ticket.clone();
                 let shared = Arc::clone(self);
                 Relay::open(Opening { shared, axon, ticket, body, sent_at, deadline }).await
             };
@@ -153,7 +153,7 @@ impl Shared {
         };
         let pace =
             Pace { first_token_ms: None, total_ms: delivery.last_byte_ms, tokens: delivery.tokens_delivered };
-        settle(self, own_ticket(signed), receipt, delivery).await?;
+        settle(self, ticket, receipt, delivery).await?;
         Ok(Begun::Whole(body, pace))
     }
 
@@ -163,7 +163,7 @@ impl Shared {
         errand: &Errand<'_>,
         axon: &Axon,
         context_tokens: u32,
-    ) -> Result<SignedTicket, AttemptError> {
+    ) -> Result<ValidTicket, AttemptError> {
         let Errand { call, model, kind, body_sha256, .. } = errand;
         let sequence = self.sequences.next(axon.hotkey).await.map_err(AttemptError::Ledger)?;
         let issued_at_ms = self.clock.now_ms();
@@ -183,13 +183,8 @@ impl Shared {
             payer: self.payer(&call.payer),
             kind: *kind,
         };
-        Ok(ticket.sign(&self.hotkey))
+        Ok(ticket.issue(&self.hotkey).expect("the ticket names the hotkey that signs it"))
     }
-}
-
-/// A ticket of our own, checked as everybody's is.
-fn own_ticket(signed: SignedTicket) -> ValidTicket {
-    signed.verify().expect("a ticket signed here under its validator's key verifies")
 }
 
 /// The hash a receipt carries for a whole answer.

@@ -11,7 +11,7 @@ use protocol::merkle::{self, Frontier};
 use protocol::policy_document::SignedPolicyDocument;
 use protocol::receipt::{Countersigned, Outcome, UncheckedCountersigned};
 use protocol::replay::LATE_MS_MAX;
-use protocol::standing::{self, Conviction};
+use protocol::standing::{self, Standings};
 use protocol::ticket::ModelId;
 use rocksdb::Direction;
 
@@ -253,7 +253,7 @@ impl Reader {
         heads.take(limit).map(|entry| decode_head(&entry?.1)).collect()
     }
 
-    /// The evidence about calls issued within this time, in their order.
+    /// The evidence about what happened within this time, in that order.
     pub fn evidence(&self, window_ms: Range<u64>) -> Result<Vec<ValidEvidence>, ReadError> {
         let start = schema::evidence(window_ms.start, &Digest::ZERO);
         let mut found = Vec::new();
@@ -268,9 +268,9 @@ impl Reader {
         Ok(found)
     }
 
-    /// The miners that the evidence about a window convicts.
-    pub fn convictions(&self, window_ms: Range<u64>) -> Result<Vec<Conviction>, ReadError> {
-        Ok(standing::convictions(&self.evidence(window_ms.clone())?, window_ms))
+    /// How the miners stand by the evidence about a window.
+    pub fn standings(&self, window_ms: Range<u64>) -> Result<Standings, ReadError> {
+        Ok(standing::standings(&self.evidence(window_ms.clone())?, window_ms))
     }
 
     /// Up to `limit` heads of tempos before this one, the newest first.

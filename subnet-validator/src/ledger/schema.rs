@@ -16,23 +16,24 @@
 //! | `sequences` | miner (32) | first sequence number not yet reserved, u64 |
 //! | `heads` | epoch index, u64 | SCALE [`super::HeadRecord`] |
 //! | `documents` | hash of a policy document (32) | SCALE `SignedPolicyDocument` |
-//! | `evidence` | its call's issued-at in ms, u64 ‖ digest (32) | SCALE `SignedEvidence` |
+//! | `evidence` | time of what it is about in ms, u64 ‖ digest (32) | SCALE `SignedEvidence` |
 //! | `nodes` | number of a removed block of 1,024 leaves, u64 | root over its leaves (32) |
 //!
 //! History of the format:
 //! - 1: without `heads` and `documents`.
 //! - 2: without `evidence`; heads end before their convictions, which are then none.
 //! - 3: without `nodes` and `pruned`.
-//! - 4: the layout above. An older ledger is raised when it is opened: it gets the empty families that it lacks.
+//! - 4: heads end after their convictions; nobody is doubted then.
+//! - 5: the layout above. An older ledger is raised when it is opened: it gets the empty families that it lacks.
 
 use protocol::account::AccountId;
 use protocol::digest::Digest;
 
 /// The format this program reads and writes.
-pub const FORMAT_VERSION: u32 = 4;
+pub const FORMAT_VERSION: u32 = 5;
 
 /// Older formats that opening raises to [`FORMAT_VERSION`].
-pub const RAISED_FORMATS: [u32; 3] = [1, 2, 3];
+pub const RAISED_FORMATS: [u32; 4] = [1, 2, 3, 4];
 
 /// Facts about the ledger as a whole.
 pub const META: &str = "meta";

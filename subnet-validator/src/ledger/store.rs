@@ -329,7 +329,7 @@ impl Group<'_> {
     }
 
     pub(super) fn put_evidence(&mut self, evidence: &ValidEvidence) {
-        let key = schema::evidence(evidence.call().ticket().issued_at_ms, &evidence.digest());
+        let key = schema::evidence(evidence.at_ms(), &evidence.digest());
         self.put(schema::EVIDENCE, key, evidence.signed().encode());
     }
 

@@ -1,52 +1,33 @@
 //! What methods see, and the block that an answer belongs to.
 
-use std::path::PathBuf;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use jsonrpsee::core::JsonRawValue;
 use jsonrpsee::types::ErrorObjectOwned;
-use protocol::account::AccountId;
-use protocol::scoring::Policy;
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::sync::watch;
 
+use super::StakerRpcParts;
 use super::answers::Answers;
-use super::config::StakerRpcConfig;
 use super::error::{internal, not_ready};
 use super::topics::Topics;
 use super::values::{Account, Hash};
-use crate::audit::peers::Peers;
-use crate::audit::verdicts::Verdicts;
-use crate::chain_view::{ChainSnapshot, ChainView};
-use crate::clock::Clock;
-use crate::fleet::Fleet;
-use crate::ledger::Ledger;
-use crate::market::desk::Desk;
-use crate::market::history::History;
-use crate::market::{Market, MarketView};
-use crate::usage::follow::UsageView;
-use crate::weights::WeightsState;
+use crate::chain_view::ChainSnapshot;
+use crate::market::Market;
 
-/// Everything there is to be asked about.
+/// Everything there is to be asked about: what the server was built from, and what it keeps for its answers.
 pub(super) struct State {
-    pub(super) config: StakerRpcConfig,
-    pub(super) hotkey: AccountId,
-    pub(super) policy: Policy,
-    pub(super) chain: ChainView,
-    pub(super) market: MarketView,
-    pub(super) history: History,
-    pub(super) desk: Desk,
-    pub(super) fleet: Fleet,
-    pub(super) ledger: Ledger,
-    pub(super) usage: UsageView,
-    pub(super) weights: watch::Receiver<WeightsState>,
-    pub(super) peers: Peers,
-    pub(super) verdicts: Verdicts,
-    pub(super) bundles: PathBuf,
-    pub(super) clock: Arc<Clock>,
+    pub(super) parts: StakerRpcParts,
     pub(super) topics: Topics,
     pub(super) answers: Answers,
+}
+
+impl Deref for State {
+    type Target = StakerRpcParts;
+    fn deref(&self) -> &StakerRpcParts {
+        &self.parts
+    }
 }
 
 /// The state as one call sees it: with one block, from which all chain facts of its answer are.
@@ -135,7 +116,7 @@ impl At {
     }
 }
 
-impl std::ops::Deref for At {
+impl Deref for At {
     type Target = State;
 
     fn deref(&self) -> &State {

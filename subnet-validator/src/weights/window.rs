@@ -39,8 +39,8 @@ impl Window {
                 let first = reader.window_first_index(scorer.window_start_ms())?;
                 // The ledger holds each call once.
                 reader.for_each_from(first, |stored| scorer.add_once(&stored.receipt))?;
-                let convictions = reader.convictions(scorer.window_start_ms()..end_ms)?;
-                let table = scorer.finish_without(&miners, &convictions);
+                let standings = reader.standings(scorer.window_start_ms()..end_ms)?;
+                let table = scorer.finish_by(&miners, &standings);
                 let weights = weights(&table, &uid_of);
                 Ok((table, weights))
             })

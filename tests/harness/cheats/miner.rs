@@ -20,6 +20,7 @@ use model_runtime::{
 };
 use parity_scale_codec::Encode as _;
 use protocol::account::AccountId;
+use protocol::challenge::{Answer, Pieces, Shown, SignedChallenge, Task};
 use protocol::digest::{Digest, Hasher};
 use protocol::fingerprint::{Fingerprint, FingerprintBuilder, bfloat16_bits};
 use protocol::inventory::{HotModel, Inventory};
@@ -29,6 +30,7 @@ use protocol::openai::{
 use protocol::receipt::{self, Receipt, SSE_EVENT, SignedReceipt};
 use protocol::signing::Keypair;
 use protocol::ticket::{self, ModelId, SignedTicket, Ticket};
+use protocol::weight_tree::WeightHasher;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -38,7 +40,7 @@ const OLD_TOKENS: u32 = 3;
 /// How a miner cheats.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cheat {
-    /// Answers with the model of this file under the other one's name.
+    /// Answers with the model of this file under the other one's name, and shows pieces of it where the other's are asked for.
     OtherModel(PathBuf),
     /// Has generated once, before anybody asked, and gives the same bytes to everybody.
     SameBytes(PathBuf),
@@ -114,6 +116,7 @@ impl CheatingAxon {
             .route("/inventory", get(inventory))
             .route("/v1/chat/completions", post(chat))
             .route("/fingerprints/{digest}", get(fingerprint))
+            .route(protocol::challenge::TARGET, post(challenge))
             .route("/countersigned", post(async || StatusCode::NO_CONTENT))
             .with_state(Arc::new(inner));
         let listener = TcpListener::bind(bind).await.unwrap();
@@ -151,6 +154,24 @@ async fn inventory(State(inner): State<Arc<Inner>>) -> Response {
         models: vec![hot],
     };
     axum::Json(inventory.sign(&inner.key)).into_response()
+}
+
+/// Shows pieces of the file that it has, as if they were of the one that it is asked for.
+async fn challenge(State(inner): State<Arc<Inner>>, body: Bytes) -> Result<Vec<u8>, StatusCode> {
+    let asked = SignedChallenge::from_bytes(&body).map_err(|_| StatusCode::BAD_REQUEST)?.challenge;
+    let (Task::Weights(task), Cheat::OtherModel(path)) = (&asked.task, &inner.pretence.cheat) else {
+        return Err(StatusCode::NOT_FOUND);
+    };
+    let file = std::fs::read(path).unwrap();
+    let mut hasher = WeightHasher::new();
+    hasher.update(&file);
+    let read = |start: u64, length: usize| {
+        let start = usize::try_from(start).unwrap();
+        file.get(start..start + length).map(<[u8]>::to_vec).ok_or(StatusCode::NOT_FOUND)
+    };
+    let pieces = Pieces::show(task, &asked.seed, &hasher.finish(), read)?;
+    let answer = Answer { challenge: asked.digest(), shown: Shown::Weights(pieces) };
+    Ok(answer.sign(&inner.key).encode())
 }
 
 async fn fingerprint(State(inner): State<Arc<Inner>>, Path(digest): Path<String>) -> Response {

@@ -218,7 +218,7 @@ async fn probe_until_convicted(subnet: &mut Subnet, cheat: &CheatingMiner) {
     subnet.validators[HONEST].start().await.unwrap();
     wait::until("the smaller model is found out", || async {
         let found = against(&subnet.validators[HONEST], &cheat.hotkey());
-        let convicted = protocol::standing::convictions(&found, 0..u64::MAX);
+        let convicted = protocol::standing::standings(&found, 0..u64::MAX).convicted;
         convicted.iter().any(|conviction| conviction.miner == cheat.hotkey()).then_some(())
     })
     .await;

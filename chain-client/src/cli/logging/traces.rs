@@ -90,7 +90,6 @@ impl Export for OnRuntime {
         let sent = self.runtime.spawn(async move { exporter.export(batch).await }).await;
         sent.map_err(|error| OTelSdkError::InternalFailure(error.to_string()))?
     }
-    // The resource is in every batch's own request, which the inner exporter must know of before it is shared.
 }
 
 impl Traces {

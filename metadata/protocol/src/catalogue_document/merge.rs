@@ -7,7 +7,8 @@
 //!    between equals, the smaller digest. Other weights under that name are left out: a name means one model.
 //! 3. Of the validators behind the winner, each multiplier and the memory is the lower median by stake, so that nobody with
 //!    less than half of that stake can move it past what others say.
-//! 4. Sources are taken from the validators in the order of their stake (then of their hotkeys), without repeats, up to
+//! 4. A file's root is that of the validator with most stake that names one.
+//! 5. Sources are taken from the validators in the order of their stake (then of their hotkeys), without repeats, up to
 //!    [`SOURCES_MAX`] a file.
 
 use std::cmp::Reverse;
@@ -88,6 +89,7 @@ fn agree(backed: Backed<'_>) -> Offer {
         for file in &offer.files {
             let merged =
                 files.entry(&file.name).or_insert_with(|| WeightFile { sources: Vec::new(), ..file.clone() });
+            merged.root = merged.root.or(file.root);
             for source in &file.sources {
                 if merged.sources.len() < SOURCES_MAX && !merged.sources.contains(source) {
                     merged.sources.push(source.clone());

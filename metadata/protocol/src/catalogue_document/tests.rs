@@ -1,5 +1,3 @@
-use parity_scale_codec::DecodeAll;
-
 use super::*;
 use crate::fixtures::{account, key, model_id};
 
@@ -19,6 +17,7 @@ fn offer(name: &str, weights: u8, multiplier: u32, source: &str) -> Offer {
             bytes: 7,
             sha256: weights_digest,
             sources: vec![source.to_owned()],
+            root: None,
         }],
     }
 }
@@ -32,12 +31,11 @@ fn expected(validator: &str) -> Expected {
 }
 
 #[test]
-fn a_document_round_trips_as_json_and_as_bytes() {
+fn a_document_round_trips_as_json() {
     let signed = document("Alice", vec![offer("b", 1, 10, "https://b"), offer("a", 2, 20, "https://a")])
         .sign(&key("Alice"));
     let json = serde_json::to_string(&signed).unwrap();
     assert_eq!(serde_json::from_str::<SignedCatalogue>(&json).unwrap(), signed);
-    assert_eq!(SignedCatalogue::decode_all(&mut signed.encode().as_slice()).unwrap(), signed);
     let verified = signed.verify(&expected("Alice")).unwrap();
     let names: Vec<_> = verified.offers.iter().map(|offer| offer.model.id.as_str()).collect();
     assert_eq!(names, ["a", "b"]);
@@ -45,15 +43,39 @@ fn a_document_round_trips_as_json_and_as_bytes() {
 
 #[test]
 fn an_altered_document_is_refused_whichever_byte_it_is() {
-    let bytes = document("Alice", vec![offer("a", 1, 10, "https://a")]).sign(&key("Alice")).encode();
-    for at in 0..bytes.len() {
-        let mut altered = bytes.clone();
-        altered[at] ^= 1;
-        let verified = SignedCatalogue::decode_all(&mut altered.as_slice())
-            .ok()
-            .and_then(|signed| signed.verify(&expected("Alice")).ok());
-        assert_eq!(verified, None, "byte {at}");
+    for root in [None, Some(Digest([9; 32]))] {
+        let mut offered = offer("a", 1, 10, "https://a");
+        offered.files[0].root = root;
+        let json = serde_json::to_vec(&document("Alice", vec![offered]).sign(&key("Alice"))).unwrap();
+        for at in 0..json.len() {
+            let mut altered = json.clone();
+            altered[at] ^= 1;
+            let verified = serde_json::from_slice::<SignedCatalogue>(&altered)
+                .ok()
+                .and_then(|signed| signed.verify(&expected("Alice")).ok());
+            assert_eq!(verified, None, "byte {at}");
+        }
     }
+}
+
+#[test]
+fn a_document_without_roots_is_signed_as_ever_and_one_with_roots_for_a_purpose_of_its_own() {
+    let plain = document("Alice", vec![offer("a", 1, 10, "https://a")]);
+    assert_eq!(plain.signed_bytes(), plain.encode());
+    let mut rooted = plain.clone();
+    rooted.offers[0].files[0].root = Some(Digest([9; 32]));
+    assert_ne!(rooted.hash(), plain.hash());
+    let signed = rooted.clone().sign(&key("Alice"));
+    // The root cannot be taken out or put in under the other's signature.
+    let without = SignedCatalogue { document: plain.clone(), signature: signed.signature };
+    assert!(matches!(without.verify(&expected("Alice")), Err(DocumentError::Signature(_))));
+    let with = SignedCatalogue { document: rooted.clone(), ..plain.clone().sign(&key("Alice")) };
+    assert!(matches!(with.verify(&expected("Alice")), Err(DocumentError::Signature(_))));
+    assert_eq!(signed.verify(&expected("Alice")), Ok(rooted.clone()));
+    // Who merges takes the root from whoever names one.
+    let bob = CatalogueDocument { validator: account("Bob"), ..rooted };
+    let merged = merge(&[Voice { document: &plain, stake_rao: 9 }, Voice { document: &bob, stake_rao: 1 }]);
+    assert_eq!(merged[0].files[0].root, Some(Digest([9; 32])));
 }
 
 #[test]

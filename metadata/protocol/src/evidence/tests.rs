@@ -112,7 +112,7 @@ fn the_same_answer_for_two_tickets_is_a_replay_and_two_answers_are_none() {
         evidence(Finding::ReplayedAnswer(one, other)).verify()
     };
     let valid = finding(&call(2, |ticket, _| ticket.issued_at_ms += 5)).unwrap();
-    assert_eq!(valid.call().ticket().sequence, 2);
+    assert_eq!(valid.call().unwrap().ticket().sequence, 2);
     let innocent = [
         call(1, |_, _| {}),
         call(2, |_, receipt| receipt.output_sha256 = Digest([9; 32])),

@@ -12,7 +12,7 @@ use crate::account::AccountId;
 use crate::catalogue::Catalogue;
 use crate::digest::Digest;
 use crate::receipt::Countersigned;
-use crate::standing::Conviction;
+use crate::standing::{Standing, Standings};
 use crate::ticket::ModelId;
 
 /// The streaming form of [`super::score`]. Receipts need not be kept: memory grows by some 200 bytes for each
@@ -157,13 +157,13 @@ impl<'a> Scorer<'a> {
 
     /// The table for the miners registered now. Doubled miners get one row.
     pub fn finish(self, miners: &[Miner]) -> ScoreTable {
-        self.finish_without(miners, &[])
+        self.finish_by(miners, &Standings::default())
     }
 
-    /// The same where some of the miners are convicted ([`crate::standing`]): none of their receipts counts, nor takes from others. They
-    /// are not among those set aside; the conviction says why they are missing.
-    pub fn finish_without(mut self, miners: &[Miner], convictions: &[Conviction]) -> ScoreTable {
-        let convicted: BTreeSet<AccountId> = convictions.iter().map(|conviction| conviction.miner).collect();
+    /// The same where some of the miners are convicted or doubted ([`crate::standing`]). Of the convicted no receipt counts, nor takes from
+    /// others; they are not among those set aside, and the conviction says why they are missing. Of the doubted every term counts in
+    /// part, rounded down, before the terms become shares.
+    pub fn finish_by(mut self, miners: &[Miner], standings: &Standings) -> ScoreTable {
         let miners: BTreeMap<AccountId, &Miner> = miners.iter().map(|miner| (miner.hotkey, miner)).collect();
         let mut hours = self.hours;
         add_all(&mut hours, self.hours_once);
@@ -174,9 +174,11 @@ impl<'a> Scorer<'a> {
                 add(&mut self.set_aside.unregistered, tally.receipts());
                 continue;
             };
-            if convicted.contains(hotkey) {
+            let standing = standings.of(hotkey);
+            if standing == Standing::Convicted {
                 continue;
             }
+            let milli = u128::from(standing.milli());
             let sums = of_miner.entry(*hotkey).or_default();
             let served = of_coldkey.entry(miner.coldkey).or_default();
             for (payer, of_payer) in &tally.payers {
@@ -185,7 +187,8 @@ impl<'a> Scorer<'a> {
                     continue;
                 }
                 let units = limits::within_capacity(&self.policy, of_payer.compute_units, tally.busy_ms);
-                let invocations = u128::from(of_payer.invocations).saturating_mul(1_000);
+                let units = in_part(units, milli);
+                let invocations = u128::from(of_payer.invocations).saturating_mul(milli);
                 for (sum, more) in [(&mut sums.compute_units, units), (&mut sums.invocations, invocations)] {
                     let sum = sum.entry(*payer).or_default();
                     *sum = sum.saturating_add(more);
@@ -202,6 +205,7 @@ impl<'a> Scorer<'a> {
         }
         let mut rows = Vec::with_capacity(miners.len());
         for hotkey in miners.keys() {
+            let milli = standings.of(hotkey).milli();
             let sums = of_miner.remove(hotkey).unwrap_or_default();
             let whole = |of_payer: &BTreeMap<Digest, u128>| {
                 of_payer.values().fold(0, |sum: u128, part| sum.saturating_add(*part))
@@ -213,8 +217,8 @@ impl<'a> Scorer<'a> {
                 compute_units_counted: limits::damped(&self.policy, &sums.compute_units),
                 invocations: u64::try_from(invocations).unwrap_or(u64::MAX),
                 invocations_counted: limits::damped(&self.policy, &sums.invocations),
-                unique_models: breadth.get(hotkey).copied().unwrap_or(0),
-                bounties: sums.bounties,
+                unique_models: breadth.get(hotkey).map_or(0, |credits| in_part(*credits, milli.into())),
+                bounties: u64::try_from(in_part(sums.bounties.into(), milli.into())).unwrap_or(u64::MAX),
                 term_bps: [0; 4],
                 basis_points: 0,
             });
@@ -306,6 +310,11 @@ impl PayerTally<'_> {
 fn window(hours: u16, end_ms: u64) -> Range<u64> {
     let hours_until_end = end_ms.div_ceil(HOUR_MS);
     hours_until_end.saturating_sub(hours.into()).saturating_mul(HOUR_MS)..end_ms
+}
+
+/// So many thousandths of a value.
+fn in_part(value: u128, milli: u128) -> u128 {
+    value.saturating_mul(milli) / 1_000
 }
 
 fn increment(count: &mut u64) {

@@ -41,6 +41,12 @@ pub enum Domain {
     Evidence,
     /// The models a validator pays for, and where their weights are.
     Catalogue,
+    /// The same where some file has the root of its tree beside its digest.
+    CatalogueWithRoots,
+    /// What a validator asks a miner to prove.
+    Challenge,
+    /// What the miner shows.
+    ChallengeAnswer,
 }
 
 impl Domain {
@@ -58,6 +64,9 @@ impl Domain {
             Self::PolicyDocument => b"SN_POLICY_DOCUMENT_V1\0",
             Self::Evidence => b"SN_EVIDENCE_V1\0",
             Self::Catalogue => b"SN_CATALOGUE_V1\0",
+            Self::CatalogueWithRoots => b"SN_CATALOGUE_V2\0",
+            Self::Challenge => b"SN_CHALLENGE_V1\0",
+            Self::ChallengeAnswer => b"SN_CHALLENGE_ANSWER_V1\0",
         }
     }
 

@@ -36,6 +36,13 @@ fn a_ticket_signed_by_another_key_or_changed_after_signing_does_not_verify() {
 }
 
 #[test]
+fn a_validators_own_ticket_is_what_checking_it_would_give_and_no_other_key_issues_it() {
+    let issued = ticket().issue(&key("Alice")).unwrap();
+    assert_eq!(issued.as_signed().clone().verify(), Ok(issued));
+    assert_eq!(ticket().issue(&key("Bob")), Err(NotTheValidator { found: account("Bob") }));
+}
+
+#[test]
 fn a_ticket_for_other_circumstances_is_not_admitted() {
     let valid = ticket().sign(&key("Alice")).verify().unwrap();
     let cases = [

@@ -85,7 +85,7 @@ fn search(call: Countersigned, folder: &Path) -> Result<(protocol::Digest, Found
     if folder.join("evidence.scale").exists() {
         let evidence: Vec<SignedEvidence> = bundle::decode(folder, "evidence.scale", EVIDENCE_BYTES_MAX)?;
         let evidence = evidence.into_iter().map(SignedEvidence::verify).collect::<Result<Vec<_>, _>>();
-        replay.convict(&evidence.map_err(|_| ProofError::Bundle("evidence.scale"))?);
+        replay.judge(&evidence.map_err(|_| ProofError::Bundle("evidence.scale"))?);
     }
     replay.finish(&miners)?;
     Ok((head.digest(), omission.finish()))

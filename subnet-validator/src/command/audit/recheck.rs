@@ -55,17 +55,20 @@ impl Row {
             Finding::DoubledReceipt(..) => ("two receipts for one ticket", None),
             Finding::ReplayedAnswer(..) => ("one answer for two tickets", None),
             Finding::Reexecution(again) => ("an answer that the model does not give", Some(&again.fault)),
+            Finding::WrongAnswer(_) => ("a wrong answer to a challenge", None),
+            Finding::Missed(_) => ("no answers in time to challenges in a row", None),
         };
         let (how, found) = match &rechecked.outcome {
             Outcome::ProvenByPapers => ("by the miner's own signatures".to_owned(), None),
             Outcome::FoundAgain(fault) => (format!("executed again: {}", words(fault)), Some(fault)),
             Outcome::NotFoundAgain => ("executed again, and nothing is wrong".to_owned(), None),
+            Outcome::OneWord => ("by the word of one validator".to_owned(), None),
         };
         let (miner, validator) = (evidence.miner(), evidence.signed().evidence.validator);
-        let ticket = evidence.call().ticket();
+        let model = evidence.call().map(|call| &call.ticket().model);
         let fields = json!({
             "proven": is_proven, "miner": miner, "validator": validator, "digest": evidence.digest(),
-            "issuedAtMs": ticket.issued_at_ms, "model": ticket.model, "claimed": claimed,
+            "issuedAtMs": evidence.at_ms(), "model": model, "claimed": claimed,
             "claimedFault": claimed_fault.map(name), "foundFault": found.map(name), "finding": how,
         });
         let verdict = if is_proven { "proven" } else { "not proven" };

@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use parity_scale_codec::Encode;
 use protocol::account::AccountId;
 use protocol::btauth;
+use protocol::challenge::{self, AnswerError, SignedAnswer, SignedChallenge};
 use protocol::countersigned::CopyList;
 use protocol::digest::Digest;
 use protocol::fingerprint::{self, Fingerprint, FingerprintError};
@@ -41,6 +42,9 @@ pub enum ExchangeError {
     /// The same, by its form.
     #[error("the miner's fingerprint is unreadable")]
     Unreadable(#[source] FingerprintError),
+    /// Its answer to a challenge is none.
+    #[error("the miner's answer to a challenge is unreadable")]
+    Answer(#[source] AnswerError),
 }
 
 impl AxonClient {
@@ -66,6 +70,23 @@ impl AxonClient {
         let status = answer.status();
         let body = Limited::new(answer.into_body(), bytes_max).collect().await;
         Ok((status, body.map_err(ExchangeError::Body)?.to_bytes()))
+    }
+
+    /// What a miner answers to a challenge. Nothing of it is checked but its form.
+    pub async fn challenge(
+        &self,
+        axon: Axon,
+        challenge: &SignedChallenge,
+        timeout: Duration,
+    ) -> Result<SignedAnswer, ExchangeError> {
+        let (target, bytes_max) = (challenge::TARGET, challenge::ANSWER_BYTES_MAX);
+        let asked = self.exchange(axon, Method::POST, target, challenge.encode(), bytes_max);
+        let (status, bytes) =
+            tokio::time::timeout(timeout, asked).await.map_err(|_| ExchangeError::Timeout)??;
+        if !status.is_success() {
+            return Err(ExchangeError::Status(status));
+        }
+        SignedAnswer::from_bytes(&bytes).map_err(ExchangeError::Answer)
     }
 }
 
@@ -94,6 +115,16 @@ impl Fleet {
         }
         let found = Fingerprint::from_bytes(&bytes).map_err(ExchangeError::Unreadable)?;
         if found.digest() == digest { Ok(found) } else { Err(ExchangeError::OtherFingerprint) }
+    }
+
+    /// What a miner answers to a challenge. Nothing of it is checked but its form.
+    pub async fn challenge(
+        &self,
+        challenge: &SignedChallenge,
+        timeout: Duration,
+    ) -> Result<SignedAnswer, ExchangeError> {
+        let axon = self.axon_of(challenge.challenge.miner)?;
+        self.shared.client.challenge(axon, challenge, timeout).await
     }
 
     /// Gives a miner its countersigned calls.

@@ -8,6 +8,7 @@ use protocol::catalogue::Catalogue;
 use protocol::head::scores_hash;
 use protocol::scoring::explain::{Reason, Term, terms, worth};
 use protocol::scoring::{Miner as ScoredMiner, Policy, ScoreTable};
+use protocol::standing::Standing;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -35,6 +36,9 @@ pub(in crate::staker_rpc) struct Explanation {
     pub window_start_ms: u64,
     /// The first millisecond after it.
     pub window_end_ms: u64,
+    /// `believed`; `doubted` where challenges missed in a row make only a part of the terms' values count, which is less than the receipts'
+    /// worth; or `convicted` where evidence takes all of its receipts out.
+    pub standing: &'static str,
     /// The miner's row.
     pub score: Score,
     /// The four terms. A term's points are weightBps / the weights' sum * value / total of 10,000, rounded down; the score is the sum
@@ -97,7 +101,7 @@ struct Basis {
     catalogue: Arc<Catalogue>,
     table: ScoreTable,
     related: Vec<protocol::digest::Digest>,
-    convicted: bool,
+    standing: Standing,
     places: Range<u64>,
 }
 
@@ -145,6 +149,11 @@ pub(in crate::staker_rpc) async fn explain(
         policy_hash: basis.policy_hash,
         window_start_ms: basis.table.window_start_ms,
         window_end_ms: basis.table.window_end_ms,
+        standing: match basis.standing {
+            Standing::Believed => "believed",
+            Standing::Doubted => "doubted",
+            Standing::Convicted => "convicted",
+        },
         score,
         terms,
         weight,
@@ -159,8 +168,8 @@ pub(in crate::staker_rpc) async fn explain(
 async fn of_now(at: &At, miner: protocol::account::AccountId) -> Result<Basis, ErrorObjectOwned> {
     let scored = at.weights.borrow().scored.clone().ok_or_else(|| not_found("score table yet"))?;
     let window = scored.table.window_start_ms..scored.table.window_end_ms;
-    let convictions = at.ledger.read(move |reader| reader.convictions(window)).await;
-    let convictions = convictions.map_err(|error| ledger(&error))?;
+    let standings = at.ledger.read(move |reader| reader.standings(window)).await;
+    let standings = standings.map_err(|error| ledger(&error))?;
     Ok(Basis {
         epoch: None,
         policy: at.policy,
@@ -168,7 +177,7 @@ async fn of_now(at: &At, miner: protocol::account::AccountId) -> Result<Basis, E
         catalogue: at.fleet.shared_catalogue(),
         table: scored.table.clone(),
         related: Vec::new(),
-        convicted: convictions.iter().any(|conviction| conviction.miner == miner),
+        standing: standings.of(&miner),
         places: 0..u64::MAX,
     })
 }
@@ -197,7 +206,7 @@ async fn of_epoch(
         policy_hash: head.policy.into(),
         catalogue: Arc::new(catalogue),
         related: related.unwrap_or_default(),
-        convicted: record.convictions.iter().any(|conviction| conviction.miner == miner),
+        standing: record.standings.of(&miner),
         places: head.first_index..head.tree_size,
         table: record.table,
     })
@@ -209,7 +218,7 @@ impl Basis {
         let window = self.table.window_start_ms..self.table.window_end_ms;
         let judged = worth(&self.policy, &self.catalogue, &window, &stored.receipt).map(|(worth, _)| worth);
         let reason = match judged {
-            Ok(_) if self.convicted => Some("convicted"),
+            Ok(_) if self.standing == Standing::Convicted => Some("convicted"),
             Ok(_) if self.related.contains(&ticket.payer) => Some("related"),
             Ok(_) => None,
             Err(Reason::OutsideWindow) => Some("outsideWindow"),

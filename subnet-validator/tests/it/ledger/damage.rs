@@ -34,7 +34,7 @@ async fn a_newer_format_is_refused_by_number() {
     tamper(folder.path(), |db| {
         db.put_cf(db.cf_handle("meta").unwrap(), schema::FORMAT, 9u32.to_be_bytes()).unwrap()
     });
-    assert!(matches!(open(folder.path()).err(), Some(OpenError::WrongFormat { found: 9, expected: 4 })));
+    assert!(matches!(open(folder.path()).err(), Some(OpenError::WrongFormat { found: 9, expected: 5 })));
 }
 
 #[tokio::test]
@@ -43,6 +43,7 @@ async fn a_ledger_of_an_older_format_is_raised_and_keeps_its_receipts() {
         (1u32, &[schema::HEADS, schema::DOCUMENTS, schema::EVIDENCE, schema::NODES][..]),
         (2, &[schema::EVIDENCE, schema::NODES]),
         (3, &[schema::NODES]),
+        (4, &[]),
     ] {
         raised(format, absent).await;
     }
@@ -59,7 +60,7 @@ async fn raised(format: u32, absent: &[&str]) {
     assert_eq!(open(folder.path()).unwrap().head(), head);
     let db = DB::open_cf_for_read_only(&Options::default(), folder.path(), schema::FAMILIES, false).unwrap();
     let format = db.get_cf(db.cf_handle("meta").unwrap(), schema::FORMAT).unwrap();
-    assert_eq!(format.unwrap(), 4u32.to_be_bytes());
+    assert_eq!(format.unwrap(), 5u32.to_be_bytes());
 }
 
 #[tokio::test]

@@ -179,10 +179,29 @@ fn a_convicted_miner_earns_nothing_and_takes_nothing_from_others() {
     let mut scorer = Scorer::new(&Policy::default(), &models, END_MS);
     calls.iter().for_each(|call| scorer.add(call));
     let miners = [miner("Bob"), miner("Charlie")];
-    let convictions =
-        [crate::standing::Conviction { miner: account("Bob"), evidence: vec![Digest([1; 32])] }];
-    let table = scorer.clone().finish_without(&miners, &convictions);
+    let convicted =
+        vec![crate::standing::Conviction { miner: account("Bob"), evidence: vec![Digest([1; 32])] }];
+    let standings = crate::standing::Standings { convicted, doubted: Vec::new() };
+    let table = scorer.clone().finish_by(&miners, &standings);
     assert_eq!((points(&table, "Bob"), points(&table, "Charlie")), (0, 10_000));
     assert_eq!(row(&table, "Bob").compute_units, 0);
     assert!(points(&scorer.finish(&miners), "Bob") > 5_000);
+}
+
+#[test]
+fn of_a_doubted_miner_half_counts_in_every_term_and_nobody_elses_work_changes() {
+    let calls = [calls_of("Bob", 50, 20), calls_of("Charlie", 50, 20)].concat();
+    let models = catalogue();
+    let mut scorer = Scorer::new(&Policy::default(), &models, END_MS);
+    calls.iter().for_each(|call| scorer.add(call));
+    let miners = [miner("Bob"), miner("Charlie")];
+    let doubted = vec![crate::standing::Doubt { miner: account("Bob"), evidence: vec![Digest([1; 32])] }];
+    let standings = crate::standing::Standings { convicted: Vec::new(), doubted };
+    let (whole, table) = (scorer.clone().finish(&miners), scorer.finish_by(&miners, &standings));
+    assert_eq!(row(&table, "Charlie").compute_units, row(&whole, "Charlie").compute_units);
+    assert_eq!(row(&table, "Bob").compute_units, row(&whole, "Bob").compute_units / 2);
+    assert_eq!(row(&table, "Bob").invocations, row(&whole, "Bob").invocations / 2);
+    assert_eq!(row(&table, "Bob").unique_models, row(&whole, "Bob").unique_models / 2);
+    let (bob, charlie) = (points(&table, "Bob"), points(&table, "Charlie"));
+    assert!(bob > 0 && bob * 2 <= charlie + 2, "{bob} and {charlie}");
 }

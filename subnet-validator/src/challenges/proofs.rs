@@ -1,0 +1,126 @@
+//! Challenges beside calls ([`protocol::challenge`]): miners are asked for pieces of the weights that they say they serve, and for products
+//! that the device they say they have computes in a given time.
+//!
+//! At random times, a random miner each, one challenge of a kind at a time. A wrong answer is evidence at once. A missed one, or one that
+//! came too late, counts only if the miner goes on saying that it serves: whoever cannot be reached loses its calls anyway, and whoever
+//! says that it has gone has lied to nobody. A row of those is evidence too ([`super::rows`]).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::catalogue_document::Offer;
+use protocol::challenge::Task;
+use protocol::evidence::Finding;
+use protocol::signing::Keypair;
+use tokio_util::sync::CancellationToken;
+
+use super::docket::{About, Docket};
+use super::question::{Outcome, Question, judge, pieces_of};
+use super::rows::Rows;
+use super::{ChallengesConfig, draw};
+use crate::clock::Clock;
+use crate::fleet::Fleet;
+
+/// Asks miners to show what they have.
+pub(super) struct Proofs {
+    pub(super) config: ChallengesConfig,
+    pub(super) netuid: u16,
+    pub(super) fleet: Fleet,
+    pub(super) docket: Arc<Docket>,
+    pub(super) hotkey: Keypair,
+    pub(super) clock: Arc<Clock>,
+    /// The catalogue's models with their files.
+    pub(super) offers: Vec<Offer>,
+}
+
+impl Proofs {
+    /// Asks until told to stop.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        let (hour_ms, day_ms) = (3_600_000, 24 * 3_600_000);
+        let weights = self.ask(hour_ms, self.config.weight_challenges_per_hour, || self.of_weights());
+        let products = self.ask(day_ms, self.config.product_challenges_per_day, || self.of_products());
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = async { tokio::join!(weights, products) } => {}
+        }
+    }
+
+    /// Asks one of the questions that there are, each so often in a time.
+    async fn ask(&self, time_ms: u64, each: u32, questions: impl Fn() -> Vec<Question>) {
+        let mut rows = Rows::default();
+        if each == 0 {
+            return;
+        }
+        loop {
+            let count = questions().len().max(1) as u64;
+            tokio::time::sleep(super::random_pause(time_ms, u64::from(each).saturating_mul(count))).await;
+            let mut questions = questions();
+            if !questions.is_empty() {
+                let index = usize::try_from(draw() % questions.len() as u64).unwrap_or(0);
+                self.put(questions.swap_remove(index), self.clock.now_ms(), &mut rows).await;
+            }
+        }
+    }
+
+    /// A question to each miner for each file that it should have.
+    fn of_weights(&self) -> Vec<Question> {
+        let mut questions = Vec::new();
+        for offer in &self.offers {
+            let tasks = pieces_of(offer, self.config.weight_pieces.get());
+            if tasks.is_empty() {
+                continue;
+            }
+            for miner in self.fleet.holders_of(&offer.model) {
+                let answer_ms_max = self.config.weight_answer_ms_max.get();
+                let of = |task: &Task| Question { miner, task: task.clone(), answer_ms_max };
+                questions.extend(tasks.iter().map(of));
+            }
+        }
+        questions
+    }
+
+    /// A question to each miner whose device has a time band.
+    fn of_products(&self) -> Vec<Question> {
+        let question = |claim: crate::fleet::census::DeviceClaim| {
+            let band = self.config.devices.iter().find(|band| band.is_of(&claim.device))?;
+            let (task, answer_ms_max) = (band.task(claim.memory_bytes)?, band.answer_ms_max.get());
+            Some(Question { miner: claim.miner, task: Task::Product(task), answer_ms_max })
+        };
+        self.fleet.devices().into_iter().filter_map(question).collect()
+    }
+
+    async fn put(&self, question: Question, issued_at_ms: u64, rows: &mut Rows) {
+        let (netuid, miner) = (self.netuid, question.miner);
+        let Some(signed) = question.clone().ask(netuid, &self.hotkey, issued_at_ms) else { return };
+        let time = Duration::from_millis(question.answer_ms_max.into());
+        let about = About { netuid, miner, at_ms: issued_at_ms };
+        let finding = match judge(&signed, self.fleet.challenge(&signed, time).await).await {
+            Outcome::Shown => return rows.answered(&miner),
+            Outcome::Wrong(wrong) => Finding::WrongAnswer(wrong),
+            Outcome::Missed(why) => {
+                if !self.still_says(&question) {
+                    return tracing::debug!(%miner, why, "a miner that serves no more has missed a challenge");
+                }
+                tracing::info!(%miner, why, "a challenge was missed");
+                let Some(row) = rows.missed(signed) else { return };
+                Finding::Missed(row)
+            }
+        };
+        tracing::warn!(%miner, "a miner did not show what it says it has");
+        self.docket.record(about, finding).await;
+    }
+
+    /// Whether the miner goes on saying that it has what it was asked for.
+    fn still_says(&self, question: &Question) -> bool {
+        match &question.task {
+            Task::Weights(task) => {
+                let offer = self.offers.iter().find(|offer| offer.model.id == task.model);
+                offer.is_some_and(|offer| self.fleet.holders_of(&offer.model).contains(&question.miner))
+            }
+            Task::Product(_) => self.of_products().contains(question),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
