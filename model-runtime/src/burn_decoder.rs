@@ -1,10 +1,10 @@
 //! Computes any [`DecoderSpec`] with burn's tensors, in f32.
 //!
-//! This is what computes decoders on a card, and on the processor the plain implementation that faster kernels are compared with. Each
-//! sequence of a step is computed by itself, so what it gets cannot depend on the others.
+//! This is the plain implementation that the kernels of the processor and of cards (`cube`) are compared with. Each sequence of a step is
+//! computed by itself, so what it gets cannot depend on the others.
 //!
 //! It is correct before it is fast: weights and cache are f32, a step is some hundred launches a sequence, and nothing is captured in a
-//! graph. The kernels that a fast executor is made of stand in `cube`.
+//! graph.
 
 mod attention;
 mod cache;

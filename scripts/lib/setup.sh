@@ -42,6 +42,13 @@ setup_build() {
     setup_packages clang libclang-dev g++ make ccache
     # ccache may just have been installed.
     case ":$PATH:" in *:/usr/lib/ccache:*) ;; *) [ -d /usr/lib/ccache ] && export PATH="/usr/lib/ccache:$PATH" ;; esac
+    # Tests have their folder's path compiled in, and cargo does not notice that another checkout shares the build folder.
+    local of="$CARGO_TARGET_DIR/checkout"
+    if [ -f "$of" ] && [ "$(cat "$of")" != "$REPO" ]; then
+        (cd "$REPO" && cargo clean --quiet --locked --workspace)
+    fi
+    mkdir -p "$CARGO_TARGET_DIR"
+    printf '%s\n' "$REPO" >"$of"
 }
 
 # The same sources and the same compiler then give the same bytes, wherever they lie: see docs/reproducible-builds.md.

@@ -126,7 +126,8 @@ async fn run(
 fn reference(decoder: &mut BurnDecoder, prompt: &[u32], answer: &[u32]) -> Result<Vec<Chunk>, Failure> {
     let sequence = [prompt, &answer[..answer.len() - 1]].concat();
     let pages: Vec<u32> = (0..sequence.len().div_ceil(PAGE_TOKENS) as u32).collect();
-    let part = Part { tokens: &sequence, start: 0, pages: &pages, rows_from: prompt.len() - 1 };
+    let part =
+        Part { tokens: &sequence, start: 0, pages: &pages, rows_from: prompt.len() - 1, likeliest: None };
     let rows = decoder.forward(&Step { parts: &[part], hidden: true })?;
     let mut builder = FingerprintBuilder::default();
     for row in 0..answer.len() {

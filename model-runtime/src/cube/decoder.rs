@@ -69,7 +69,7 @@ impl<B: Board> CubeDecoder<B> {
     /// on their way into products, and the cache 24 instead of 11.
     ///
     /// # Panics
-    /// When sizes are not those that [`check`] accepts.
+    /// When sizes are not those that [`crate::cpu::check`] and [`crate::cube::check`] accept.
     #[must_use]
     pub fn new(
         spec: DecoderSpec,

@@ -7,7 +7,6 @@
 //!
 //! Kinds without a packing of their own (Q5_0, Q5_1 and the K-quants) become f32: right, and four to eight times their bytes.
 
-use half::f16;
 use rayon::prelude::*;
 
 use crate::decoder::{BlockKind, MatrixView};
@@ -248,10 +247,4 @@ pub fn fragments(rows: &[f32], columns: usize, parts: usize) -> Vec<u32> {
         }
     }
     words
-}
-
-/// Half `bits`, for tests.
-#[must_use]
-pub fn half_bits(number: f32) -> u32 {
-    u32::from(f16::from_f32(number).to_bits())
 }
