@@ -25,10 +25,10 @@ impl Device {
     /// The same machine with its models on the device that the runtime found, where that is a card.
     #[must_use]
     pub fn computing_on(self, found: &ComputeDevice) -> Self {
-        match found.executor() {
-            Executor::Kernels => self,
-            Executor::Tensors => Self { name: bounded(format!("{}, {}", found.name(), self.name)), ..self },
+        if found.executor() == Executor::Kernels {
+            return self;
         }
+        Self { name: bounded(format!("{}, {}", found.name(), self.name)), ..self }
     }
 
     fn describe(cpuinfo: &str, meminfo: &str, threads: usize) -> Self {
