@@ -14,12 +14,14 @@
 //! - [`flash`]: attention over pages, query heads that share a key head together, positions divided over planes and cubes; [`attend`]: the
 //!   same without tensor cores;
 //! - [`choose`]: the likeliest token, so that logits need not leave the card;
+//! - [`order`]: when a kernel begins, and what it may do before the last one has ended;
 //! - [`store`] and [`decoder`]: the model made of them, on a [`board`]: a [`card`], or the processor in tests; [`inputs`]: what changes.
 //!
 //! # Deliberately absent
 //!
-//! Kinds without a packing of their own (Q5_0, Q5_1, the K-quants) take four bytes a number; several cards; sampling on the card other than
-//! the likeliest token (logits of all other rows are read back whole); asynchronous passes (a card waits while tokens are drawn).
+//! Several cards; sampling on the card other than the likeliest token (logits of all other rows are read back whole); asynchronous passes
+//! (a card waits while tokens are drawn); Hopper's own matrix instructions (`wgmma`, copies by the tensor memory accelerator), which prompts
+//! would be read faster with.
 
 #[allow(missing_docs, reason = "cubecl's macro generates items without documentation")]
 pub mod attend;
@@ -33,6 +35,8 @@ pub mod flash;
 #[allow(missing_docs, reason = "cubecl's macro generates items without documentation")]
 pub mod fragment;
 pub mod inputs;
+#[allow(missing_docs, reason = "cubecl's macro generates items without documentation")]
+pub mod order;
 pub mod packing;
 #[allow(missing_docs, reason = "cubecl's macro generates items without documentation")]
 pub mod place;

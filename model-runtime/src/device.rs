@@ -87,6 +87,18 @@ impl DeviceChoice {
     }
 }
 
+impl DeviceChoice {
+    /// Memory of the card that models would be computed on, in bytes; `None` where they are computed in the machine's own.
+    #[must_use]
+    pub fn card_memory_bytes(self) -> Option<u64> {
+        #[cfg(feature = "cuda")]
+        if matches!(self, Self::Auto | Self::Cuda) && cuda_headers().is_some() {
+            return crate::cube::card::memory(0).ok().map(|memory| memory.all);
+        }
+        None
+    }
+}
+
 impl ComputeDevice {
     /// The processor, through its own kernels; tensors through burn's `flex` backend.
     #[must_use]
@@ -130,20 +142,23 @@ fn cuda() -> Result<ComputeDevice, DeviceError> {
 
     // Empty without a driver too; making a device without one panics.
     let tensors = Device::enumerate(DeviceType::Cuda).into_iter().next().ok_or(DeviceError::NoCard)?;
-    if !has_headers() {
+    if cuda_headers().is_none() {
         return Err(DeviceError::NoHeaders);
     }
     let name = tensors.identity().map_or_else(|| "unnamed".to_owned(), |identity| identity.name);
     Ok(ComputeDevice { tensors, name: format!("cuda ({name})"), executor: Executor::Card(0) })
 }
 
-/// Looks where cubecl will look.
+/// The folder of CUDA's headers: below `CUDA_PATH` where that is set, else where toolkits are usually put.
 #[cfg(feature = "cuda")]
-fn has_headers() -> bool {
+pub(crate) fn cuda_headers() -> Option<std::path::PathBuf> {
     let given = std::env::var_os("CUDA_PATH").map(std::path::PathBuf::from);
-    let usual = || ["/usr/local/cuda", "/opt/cuda", "/usr"].into_iter().map(std::path::PathBuf::from);
-    let has = |folder: std::path::PathBuf| folder.join("include/cuda_runtime.h").exists();
-    given.map_or_else(|| usual().any(has), has)
+    let usual = || ["/usr/local/cuda", "/opt/cuda", "/usr"].map(std::path::PathBuf::from).to_vec();
+    let folders = given.map_or_else(usual, |given| vec![given]);
+    folders
+        .into_iter()
+        .map(|folder| folder.join("include"))
+        .find(|folder| folder.join("cuda_runtime.h").exists())
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ mod elementwise;
 mod float_dot;
 mod integer_dot;
 mod lanes;
-mod pack;
+pub(crate) mod pack;
 pub mod packed;
 pub mod positions;
 pub mod product;

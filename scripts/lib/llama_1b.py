@@ -1,6 +1,6 @@
 """Writes a folder like Hugging Face's with random bfloat16 weights of Llama 3.2 1B's sizes: real enough for speed, nothing to download.
 
-usage: llama_1b.py FOLDER [--layers N] [--gguf q8_0|q4_1 ...]
+usage: llama_1b.py FOLDER [--layers N] [--gguf q8_0|q4_1|q4_k|q6_k ...]
 
 With --gguf, the same weights also as FOLDER/KIND.gguf.
 
@@ -34,7 +34,38 @@ def q4_1(weights):
     return torch.cat([scale.view(torch.uint8), least.view(torch.uint8), numbers[:, :16] | numbers[:, 16:] << 4], 1)
 
 
-KINDS = {"q8_0": (8, q8_0), "q4_1": (3, q4_1)}
+def q4_k(weights):
+    """Blocks of 256: two scales of 16 bits, eight scales and eight minimums of 6 bits, and 128 bytes of two numbers each."""
+    blocks = weights.float().reshape(-1, 8, 32)
+    least = (-blocks.amin(2)).clamp(min=0)
+    step = (blocks.amax(2) + least) / 15
+    scale, minimum = (step.amax(1, keepdim=True) / 63).half(), (least.amax(1, keepdim=True) / 63).half()
+    scales = (step / scale.float()).round().clamp(1, 63).to(torch.uint8)
+    minimums = (least / minimum.float()).round().clamp(0, 63).to(torch.uint8)
+    steps, leasts = scale.float() * scales, minimum.float() * minimums
+    numbers = ((blocks + leasts[..., None]) / steps[..., None]).round().clamp(0, 15).to(torch.uint8)
+    # The last four's upper two bits lie above the first four's six.
+    first = [scales[:, :4] | (scales[:, 4:] >> 4) << 6, minimums[:, :4] | (minimums[:, 4:] >> 4) << 6]
+    last = (scales[:, 4:] & 15) | (minimums[:, 4:] & 15) << 4
+    pairs = numbers[:, 0::2] | numbers[:, 1::2] << 4
+    return torch.cat([scale.view(torch.uint8), minimum.view(torch.uint8), *first, last, pairs.reshape(-1, 128)], 1)
+
+
+def q6_k(weights):
+    """Blocks of 256: 128 bytes of low and 64 of high bits, sixteen scales of 8 bits, and one of 16."""
+    blocks = weights.float().reshape(-1, 16, 16)
+    step = blocks.abs().amax(2) / 31
+    scale = (step.amax(1, keepdim=True) / 127).half()
+    scales = (step / scale.float()).round().clamp(1, 127)
+    numbers = (blocks / (scale.float() * scales)[..., None]).round().clamp(-32, 31).to(torch.int16) + 32
+    # Halves of 128 numbers, in quarters of 32.
+    quarters = numbers.to(torch.uint8).reshape(-1, 2, 4, 32)
+    low = torch.cat([(quarters[:, :, :2] & 15) | (quarters[:, :, 2:] & 15) << 4], 2).reshape(-1, 128)
+    high = sum((quarters[:, :, i] >> 4) << (2 * i) for i in range(4)).reshape(-1, 64)
+    return torch.cat([low, high, scales.to(torch.int8).view(torch.uint8), scale.view(torch.uint8)], 1)
+
+
+KINDS = {"q8_0": (8, q8_0), "q4_1": (3, q4_1), "q4_k": (12, q4_k), "q6_k": (14, q6_k)}
 
 
 def write_gguf(path, model, config, vocabulary, kind):

@@ -10,7 +10,7 @@ use protocol::inventory::DEVICE_BYTES_MAX;
 pub struct Device {
     /// Such as `cpu: AMD EPYC 7B13, 2 threads`.
     pub name: String,
-    /// Its memory; zero where the system does not tell.
+    /// Memory that models have there; zero where the system does not tell.
     pub memory_bytes: u64,
 }
 
@@ -20,6 +20,12 @@ impl Device {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self::describe(&read("/proc/cpuinfo"), &read("/proc/meminfo"), threads)
+    }
+
+    /// The same machine, whose models lie in the memory of a card where it has one.
+    #[must_use]
+    pub fn with_card(self, card_memory_bytes: Option<u64>) -> Self {
+        Self { memory_bytes: card_memory_bytes.unwrap_or(self.memory_bytes), ..self }
     }
 
     /// The same machine with its models on the device that the runtime found, where that is a card.
@@ -68,6 +74,13 @@ mod tests {
         let other = DeviceChoice::Flex.find().unwrap();
         let name = machine.clone().computing_on(&other).name;
         assert_eq!(name, format!("{}, cpu: Fast CPU, 2 threads", other.name()));
+    }
+
+    #[test]
+    fn models_have_the_memory_of_the_card_where_there_is_one() {
+        let machine = Device { name: "cpu".to_owned(), memory_bytes: 16 << 30 };
+        assert_eq!(machine.clone().with_card(None), machine);
+        assert_eq!(machine.with_card(Some(80 << 30)).memory_bytes, 80 << 30);
     }
 
     #[test]

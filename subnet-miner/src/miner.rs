@@ -85,7 +85,7 @@ impl Miner {
             .map_err(|source| StartError::State { path: receipts_path.clone(), source })?;
         let receipts =
             ReceiptStore::open(&receipts_path, &receipts, keypair.clone()).map_err(StartError::Receipts)?;
-        let device = Device::detect();
+        let device = Device::detect().with_card(runtime.device.card_memory_bytes());
         let memory_bytes = memory_for_models(&strategist, &device);
         let runtime = Runtime::start(to_runtime(&runtime, memory_bytes)).map_err(StartError::Runtime)?;
         let device = device.computing_on(runtime.device());
@@ -266,7 +266,7 @@ impl Drop for Miner {
     }
 }
 
-/// The strategist's budget; without one, three quarters of the machine's memory, or no limit where that is not known.
+/// The strategist's budget; without one, three quarters of the memory of the card or the machine, or no limit where that is not known.
 fn memory_for_models(strategist: &StrategistConfig, device: &Device) -> u64 {
     match (strategist.memory_bytes_max, device.memory_bytes) {
         (0, 0) => u64::MAX,

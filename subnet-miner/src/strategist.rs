@@ -31,7 +31,8 @@ pub struct StrategistConfig {
     /// off: only the models of the configuration; dry-run: say what would be done and why; on: do it. Default on, which does
     /// nothing as long as demand.validators names nobody.
     pub mode: Mode,
-    /// Memory for models, in bytes. Default 0: three quarters of the machine's.
+    /// Memory for models, in bytes. Default 0: three quarters of the card's, or of the
+    /// machine's where models run on its processor.
     pub memory_bytes_max: u64,
     /// Time between two decisions, in milliseconds. Default 15000.
     pub decide_ms: NonZeroU64,

@@ -13,6 +13,7 @@ use cubecl::prelude::*;
 
 use super::fragment::{Four, put};
 use super::inputs::{BASES, POSITIONS, TABLES};
+use super::order::{let_next_begin, wait_for_last};
 use super::packing::UNITS;
 use crate::decoder::PAGE_TOKENS;
 
@@ -133,6 +134,8 @@ pub fn attend<E: Float>(
     sums: &mut [f32],
     #[comptime] shape: AttendShape,
 ) {
+    let_next_begin();
+    wait_for_last();
     let dim = comptime!(shape.head_dim);
     let fours = comptime!(shape.head_dim / 4);
     let group = comptime!(shape.group());
@@ -348,6 +351,8 @@ pub fn attend<E: Float>(
 /// Puts the parts of [`attend`] together, for tokens that were divided. Cubes: (tokens, heads). Units: [`UNITS`].
 #[cube(launch_unchecked)]
 pub fn merge(mixed: &[f32], sums: &[f32], inputs: &[u32], out: &mut [u32], #[comptime] shape: AttendShape) {
+    let_next_begin();
+    wait_for_last();
     let dim = comptime!(shape.head_dim);
     let token = CUBE_POS_X as usize;
     let head = CUBE_POS_Y as usize;

@@ -3,6 +3,7 @@
 use cubecl::prelude::*;
 
 use super::inputs::FORBIDDEN;
+use super::order::{let_next_begin, wait_for_last};
 use super::packing::UNITS;
 
 /// Cubes that share a row.
@@ -21,6 +22,8 @@ pub const NONE: u32 = u32::MAX;
 /// of the logit, and the token.
 #[cube(launch_unchecked)]
 pub fn slices(logits: &[f32], forbidden: &[u32], best: &mut [u32], #[comptime] vocabulary: usize) {
+    let_next_begin();
+    wait_for_last();
     let slice = CUBE_POS_X as usize;
     let row = CUBE_POS_Y as usize;
     let per_slice = comptime!(vocabulary.div_ceil(SLICES));
@@ -70,6 +73,8 @@ pub fn slices(logits: &[f32], forbidden: &[u32], best: &mut [u32], #[comptime] v
 /// The best of slices: `chosen`, `[rows]`; [`NONE`] where no logit is finite. Cubes: rows. Units: [`UNITS`].
 #[cube(launch_unchecked)]
 pub fn choose(best: &[u32], chosen: &mut [u32]) {
+    let_next_begin();
+    wait_for_last();
     let row = CUBE_POS_X as usize;
     let mut greatest = f32::new(f32::MIN);
     let mut token = u32::new(NONE as i64);

@@ -68,19 +68,21 @@ impl<B: Board> CubeDecoder<B> {
     /// Puts the weights on the board, with a cache of `pages` pages. Exact is for weights of f32: rows keep 16 significant bits instead of 8
     /// on their way into products, and the cache 24 instead of 11.
     ///
+    /// # Errors
+    /// When the board has no memory for them, in its own words.
+    ///
     /// # Panics
     /// When sizes are not those that [`crate::cpu::check`] and [`crate::cube::check`] accept.
-    #[must_use]
     pub fn new(
         spec: DecoderSpec,
         weights: &DecoderWeights<MatrixView<'_>>,
         mut board: B,
         pages: usize,
         exact: bool,
-    ) -> Self {
-        let store = Store::new(&mut board, &spec, weights, pages, exact);
+    ) -> Result<Self, String> {
+        let store = Store::new(&mut board, &spec, weights, pages, exact)?;
         let passes = Passes { board, spec, exact, store, kinds: Kinds::all() };
-        Self {
+        Ok(Self {
             recorded: BTreeMap::new(),
             passes,
             pages,
@@ -89,7 +91,7 @@ impl<B: Board> CubeDecoder<B> {
             logits: Vec::new(),
             hidden: Vec::new(),
             places: Vec::new(),
-        }
+        })
     }
 
     /// Compiles what every answer needs, and records it: the first tokens then come as fast as all others.
@@ -149,7 +151,7 @@ impl<B: Board> CubeDecoder<B> {
                 }
             }
         };
-        board.rehearse(&mut work).map_err(failed)?;
+        work(board);
         if let Some(recording) = board.record(&mut work).map_err(failed)? {
             recorded.insert(pass, recording);
         }
@@ -173,7 +175,7 @@ impl<B: Board> CubeDecoder<B> {
         }
         inputs.extend_from_slice(tables);
         let buffer = self.passes.store.work.inputs.clone();
-        self.passes.board.write(&buffer, &inputs);
+        self.passes.board.write(&buffer, &inputs).map_err(ForwardError::Device)?;
         let longest = rows.iter().map(|(row, _)| row.position() + 1).max().unwrap_or(0);
         let (count, split) = (bucket(rows.len()), longest >= SPLIT_FROM);
         let wanted: Vec<(usize, Row<'_>)> =
@@ -204,7 +206,7 @@ impl<B: Board> CubeDecoder<B> {
         let work = &self.passes.store.work;
         let board = &mut self.passes.board;
         if self.picks != picks {
-            board.write(&work.picks, &picks);
+            board.write(&work.picks, &picks).map_err(ForwardError::Device)?;
             self.picks = picks;
         }
         if choose {
@@ -214,7 +216,7 @@ impl<B: Board> CubeDecoder<B> {
                 row[..tokens.len()].copy_from_slice(tokens);
             }
             if self.forbidden != forbidden {
-                board.write(&work.forbidden, &forbidden);
+                board.write(&work.forbidden, &forbidden).map_err(ForwardError::Device)?;
                 self.forbidden = forbidden;
             }
         }

@@ -15,6 +15,7 @@ use cubecl::prelude::*;
 use super::attend::{AttendShape, SPLIT_FROM, SPLITS};
 use super::fragment::{Four, Pair, Words, halves, multiply_halves, put};
 use super::inputs::{BASES, POSITIONS, TABLES};
+use super::order::{let_next_begin, wait_for_last};
 use super::packing::UNITS;
 use crate::decoder::PAGE_TOKENS;
 
@@ -89,7 +90,8 @@ fn sum_of_row(value: f32) -> f32 {
     value + plane_shuffle_xor(value, 2u32)
 }
 
-/// Cubes: (tokens / `beside`, kv heads, [`SPLITS`] or 1). Units: ([`UNITS`], [`planes`]).
+/// Cubes: (tokens / `beside`, kv heads, [`SPLITS`] or 1). Units: ([`UNITS`], `at_once`): of [`planes`] parts each plane computes several, one
+/// after another, where more cubes than a card has processors would otherwise wait for each other.
 ///
 /// Buffers as in [`super::attend::attend`], the cache in tensor cores' order. `beside` tokens a cube, of which only those of one sequence
 /// are computed together.
@@ -105,10 +107,13 @@ pub fn flash(
     #[comptime] shape: AttendShape,
     #[comptime] beside: usize,
     #[comptime] planes: usize,
+    #[comptime] at_once: usize,
 ) {
+    let_next_begin();
     let dim = comptime!(shape.head_dim);
     let eights = comptime!(shape.head_dim / 8);
     let blocks = comptime!(shape.head_dim / 32);
+    let turns = comptime!(planes / at_once);
     let group = comptime!(shape.heads / shape.kv_heads);
     let rows = comptime!(beside * group);
     let heads = comptime!(shape.heads);
@@ -122,7 +127,6 @@ pub fn flash(
     let kv = CUBE_POS_Y as usize;
     let split = CUBE_POS_Z as usize;
     let unit = UNIT_POS_X as usize;
-    let plane = UNIT_POS_Y as usize;
     let g = unit / 4;
     let t = unit % 4;
     let first_token = CUBE_POS_X as usize * beside;
@@ -149,206 +153,223 @@ pub fn flash(
         // A row that is not there sees nothing.
         ends[half] = select(there, end, 0usize);
         firsts[half] = first;
-        let head = kv * group + row % group;
-        #[unroll]
-        for block in 0..blocks {
-            let from = (token * heads + head) * dim + comptime!(32 * block) + 8 * t;
-            asked(queries, from, there, &mut query, comptime!((half * blocks + block) * 4));
-        }
     }
-
-    let zero = Four::zeroed();
-    let mut greatest = Array::<f32>::new(halves_of);
-    let mut sum = Array::<f32>::new(halves_of);
-    #[unroll]
-    for half in 0..halves_of {
-        greatest[half] = LEAST;
-        sum[half] = 0.0;
-    }
-    let mut mix = Array::<Four>::new(eights);
-    #[unroll]
-    for i in 0..eights {
-        mix[i] = zero;
-    }
-    let mut key = Array::<Words>::new(comptime!(4 * blocks));
-    let mut value = Array::<Words>::new(comptime!(if early { eights } else { 1 }));
-    let mut score = Array::<Four>::new(4usize);
-
-    // Tokens of one sequence and one number of splits at a time.
-    let mut at = 0usize;
-    while at < beside {
-        let base = inputs[comptime!(BASES * rows_max) + first_token + at];
-        let mut last_end = inputs[comptime!(POSITIONS * rows_max) + first_token + at] as usize + 1;
-        let mut first = 0usize;
-        if comptime!(shape.window > 0) {
-            first = select(last_end > shape.window, last_end - shape.window, 0usize);
-        }
-        let mut splits = 1usize;
-        if comptime!(shape.split) {
-            splits = select(last_end - first >= SPLIT_FROM, SPLITS, 1usize);
-        }
-        let begin = at;
-        at += 1;
-        if comptime!(beside > 1) {
-            let mut same = true;
-            while at < beside && same {
-                let end = inputs[comptime!(POSITIONS * rows_max) + first_token + at] as usize + 1;
-                let mut its_splits = 1usize;
-                if comptime!(shape.split) {
-                    let mut sees = end;
-                    if comptime!(shape.window > 0) {
-                        sees = min(end, shape.window);
-                    }
-                    its_splits = select(sees >= SPLIT_FROM, SPLITS, 1usize);
-                }
-                same = inputs[comptime!(BASES * rows_max) + first_token + at] == base && its_splits == splits;
-                if same {
-                    // Rows that fill up a pass look like the first token of its first sequence.
-                    last_end = max(last_end, end);
-                    at += 1;
-                }
-            }
-        }
-        if split < splits {
-            let table = comptime!(TABLES * rows_max) + base as usize;
-            let period = splits * planes;
-            let own = split * planes + plane;
-            // The first page of this plane's that is seen.
-            let start = first / PAGE_TOKENS;
-            let mut page = start / period * period + own;
-            if page < start {
-                page += period;
-            }
-            while page * PAGE_TOKENS < last_end {
-                let place = (inputs[table + page] as usize * kv_heads + kv) * comptime!(eights * PAGE_TOKENS);
-                #[unroll]
-                for j in 0..4usize {
-                    let position = g / 2 * 8 + comptime!(2 * j) + g % 2;
-                    #[unroll]
-                    for block in 0..blocks {
-                        key[comptime!(j * blocks + block)] =
-                            keys[place + position * eights + comptime!(4 * block) + t];
-                    }
-                }
-                if comptime!(early) {
-                    #[unroll]
-                    for i in 0..eights {
-                        value[i] = values[place + (comptime!(8 * i) + g) * 4 + t];
-                    }
-                }
-                #[unroll]
-                for j in 0..4usize {
-                    let mut four = zero;
-                    #[unroll]
-                    for block in 0..blocks {
-                        #[unroll]
-                        for first in 0..2usize {
-                            let low = comptime!(block * 4 + 2 * first);
-                            let mut a = operand(query[low], 0u32, query[comptime!(low + 1)], 0u32);
-                            if comptime!(tall) {
-                                let high = comptime!((blocks + block) * 4 + 2 * first);
-                                a = operand(
-                                    query[low],
-                                    query[high],
-                                    query[comptime!(low + 1)],
-                                    query[comptime!(high + 1)],
-                                );
-                            }
-                            four = multiply_halves(a, two(key[comptime!(j * blocks + block)], first), four);
-                        }
-                    }
-                    score[j] = four;
-                }
-                let mut keep = Array::<f32>::new(2usize);
-                keep[1] = 1.0;
-                #[unroll]
-                for half in 0..halves_of {
-                    let in_turn = tokens[half] >= first_token + begin && tokens[half] < first_token + at;
-                    let end = select(in_turn, ends[half], 0usize);
-                    let mut most = greatest[half];
-                    #[unroll]
-                    for j in 0..4usize {
-                        #[unroll]
-                        for c in 0..2usize {
-                            let position = page * PAGE_TOKENS + 8 * t + comptime!(2 * j + c);
-                            let seen = position >= firsts[half] && position < end;
-                            let own = score[j].extract(comptime!(2 * half + c));
-                            most = max(most, select(seen, own, f32::new(LEAST)));
-                        }
-                    }
-                    most = most_of_row(most);
-                    let mut total = 0.0f32;
-                    #[unroll]
-                    for j in 0..4usize {
-                        let mut four = score[j];
-                        #[unroll]
-                        for c in 0..2usize {
-                            let position = page * PAGE_TOKENS + 8 * t + comptime!(2 * j + c);
-                            let seen = position >= firsts[half] && position < end;
-                            let weight =
-                                select(seen, (four.extract(comptime!(2 * half + c)) - most).exp(), 0.0f32);
-                            four.insert(comptime!(2 * half + c), weight);
-                            total += weight;
-                        }
-                        score[j] = four;
-                    }
-                    let kept = (greatest[half] - most).exp();
-                    greatest[half] = most;
-                    sum[half] = sum[half] * kept + sum_of_row(total);
-                    keep[half] = kept;
-                }
-                let mut keeps = Four::empty();
-                keeps.insert(0usize, keep[0]);
-                keeps.insert(1usize, keep[0]);
-                keeps.insert(2usize, keep[1]);
-                keeps.insert(3usize, keep[1]);
-                let mut chances = Array::<Words>::new(2usize);
-                #[unroll]
-                for k in 0..2usize {
-                    let low = score[comptime!(2 * k)];
-                    let high = score[comptime!(2 * k + 1)];
-                    let a0 = halves(low.extract(0usize), low.extract(1usize));
-                    let a2 = halves(high.extract(0usize), high.extract(1usize));
-                    let mut a1 = 0u32;
-                    let mut a3 = 0u32;
-                    if comptime!(tall) {
-                        a1 = halves(low.extract(2usize), low.extract(3usize));
-                        a3 = halves(high.extract(2usize), high.extract(3usize));
-                    }
-                    chances[k] = operand(a0, a1, a2, a3);
-                }
-                #[unroll]
-                for i in 0..eights {
-                    let mut eight = value[comptime!(if early { i } else { 0 })];
-                    if comptime!(!early) {
-                        eight = values[place + (comptime!(8 * i) + g) * 4 + t];
-                    }
-                    let mut four = mix[i] * keeps;
-                    #[unroll]
-                    for k in 0..2usize {
-                        four = multiply_halves(chances[k], two(eight, k), four);
-                    }
-                    mix[i] = four;
-                }
-                page += period;
-            }
-        }
-    }
-
+    // Positions and tables were there before the pass.
+    wait_for_last();
     #[unroll]
     for half in 0..halves_of {
         let row = g + comptime!(8 * half);
-        if row < rows {
-            let from = plane * rows + row;
-            #[unroll]
-            for i in 0..eights {
-                let d = comptime!(8 * i) + 2 * t;
-                parts[from * dim + d] = mix[i].extract(comptime!(2 * half));
-                parts[from * dim + d + 1] = mix[i].extract(comptime!(2 * half + 1));
+        let head = kv * group + row % group;
+        #[unroll]
+        for block in 0..blocks {
+            let from = (tokens[half] * heads + head) * dim + comptime!(32 * block) + 8 * t;
+            asked(queries, from, row < rows, &mut query, comptime!((half * blocks + block) * 4));
+        }
+    }
+
+    // Planes' parts are put together in their order, whoever computes them.
+    #[unroll(turns == 1)]
+    for turn in 0..turns {
+        let plane = UNIT_POS_Y as usize + turn * at_once;
+        let zero = Four::zeroed();
+        let mut greatest = Array::<f32>::new(halves_of);
+        let mut sum = Array::<f32>::new(halves_of);
+        #[unroll]
+        for half in 0..halves_of {
+            greatest[half] = LEAST;
+            sum[half] = 0.0;
+        }
+        let mut mix = Array::<Four>::new(eights);
+        #[unroll]
+        for i in 0..eights {
+            mix[i] = zero;
+        }
+        let mut key = Array::<Words>::new(comptime!(4 * blocks));
+        let mut value = Array::<Words>::new(comptime!(if early { eights } else { 1 }));
+        let mut score = Array::<Four>::new(4usize);
+
+        // Tokens of one sequence and one number of splits at a time.
+        let mut at = 0usize;
+        while at < beside {
+            let base = inputs[comptime!(BASES * rows_max) + first_token + at];
+            let mut last_end = inputs[comptime!(POSITIONS * rows_max) + first_token + at] as usize + 1;
+            let mut first = 0usize;
+            if comptime!(shape.window > 0) {
+                first = select(last_end > shape.window, last_end - shape.window, 0usize);
             }
-            if t == 0 {
-                weights[from * 2] = greatest[half];
-                weights[from * 2 + 1] = sum[half];
+            let mut splits = 1usize;
+            if comptime!(shape.split) {
+                splits = select(last_end - first >= SPLIT_FROM, SPLITS, 1usize);
+            }
+            let begin = at;
+            at += 1;
+            if comptime!(beside > 1) {
+                let mut same = true;
+                while at < beside && same {
+                    let end = inputs[comptime!(POSITIONS * rows_max) + first_token + at] as usize + 1;
+                    let mut its_splits = 1usize;
+                    if comptime!(shape.split) {
+                        let mut sees = end;
+                        if comptime!(shape.window > 0) {
+                            sees = min(end, shape.window);
+                        }
+                        its_splits = select(sees >= SPLIT_FROM, SPLITS, 1usize);
+                    }
+                    same = inputs[comptime!(BASES * rows_max) + first_token + at] == base
+                        && its_splits == splits;
+                    if same {
+                        // Rows that fill up a pass look like the first token of its first sequence.
+                        last_end = max(last_end, end);
+                        at += 1;
+                    }
+                }
+            }
+            if split < splits {
+                let table = comptime!(TABLES * rows_max) + base as usize;
+                let period = splits * planes;
+                let own = split * planes + plane;
+                // The first page of this plane's that is seen.
+                let start = first / PAGE_TOKENS;
+                let mut page = start / period * period + own;
+                if page < start {
+                    page += period;
+                }
+                while page * PAGE_TOKENS < last_end {
+                    let place =
+                        (inputs[table + page] as usize * kv_heads + kv) * comptime!(eights * PAGE_TOKENS);
+                    #[unroll]
+                    for j in 0..4usize {
+                        let position = g / 2 * 8 + comptime!(2 * j) + g % 2;
+                        #[unroll]
+                        for block in 0..blocks {
+                            key[comptime!(j * blocks + block)] =
+                                keys[place + position * eights + comptime!(4 * block) + t];
+                        }
+                    }
+                    if comptime!(early) {
+                        #[unroll]
+                        for i in 0..eights {
+                            value[i] = values[place + (comptime!(8 * i) + g) * 4 + t];
+                        }
+                    }
+                    #[unroll]
+                    for j in 0..4usize {
+                        let mut four = zero;
+                        #[unroll]
+                        for block in 0..blocks {
+                            #[unroll]
+                            for first in 0..2usize {
+                                let low = comptime!(block * 4 + 2 * first);
+                                let mut a = operand(query[low], 0u32, query[comptime!(low + 1)], 0u32);
+                                if comptime!(tall) {
+                                    let high = comptime!((blocks + block) * 4 + 2 * first);
+                                    a = operand(
+                                        query[low],
+                                        query[high],
+                                        query[comptime!(low + 1)],
+                                        query[comptime!(high + 1)],
+                                    );
+                                }
+                                four =
+                                    multiply_halves(a, two(key[comptime!(j * blocks + block)], first), four);
+                            }
+                        }
+                        score[j] = four;
+                    }
+                    let mut keep = Array::<f32>::new(2usize);
+                    keep[1] = 1.0;
+                    #[unroll]
+                    for half in 0..halves_of {
+                        let in_turn = tokens[half] >= first_token + begin && tokens[half] < first_token + at;
+                        let end = select(in_turn, ends[half], 0usize);
+                        let mut most = greatest[half];
+                        #[unroll]
+                        for j in 0..4usize {
+                            #[unroll]
+                            for c in 0..2usize {
+                                let position = page * PAGE_TOKENS + 8 * t + comptime!(2 * j + c);
+                                let seen = position >= firsts[half] && position < end;
+                                let own = score[j].extract(comptime!(2 * half + c));
+                                most = max(most, select(seen, own, f32::new(LEAST)));
+                            }
+                        }
+                        most = most_of_row(most);
+                        let mut total = 0.0f32;
+                        #[unroll]
+                        for j in 0..4usize {
+                            let mut four = score[j];
+                            #[unroll]
+                            for c in 0..2usize {
+                                let position = page * PAGE_TOKENS + 8 * t + comptime!(2 * j + c);
+                                let seen = position >= firsts[half] && position < end;
+                                let weight = select(
+                                    seen,
+                                    (four.extract(comptime!(2 * half + c)) - most).exp(),
+                                    0.0f32,
+                                );
+                                four.insert(comptime!(2 * half + c), weight);
+                                total += weight;
+                            }
+                            score[j] = four;
+                        }
+                        let kept = (greatest[half] - most).exp();
+                        greatest[half] = most;
+                        sum[half] = sum[half] * kept + sum_of_row(total);
+                        keep[half] = kept;
+                    }
+                    let mut keeps = Four::empty();
+                    keeps.insert(0usize, keep[0]);
+                    keeps.insert(1usize, keep[0]);
+                    keeps.insert(2usize, keep[1]);
+                    keeps.insert(3usize, keep[1]);
+                    let mut chances = Array::<Words>::new(2usize);
+                    #[unroll]
+                    for k in 0..2usize {
+                        let low = score[comptime!(2 * k)];
+                        let high = score[comptime!(2 * k + 1)];
+                        let a0 = halves(low.extract(0usize), low.extract(1usize));
+                        let a2 = halves(high.extract(0usize), high.extract(1usize));
+                        let mut a1 = 0u32;
+                        let mut a3 = 0u32;
+                        if comptime!(tall) {
+                            a1 = halves(low.extract(2usize), low.extract(3usize));
+                            a3 = halves(high.extract(2usize), high.extract(3usize));
+                        }
+                        chances[k] = operand(a0, a1, a2, a3);
+                    }
+                    #[unroll]
+                    for i in 0..eights {
+                        let mut eight = value[comptime!(if early { i } else { 0 })];
+                        if comptime!(!early) {
+                            eight = values[place + (comptime!(8 * i) + g) * 4 + t];
+                        }
+                        let mut four = mix[i] * keeps;
+                        #[unroll]
+                        for k in 0..2usize {
+                            four = multiply_halves(chances[k], two(eight, k), four);
+                        }
+                        mix[i] = four;
+                    }
+                    page += period;
+                }
+            }
+        }
+
+        #[unroll]
+        for half in 0..halves_of {
+            let row = g + comptime!(8 * half);
+            if row < rows {
+                let from = plane * rows + row;
+                #[unroll]
+                for i in 0..eights {
+                    let d = comptime!(8 * i) + 2 * t;
+                    parts[from * dim + d] = mix[i].extract(comptime!(2 * half));
+                    parts[from * dim + d + 1] = mix[i].extract(comptime!(2 * half + 1));
+                }
+                if t == 0 {
+                    weights[from * 2] = greatest[half];
+                    weights[from * 2 + 1] = sum[half];
+                }
             }
         }
     }
@@ -398,6 +419,6 @@ pub fn flash(
             let scale = select(total > 0.0f32, total.recip(), 0.0f32);
             put(out, token, head * dim + d, a * scale, b * scale, shape.chunks, shape.parts);
         }
-        place += comptime!(planes * UNITS);
+        place += comptime!(at_once * UNITS);
     }
 }

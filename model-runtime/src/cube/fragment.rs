@@ -63,6 +63,19 @@ pub fn multiply_halves(a: Words, b: Pair, c: Four) -> Four {
     d
 }
 
+/// Sums of two words' numbers of 8 significant bits, exact where they have no more.
+#[cube]
+fn sum_of_halves(a: u32, b: u32) -> u32 {
+    let one = 0x3f80_3f80u32;
+    let word: u32;
+    gpu_asm!(
+        "fma.rn.bf16x2 {word}, {a}, {one}, {b};",
+        a = in(_) a, one = in(_) one, b = in(_) b, word = out(_) word,
+        options(pure, nomem),
+    );
+    word
+}
+
 /// Two numbers of 16 bits in a word, the first in its low half.
 #[cube]
 pub fn halves(first: f32, second: f32) -> u32 {
@@ -75,18 +88,7 @@ pub fn halves(first: f32, second: f32) -> u32 {
     word
 }
 
-/// Columns `first` (0 or 1) of the two 16 that a unit's eight columns belong to: `regs` has four words of row `g`, then of row `g + 8`.
-#[cube]
-pub fn operand(regs: &Array<u32>, #[comptime] part: usize, #[comptime] first: usize) -> Words {
-    let mut a = Words::empty();
-    a.insert(0usize, regs[comptime!(8 * part + 2 * first)]);
-    a.insert(1usize, regs[comptime!(8 * part + 4 + 2 * first)]);
-    a.insert(2usize, regs[comptime!(8 * part + 2 * first + 1)]);
-    a.insert(3usize, regs[comptime!(8 * part + 4 + 2 * first + 1)]);
-    a
-}
-
-/// The same of rows of `x`.
+/// Columns `first` (0 or 1) of the two 16 that a unit's eight columns of rows of `x` belong to.
 #[cube]
 pub fn pair(b: Words, #[comptime] first: usize) -> Pair {
     let mut two = Pair::empty();
@@ -95,27 +97,26 @@ pub fn pair(b: Words, #[comptime] first: usize) -> Pair {
     two
 }
 
-/// A unit's numbers of block `block` of a chunk, as tensor cores take them: `regs` has, part by part, four words of row `g` and four of row
-/// `g + 8`. Of quantised kinds these are the integers without scale; 4-bit ones have 128 added, since those bits are a number by themselves.
+/// A unit's numbers of block `block` of a chunk, as tensor cores take them: part by part, an operand of 16 columns and one of the others. Of
+/// quantised kinds these are the integers without scale; 4-bit ones have 128 added, since those bits are a number by themselves.
 #[cube]
 pub fn operands(
     vectors: &Array<Words>,
-    regs: &mut Array<u32>,
+    out: &mut Array<Words>,
     #[comptime] packing: Packing,
     #[comptime] tile: usize,
     #[comptime] block: usize,
 ) {
-    let first = comptime!(tile * packing.vectors());
+    let begin = comptime!(tile * packing.vectors());
+    // Word `w` of an operand is of row `g + 8 (w % 2)`, and has numbers `2 pair` and `2 pair + 1` of the unit's eight.
     #[unroll]
-    for half in 0..2usize {
+    for first in 0..2usize {
         if comptime!(packing == Packing::Bf16) {
-            let words = vectors[comptime!(first + 2 * block + half)];
-            #[unroll]
-            for w in 0..4usize {
-                regs[comptime!(4 * half + w)] = words.extract(w);
-            }
+            out[first] = vectors[comptime!(begin + 2 * block + first)];
         } else if comptime!(packing == Packing::F16) {
-            let words = vectors[comptime!(first + 2 * block + half)];
+            let words = vectors[comptime!(begin + 2 * block + first)];
+            let mut high = Words::empty();
+            let mut low = Words::empty();
             #[unroll]
             for w in 0..4usize {
                 let word = words.extract(w);
@@ -123,41 +124,54 @@ pub fn operands(
                 let b = half_number(word >> 16u32);
                 let high_a = top(a);
                 let high_b = top(b);
-                regs[comptime!(4 * half + w)] = join(high_a, high_b);
-                regs[comptime!(8 + 4 * half + w)] = join(a - high_a, b - high_b);
+                high.insert(w, join(high_a, high_b));
+                low.insert(w, join(a - high_a, b - high_b));
             }
+            out[first] = high;
+            out[comptime!(2 + first)] = low;
         } else if comptime!(packing == Packing::F32) {
+            let mut high = Words::empty();
+            let mut middle = Words::empty();
+            let mut low = Words::empty();
             #[unroll]
             for w in 0..4usize {
-                let words = vectors[comptime!(first + (2 * block + half) * 2 + w / 2)];
-                let a = f32::reinterpret(words.extract(comptime!(2 * (w % 2))));
-                let b = f32::reinterpret(words.extract(comptime!(2 * (w % 2) + 1)));
+                let half = comptime!(w % 2);
+                let words = vectors[comptime!(begin + (2 * block + half) * 2 + first)];
+                let a = f32::reinterpret(words.extract(comptime!(w / 2 * 2)));
+                let b = f32::reinterpret(words.extract(comptime!(w / 2 * 2 + 1)));
                 let high_a = top(a);
                 let high_b = top(b);
                 let middle_a = top(a - high_a);
                 let middle_b = top(b - high_b);
-                regs[comptime!(4 * half + w)] = join(high_a, high_b);
-                regs[comptime!(8 + 4 * half + w)] = join(middle_a, middle_b);
-                regs[comptime!(16 + 4 * half + w)] = join(a - high_a - middle_a, b - high_b - middle_b);
+                high.insert(w, join(high_a, high_b));
+                middle.insert(w, join(middle_a, middle_b));
+                low.insert(w, join(a - high_a - middle_a, b - high_b - middle_b));
             }
-        } else if comptime!(packing == Packing::Q8_0) {
-            let words = vectors[comptime!(first + block)];
+            out[first] = high;
+            out[comptime!(2 + first)] = middle;
+            out[comptime!(4 + first)] = low;
+        } else if comptime!(packing.vectors() == 2) {
+            let words = vectors[comptime!(begin + block)];
+            let mut operand = Words::empty();
             #[unroll]
             for w in 0..4usize {
-                // Bytes with 128 added become the low bits of 2^23 + byte.
-                let word = words.extract(comptime!(2 * half + w / 2)) ^ 0x8080_8080u32;
-                let bytes = word >> comptime!(16 * (w % 2) as u32);
-                let a = f32::reinterpret((bytes & 0xffu32) | 0x4b00_0000u32) - 8_388_736.0f32;
-                let b = f32::reinterpret(((bytes >> 8u32) & 0xffu32) | 0x4b00_0000u32) - 8_388_736.0f32;
-                regs[comptime!(4 * half + w)] = join(a, b);
+                let bytes = words.extract(comptime!(2 * (w % 2) + first)) >> comptime!(8 * (w / 2) as u32);
+                // Seven bits behind 128, which are a number by themselves, less 128, or 256 where the sign is set.
+                let low = (bytes & 0x007f_007fu32) | 0x4300_4300u32;
+                let less = (bytes & 0x0080_0080u32) | 0xc300_c300u32;
+                operand.insert(w, sum_of_halves(low, less));
             }
+            out[first] = operand;
         } else {
-            let word = vectors[first].extract(comptime!(2 * block + half));
+            let words = vectors[begin];
+            let mut operand = Words::empty();
             #[unroll]
             for w in 0..4usize {
-                regs[comptime!(4 * half + w)] =
-                    ((word >> comptime!(4 * w as u32)) & 0x000f_000fu32) | 0x4300_4300u32;
+                let word = words.extract(comptime!(2 * block + w % 2));
+                let bits = (word >> comptime!(4 * (2 * first + w / 2) as u32)) & 0x000f_000fu32;
+                operand.insert(w, bits | 0x4300_4300u32);
             }
+            out[first] = operand;
         }
     }
 }
@@ -201,10 +215,11 @@ pub fn eight_numbers(
     let place = row / 16 * chunks + chunk;
     let unit = 4 * g + eight % 4;
     if comptime!(packing == Packing::Bf16 || packing == Packing::F16) {
-        let found = words[(place * vectors + 2 * block + half) * UNITS + unit];
         #[unroll]
         for w in 0..4usize {
-            let word = found.extract(w);
+            let found = words[(place * vectors + 2 * block + comptime!(w / 2)) * UNITS + unit];
+            let of = comptime!(2 * (w % 2));
+            let word = select(half == 0, found.extract(of), found.extract(comptime!(of + 1)));
             if comptime!(packing == Packing::Bf16) {
                 numbers[comptime!(2 * w)] = f32::reinterpret(word << 16u32);
                 numbers[comptime!(2 * w + 1)] = f32::reinterpret(word & 0xffff_0000u32);
@@ -226,23 +241,38 @@ pub fn eight_numbers(
         let kinds = comptime!(packing.scales());
         let at = (place * 2 + block) * kinds * 8 + g;
         let down = 16u32 * half as u32;
-        let scale = half_number((scales[at] >> down) & 0xffffu32);
-        if comptime!(packing == Packing::Q8_0) {
+        let mut kind = 0usize;
+        if comptime!(packing == Packing::HalfBytes) {
+            // The last 16 numbers have a scale of their own.
+            kind = half + eight % 4 / 2 * 2;
+        } else if comptime!(kinds == 4) {
+            kind = half;
+        }
+        let word = scales[at + kind * 8];
+        let mut scale = f32::reinterpret(word);
+        if comptime!(kinds < 4) {
+            scale = half_number((word >> down) & 0xffffu32);
+        }
+        let mut least = 0.0f32;
+        if comptime!(packing == Packing::Q4_0) {
+            least = scale * -8.0f32;
+        } else if comptime!(packing == Packing::Q4_1) {
+            least = half_number((scales[at + 8] >> down) & 0xffffu32);
+        } else if comptime!(packing.has_least()) {
+            least = f32::reinterpret(scales[at + (half + 2) * 8]);
+        }
+        if comptime!(packing.vectors() == 2) {
             let found = words[(place * vectors + block) * UNITS + unit];
             #[unroll]
             for w in 0..2usize {
                 let word = select(half == 0, found.extract(w), found.extract(comptime!(w + 2)));
                 #[unroll]
                 for b in 0..4usize {
-                    let value = i32::reinterpret(word << comptime!(24 - 8 * b as u32)) >> 24i32;
-                    numbers[comptime!(4 * w + b)] = f32::cast_from(value) * scale;
+                    let value = i32::reinterpret(word << comptime!([24u32, 16, 8, 0][b])) >> 24i32;
+                    numbers[comptime!(4 * w + [0, 2, 1, 3][b])] = f32::cast_from(value) * scale + least;
                 }
             }
         } else {
-            let mut least = scale * -8.0f32;
-            if comptime!(packing == Packing::Q4_1) {
-                least = half_number((scales[at + 8] >> down) & 0xffffu32);
-            }
             let found = words[place * UNITS + unit];
             let low = select(half == 0, found.extract(0usize), found.extract(1usize));
             let high = select(half == 0, found.extract(2usize), found.extract(3usize));

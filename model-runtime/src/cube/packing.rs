@@ -5,11 +5,12 @@
 //! `g + 8` of a tile, and of every 32 columns (a block) the eight from `8 t` on. Tensor cores want other columns there, but sums do not
 //! depend on the order of columns as long as rows of `x` have the same one.
 //!
-//! Kinds without a packing of their own (Q5_0, Q5_1 and the K-quants) become f32: right, and four to eight times their bytes.
+//! Kinds that a file packs tighter than this (Q5_0, Q5_1, Q5_K, Q6_K) take a byte a number, their scales 32 bits; none loses anything.
 
 use rayon::prelude::*;
 
 use crate::decoder::{BlockKind, MatrixView};
+use crate::kernels::pack::{Block, each_block};
 
 /// Rows of a tile.
 pub const TILE: usize = 16;
@@ -25,16 +26,22 @@ pub const UNITS: usize = 32;
 pub enum Packing {
     /// One a word.
     F32,
-    /// Two a word.
+    /// Two a word. A vector is an operand of tensor cores: words of row `g`, `g + 8`, `g`, `g + 8`.
     F16,
-    /// Two a word.
+    /// The same.
     Bf16,
-    /// Four a word, signed, and a scale of 16 bits for 32 of them.
+    /// Four a word, signed, in the order 0, 2, 1, 3, and a scale of 16 bits for 32 of them.
     Q8_0,
     /// Eight a word, number `2 i` at bit `4 i` and `2 i + 1` at `16 + 4 i`, each with 8 added; a scale of 16 bits for 32 of them.
     Q4_0,
     /// The same with nothing added; a scale and a minimum.
     Q4_1,
+    /// Numbers as of [`Self::Q4_0`] with nothing added; scale and minimum of 32 bits: Q4_K's products of two factors, exactly.
+    Nibbles,
+    /// Numbers as of [`Self::Q8_0`]; scale and minimum of 32 bits: Q5_0, Q5_1, Q5_K.
+    Bytes,
+    /// Numbers as of [`Self::Q8_0`]; a scale of 32 bits for the first 16 of a block, and one for the last: Q6_K.
+    HalfBytes,
 }
 
 impl Packing {
@@ -47,7 +54,10 @@ impl Packing {
             BlockKind::Q8_0 => Self::Q8_0,
             BlockKind::Q4_0 => Self::Q4_0,
             BlockKind::Q4_1 => Self::Q4_1,
-            _ => Self::F32,
+            BlockKind::Q4K => Self::Nibbles,
+            BlockKind::Q5_0 | BlockKind::Q5_1 | BlockKind::Q5K => Self::Bytes,
+            BlockKind::Q6K => Self::HalfBytes,
+            BlockKind::F32 => Self::F32,
         }
     }
 
@@ -57,9 +67,14 @@ impl Packing {
         match self {
             Self::F32 => 8,
             Self::F16 | Self::Bf16 => 4,
-            Self::Q8_0 => 2,
-            Self::Q4_0 | Self::Q4_1 => 1,
+            Self::Q8_0 | Self::Bytes | Self::HalfBytes => 2,
+            Self::Q4_0 | Self::Q4_1 | Self::Nibbles => 1,
         }
+    }
+
+    /// The first of a chunk's two blocks that vector `vector` has numbers of.
+    pub(super) const fn first_block_of(self, vector: usize) -> usize {
+        if self.vectors() < 2 { 0 } else { vector / (self.vectors() / 2) }
     }
 
     /// Numbers of 8 significant bits that together are one of these, exactly.
@@ -68,17 +83,24 @@ impl Packing {
         match self {
             Self::F32 => 3,
             Self::F16 => 2,
-            Self::Bf16 | Self::Q8_0 | Self::Q4_0 | Self::Q4_1 => 1,
+            _ => 1,
         }
     }
 
-    /// Words with a scale or a minimum of two rows' block.
+    /// Whether its numbers are not only multiplied with a scale, but added to something: what `x` is multiplied with once more.
+    #[must_use]
+    pub const fn has_least(self) -> bool {
+        matches!(self, Self::Q4_0 | Self::Q4_1 | Self::Nibbles | Self::Bytes)
+    }
+
+    /// Words with scales and minimums of two rows' block: both rows' halves in one, or of 32 bits a word for each row.
     #[must_use]
     pub const fn scales(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::Bf16 => 0,
             Self::Q8_0 | Self::Q4_0 => 1,
             Self::Q4_1 => 2,
+            Self::Nibbles | Self::Bytes | Self::HalfBytes => 4,
         }
     }
 }
@@ -94,8 +116,8 @@ pub struct Packed {
     pub chunks: usize,
     /// [tiles, chunks, [`Packing::vectors`], [`UNITS`], 4].
     pub words: Vec<u32>,
-    /// [tiles, chunks, 2 blocks, [`Packing::scales`], 8 rows]: halves of rows `g` and `g + 8` in a word. One word of nothing where there
-    /// are none.
+    /// [tiles, chunks, 2 blocks, [`Packing::scales`], 8 rows]: halves of rows `g` and `g + 8` in a word; or scale of row `g`, of row `g + 8`,
+    /// and minimums (or second scales) of both. One word of nothing where there are none.
     pub scales: Vec<u32>,
 }
 
@@ -171,19 +193,14 @@ fn pack_row(
         Packing::Bf16 | Packing::F16 => {
             for (eight, bytes) in bytes.chunks(16).enumerate() {
                 let (c, block, t) = (eight / 8, eight / 4 % 2, eight % 4);
-                let to = at(c, 2 * block + half, t);
-                put_words(bytes, &mut words[to..to + 4]);
+                let mut four = [0; 4];
+                put_words(bytes, &mut four);
+                for (pair, word) in four.into_iter().enumerate() {
+                    words[at(c, 2 * block + pair / 2, t) + 2 * (pair % 2) + half] = word;
+                }
             }
         }
         Packing::F32 => {
-            let numbers;
-            let bytes = if view.kind == BlockKind::F32 {
-                bytes
-            } else {
-                numbers =
-                    view.kind.dequantize(bytes).into_iter().flat_map(f32::to_le_bytes).collect::<Vec<_>>();
-                &numbers
-            };
             for (four, bytes) in bytes.chunks(16).enumerate() {
                 let (c, block, t, part) = (four / 16, four / 8 % 2, four / 2 % 4, four % 2);
                 let to = at(c, (2 * block + half) * 2 + part, t);
@@ -200,22 +217,64 @@ fn pack_row(
                     let bits = u32::from(u16::from_le_bytes([scale[0], scale[1]]));
                     scales[((c * 2 + block) * packing.scales() + kind) * 8 + g] |= bits << (16 * half);
                 }
-                for t in 0..4 {
-                    if packing == Packing::Q8_0 {
-                        let to = at(c, block, t) + 2 * half;
-                        put_words(&numbers[8 * t..8 * t + 8], &mut words[to..to + 2]);
-                    } else {
-                        // The file has number i in a low half and number i + 16 in the high half of the same byte.
-                        let nibble = |i: usize| u32::from(numbers[i % 16] >> (4 * (i / 16)) & 15);
-                        let word = (0..4).fold(0, |word, i| {
-                            let (even, odd) = (nibble(8 * t + 2 * i), nibble(8 * t + 2 * i + 1));
-                            word | even << (4 * i) | odd << (16 + 4 * i)
-                        });
-                        words[at(c, 0, t) + 2 * block + half] = word;
-                    }
+                if packing == Packing::Q8_0 {
+                    let numbers = numbers.first_chunk().expect("32 numbers of a block");
+                    put_bytes(numbers, |t, w, word| words[at(c, block, t) + 2 * half + w] = word);
+                } else {
+                    // The file has number i in a low half and number i + 16 in the high half of the same byte.
+                    let nibble = |i: usize| u32::from(numbers[i % 16] >> (4 * (i / 16)) & 15);
+                    put_nibbles(nibble, |t, word| words[at(c, 0, t) + 2 * block + half] = word);
                 }
             }
         }
+        Packing::Nibbles | Packing::Bytes | Packing::HalfBytes => {
+            let (mut index, mut first) = (0, None);
+            each_block(view.kind, bytes, |found| {
+                // Of 16 numbers, two are a block.
+                let (scale, least, q) = if packing == Packing::HalfBytes {
+                    let Some(before): Option<Block> = first.take() else {
+                        first = Some(found);
+                        return;
+                    };
+                    let q = std::array::from_fn(|i| if i < 16 { before.q[i] } else { found.q[i - 16] });
+                    (before.scale, found.scale, q)
+                } else {
+                    (found.scale, found.minimum, found.q)
+                };
+                let (c, block) = (index / 2, index % 2);
+                index += 1;
+                for (kind, number) in [scale, least].into_iter().enumerate() {
+                    scales[((c * 2 + block) * 4 + 2 * kind + half) * 8 + g] = number.to_bits();
+                }
+                if packing == Packing::Nibbles {
+                    let nibble = |i: usize| u32::from(q[i].cast_unsigned());
+                    put_nibbles(nibble, |t, word| words[at(c, 0, t) + 2 * block + half] = word);
+                } else {
+                    let numbers = q.map(i8::cast_unsigned);
+                    put_bytes(&numbers, |t, w, word| words[at(c, block, t) + 2 * half + w] = word);
+                }
+            });
+        }
+    }
+}
+
+/// A block's 32 signed numbers, eight of a unit in two words, in the order of [`Packing::Q8_0`].
+fn put_bytes(numbers: &[u8; 32], mut word: impl FnMut(usize, usize, u32)) {
+    for (at, four) in numbers.chunks_exact(4).enumerate() {
+        word(at / 2, at % 2, u32::from_le_bytes([four[0], four[2], four[1], four[3]]));
+    }
+}
+
+/// A block's 32 numbers of 4 bits, eight of a unit in a word, in the order of [`Packing::Q4_0`].
+fn put_nibbles(nibble: impl Fn(usize) -> u32, mut word: impl FnMut(usize, u32)) {
+    for t in 0..4 {
+        word(
+            t,
+            (0..4).fold(0, |word, i| {
+                let (even, odd) = (nibble(8 * t + 2 * i), nibble(8 * t + 2 * i + 1));
+                word | even << (4 * i) | odd << (16 + 4 * i)
+            }),
+        );
     }
 }
 

@@ -5,6 +5,7 @@ use cubecl::prelude::*;
 
 use super::attend::{CacheOrder, key_place, stored, value_place};
 use super::inputs::{POSITIONS, SLOTS};
+use super::order::{let_next_begin, wait_for_last};
 use super::packing::UNITS;
 
 /// Sizes and choices of a layer's heads.
@@ -55,6 +56,8 @@ pub fn place<E: Float>(
     values: &mut [E],
     #[comptime] shape: PlaceShape,
 ) {
+    let_next_begin();
+    wait_for_last();
     let dim = comptime!(shape.head_dim);
     let all = comptime!(shape.heads + 2 * shape.kv_heads);
     let heads = comptime!(shape.heads);

@@ -3,6 +3,7 @@
 use cubecl::prelude::*;
 
 use super::fragment::{Words, eight_numbers, put};
+use super::order::{let_next_begin, wait_for_last};
 use super::packing::{Packing, UNITS};
 
 /// Planes of a cube that works on a row.
@@ -53,6 +54,8 @@ pub fn norm(
     next: &mut [u32],
     #[comptime] shape: NormShape,
 ) {
+    let_next_begin();
+    wait_for_last();
     let width = comptime!(shape.width);
     let threads = comptime!(UNITS * ROW_PLANES);
     let row = CUBE_POS_X as usize;
@@ -166,6 +169,8 @@ pub fn gate(
     #[comptime] chunks: usize,
     #[comptime] parts: usize,
 ) {
+    let_next_begin();
+    wait_for_last();
     let at = ABSOLUTE_POS_X as usize * 2;
     if at < width {
         let row = CUBE_POS_Y as usize;
@@ -206,6 +211,8 @@ pub fn embed(
     squares: &mut [f32],
     #[comptime] shape: EmbedShape,
 ) {
+    let_next_begin();
+    wait_for_last();
     let row = CUBE_POS_X as usize;
     let token = inputs[row] as usize;
     let mut parts = Shared::<[f32]>::new_slice(ROW_PLANES);

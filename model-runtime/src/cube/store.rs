@@ -127,13 +127,13 @@ fn turned_row(row: usize, head_dim: usize, pairing: RopePairing) -> usize {
 }
 
 impl<B: Board> Matrix<B> {
-    fn new(board: &mut B, packed: &Packed, outputs: usize) -> Self {
-        let (words, scales) = (board.buffer(&packed.words), board.buffer(&packed.scales));
+    fn new(board: &mut B, packed: &Packed, outputs: usize) -> Result<Self, String> {
+        let (words, scales) = (board.buffer(&packed.words)?, board.buffer(&packed.scales)?);
         let Packed { packing, tiles, chunks, .. } = *packed;
-        Self { packing, outputs, tiles, chunks, words, scales }
+        Ok(Self { packing, outputs, tiles, chunks, words, scales })
     }
 
-    fn natural(board: &mut B, view: &MatrixView<'_>) -> Self {
+    fn natural(board: &mut B, view: &MatrixView<'_>) -> Result<Self, String> {
         Self::new(board, &Packed::natural(view), view.rows)
     }
 }
@@ -145,7 +145,7 @@ impl<B: Board> Layer<B> {
         rope: (usize, &RopeSpec),
         weights: &LayerWeights<MatrixView<'_>>,
         cached_words: usize,
-    ) -> Self {
+    ) -> Result<Self, String> {
         let LayerWeights { q, k, v, gate, up, .. } = weights;
         let (dim, pairing) = (spec.head_dim, rope.1.pairing);
         let turned = turns_in_product(spec, rope.1, weights);
@@ -160,16 +160,20 @@ impl<B: Board> Layer<B> {
         };
         let all = (spec.heads + 2 * spec.kv_heads) * dim;
         let qkv = if turned {
-            Qkv::Turned(Matrix::new(board, &Packed::new(&[q, k, v], all, |row| Some(head_of(row))), all))
+            Qkv::Turned(Matrix::new(board, &Packed::new(&[q, k, v], all, |row| Some(head_of(row))), all)?)
         } else {
-            Qkv::Plain([q, k, v].map(|view| Matrix::natural(board, view)).into())
+            Qkv::Plain(
+                [q, k, v].into_iter().map(|view| Matrix::natural(board, view)).collect::<Result<_, _>>()?,
+            )
         };
         let width = spec.feed_forward;
         let gate_up = if gate.kind == up.kind && width.is_multiple_of(8) {
             let order = |row: usize| Some((row % TILE / 8, row / TILE * 8 + row % 8));
-            GateUp::Gated(Matrix::new(board, &Packed::new(&[gate, up], 2 * width, order), 2 * width))
+            GateUp::Gated(Matrix::new(board, &Packed::new(&[gate, up], 2 * width, order), 2 * width)?)
         } else {
-            GateUp::Plain([gate, up].map(|view| Matrix::natural(board, view)).into())
+            GateUp::Plain(
+                [gate, up].into_iter().map(|view| Matrix::natural(board, view)).collect::<Result<_, _>>()?,
+            )
         };
         let bias = bias(spec, weights).map(|bias| {
             let at = |row: usize| {
@@ -179,22 +183,22 @@ impl<B: Board> Layer<B> {
             if turned { (0..all).map(at).collect() } else { bias.clone() }
         });
         let mut vector = |values: &Vec<f32>| board.buffer(&bits(values));
-        Self {
-            attention_norm: vector(&weights.attention_norm),
-            query_norm: weights.q_norm.as_ref().map(&mut vector),
-            key_norm: weights.k_norm.as_ref().map(&mut vector),
-            post_attention_norm: weights.post_attention_norm.as_ref().map(&mut vector),
-            feed_forward_norm: vector(&weights.feed_forward_norm),
-            post_feed_forward_norm: weights.post_feed_forward_norm.as_ref().map(&mut vector),
-            bias: bias.as_ref().map(&mut vector),
+        Ok(Self {
+            attention_norm: vector(&weights.attention_norm)?,
+            query_norm: weights.q_norm.as_ref().map(&mut vector).transpose()?,
+            key_norm: weights.k_norm.as_ref().map(&mut vector).transpose()?,
+            post_attention_norm: weights.post_attention_norm.as_ref().map(&mut vector).transpose()?,
+            feed_forward_norm: vector(&weights.feed_forward_norm)?,
+            post_feed_forward_norm: weights.post_feed_forward_norm.as_ref().map(&mut vector).transpose()?,
+            bias: bias.as_ref().map(&mut vector).transpose()?,
             qkv,
             gate_up,
-            attention_output: Matrix::natural(board, &weights.o),
-            down: Matrix::natural(board, &weights.down),
-            keys: board.zeros(cached_words),
-            values: board.zeros(cached_words),
+            attention_output: Matrix::natural(board, &weights.o)?,
+            down: Matrix::natural(board, &weights.down)?,
+            keys: board.zeros(cached_words)?,
+            values: board.zeros(cached_words)?,
             rope: rope.0,
-        }
+        })
     }
 }
 
@@ -217,7 +221,7 @@ impl<B: Board> Store<B> {
         weights: &DecoderWeights<MatrixView<'_>>,
         pages: usize,
         exact: bool,
-    ) -> Self {
+    ) -> Result<Self, String> {
         let mut ropes: Vec<&RopeSpec> = Vec::new();
         let rope_of_layer: Vec<usize> = spec
             .layers
@@ -237,15 +241,17 @@ impl<B: Board> Store<B> {
             .iter()
             .zip(&rope_of_layer)
             .map(|(layer, rope)| Layer::new(board, spec, (*rope, ropes[*rope]), layer, cached))
-            .collect();
-        Self {
-            embedding: Matrix::natural(board, &weights.embedding),
-            output: weights.output.as_ref().map(|output| Matrix::natural(board, output)),
-            output_norm: board.buffer(&bits(&weights.output_norm)),
+            .collect::<Result<_, _>>()?;
+        let angles = ropes.iter().map(|rope| board.buffer(&angles(rope, spec.context_max)));
+        let angles = angles.collect::<Result<_, _>>()?;
+        Ok(Self {
+            embedding: Matrix::natural(board, &weights.embedding)?,
+            output: weights.output.as_ref().map(|output| Matrix::natural(board, output)).transpose()?,
+            output_norm: board.buffer(&bits(&weights.output_norm))?,
             layers,
-            angles: ropes.iter().map(|rope| board.buffer(&angles(rope, spec.context_max))).collect(),
-            work: Work::new(board, spec, exact),
-        }
+            angles,
+            work: Work::new(board, spec, exact)?,
+        })
     }
 }
 
@@ -261,34 +267,34 @@ fn angles(rope: &RopeSpec, positions: usize) -> Vec<u32> {
 }
 
 impl<B: Board> Work<B> {
-    fn new(board: &mut B, spec: &DecoderSpec, exact: bool) -> Self {
+    fn new(board: &mut B, spec: &DecoderSpec, exact: bool) -> Result<Self, String> {
         let DecoderSpec { heads, kv_heads, head_dim, hidden, feed_forward, vocabulary, .. } = *spec;
         let parts = parts(exact);
         let rows = |rows: usize, columns: usize| rows * chunks(columns) * super::packing::CHUNK / 2 * parts;
         let table_words = TABLE_WORDS.max(spec.context_max.div_ceil(PAGE_TOKENS));
         let plain = ((heads + 2 * kv_heads) * head_dim).max(2 * feed_forward).max(hidden);
         let all_splits = ROWS_MAX * heads * super::attend::SPLITS;
-        Self {
-            inputs: board.zeros(TABLES * ROWS_MAX + table_words),
+        Ok(Self {
+            inputs: board.zeros(TABLES * ROWS_MAX + table_words)?,
             table_words,
-            stream: board.zeros(ROWS_MAX * hidden),
-            plain: board.zeros(ROWS_MAX * plain),
-            normed: board.zeros(rows(ROWS_MAX, hidden)),
-            squares: board.zeros(ROWS_MAX * hidden.div_ceil(TILE)),
-            queries: board.zeros(ROWS_MAX * heads * head_dim),
-            mixed: board.zeros(all_splits * head_dim),
-            sums: board.zeros(all_splits * 2),
-            attended: board.zeros(rows(ROWS_MAX, heads * head_dim)),
-            gated: board.zeros(rows(ROWS_MAX, feed_forward)),
-            picks: board.zeros(PICKS_MAX),
-            forbidden: board.zeros(PICKS_MAX * FORBIDDEN),
-            picked: board.zeros(rows(PICKS_MAX, hidden)),
-            hidden: board.zeros(PICKS_MAX * hidden),
-            logits: board.zeros(PICKS_MAX * vocabulary),
-            best: board.zeros(PICKS_MAX * super::choose::SLICES * 2),
-            chosen: board.zeros(PICKS_MAX),
-            nothing: board.zeros(4),
-        }
+            stream: board.zeros(ROWS_MAX * hidden)?,
+            plain: board.zeros(ROWS_MAX * plain)?,
+            normed: board.zeros(rows(ROWS_MAX, hidden))?,
+            squares: board.zeros(ROWS_MAX * hidden.div_ceil(TILE))?,
+            queries: board.zeros(ROWS_MAX * heads * head_dim)?,
+            mixed: board.zeros(all_splits * head_dim)?,
+            sums: board.zeros(all_splits * 2)?,
+            attended: board.zeros(rows(ROWS_MAX, heads * head_dim))?,
+            gated: board.zeros(rows(ROWS_MAX, feed_forward))?,
+            picks: board.zeros(PICKS_MAX)?,
+            forbidden: board.zeros(PICKS_MAX * FORBIDDEN)?,
+            picked: board.zeros(rows(PICKS_MAX, hidden))?,
+            hidden: board.zeros(PICKS_MAX * hidden)?,
+            logits: board.zeros(PICKS_MAX * vocabulary)?,
+            best: board.zeros(PICKS_MAX * super::choose::SLICES * 2)?,
+            chosen: board.zeros(PICKS_MAX)?,
+            nothing: board.zeros(4)?,
+        })
     }
 }
 

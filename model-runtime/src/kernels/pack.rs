@@ -6,10 +6,10 @@ use super::packed::{Form, Integers, ROWS};
 use crate::decoder::{BlockKind, MatrixView};
 
 /// One block of one row: `weight[i] = scale * (q[i] - offset) + minimum`, with the form's offset.
-struct Block {
-    scale: f32,
-    minimum: f32,
-    q: [i8; 32],
+pub(crate) struct Block {
+    pub(crate) scale: f32,
+    pub(crate) minimum: f32,
+    pub(crate) q: [i8; 32],
 }
 
 /// Writes group `group` of a matrix. Rows beyond the last stay zero.
@@ -111,7 +111,7 @@ fn f16_at(bytes: &[u8]) -> f32 {
 }
 
 /// Hands out the blocks of a row in order; of 32 columns, or 16 for Q6_K. The layouts are ggml-common.h's.
-fn each_block(kind: BlockKind, row: &[u8], mut give: impl FnMut(Block)) {
+pub(crate) fn each_block(kind: BlockKind, row: &[u8], mut give: impl FnMut(Block)) {
     for bytes in row.chunks_exact(kind.bytes()) {
         match kind {
             BlockKind::F32 | BlockKind::F16 | BlockKind::BF16 => unreachable!("floats have no blocks"),

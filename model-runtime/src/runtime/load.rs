@@ -302,8 +302,9 @@ fn load_files(thread: &Thread, path: &Path) -> Result<Loaded<Box<dyn Model>>, Lo
             cpu::check(&spec, &weights).map_err(executor)?;
             let card = |reason| LoadError::Card { path: at(), reason };
             cube::check(&spec).map_err(card)?;
-            let board = cube::card::Card::new(index).map_err(card)?;
-            let mut model = CubeDecoder::new(spec, &weights, board, pages, exact_cache);
+            let kernels = cube::card::usual_folder(|name| std::env::var_os(name));
+            let board = cube::card::Card::new(index, kernels).map_err(card)?;
+            let mut model = CubeDecoder::new(spec, &weights, board, pages, exact_cache).map_err(card)?;
             model.warm_up().map_err(|error| card(error.to_string()))?;
             let weights_sha256 = thread.inner.threads.install(|| files.weights_sha256());
             (weights_sha256, Box::new(model), device.name().to_owned())

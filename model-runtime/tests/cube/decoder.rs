@@ -31,7 +31,7 @@ fn logits_are_transformers_logits_in_every_family() {
         let files = Checkpoint::open(&vectors::path(&format!("families/{name}"))).unwrap();
         let decoder = files.decoder(64).unwrap();
         let Expected { tokens, logits_after } = vectors::json(&format!("families/{name}/expected.json"));
-        let mut model = CubeDecoder::new(decoder.spec, &decoder.weights, Host, PAGES, true);
+        let mut model = CubeDecoder::new(decoder.spec, &decoder.weights, Host, PAGES, true).unwrap();
         let found = fed(&mut model, &tokens, &[3, 1, 60]);
         for (after, expected) in &logits_after {
             assert_close(&found[*after], expected, 1e-4, &format!("{name}, after token {after}"));
@@ -52,7 +52,7 @@ fn rows_have_the_same_bits_however_a_prompt_is_cut_and_beside_others() {
     let mut random = Random(9);
     let tokens: Vec<u32> = (0..72).map(|_| random.among(0..VOCABULARY) as u32).collect();
     let expected = fed(&mut reference, &tokens, &[72]);
-    let mut model = CubeDecoder::new(decoder.spec, &decoder.weights, Host, PAGES, false);
+    let mut model = CubeDecoder::new(decoder.spec, &decoder.weights, Host, PAGES, false).unwrap();
     // More rows than a thin product has, and the last two alone.
     let whole = fed(&mut model, &tokens, &[70]);
     for (position, (found, expected)) in whole.iter().zip(&expected).enumerate() {

@@ -9,17 +9,13 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use cubecl::ir::features::Features;
 use cubecl::ir::settings::Dim3;
-use cubecl::ir::{
-    DeviceIdentity, DeviceProperties, HardwareProperties, MemoryDeviceProperties, TargetProperties,
-    VectorSize,
-};
 use cubecl::prelude::*;
 use cubecl::{Compiler as _, CubeKernel};
-use cubecl_cpp::shared::{CompilationOptions, CppCompiler};
+use cubecl_cpp::shared::{CompilationOptions, ComputeKernel, CppCompiler};
 use cubecl_cpp::target::Cuda;
-use model_runtime::cube::board::Board;
+use model_runtime::cube::board::{self, Board};
+use model_runtime::cube::order::for_card;
 
 /// Words behind every buffer that no kernel may write.
 const GUARD: usize = 64;
@@ -47,40 +43,6 @@ pub fn buffer() -> BufferCompilationArg {
     BufferCompilationArg { inplace: None }
 }
 
-pub fn target() -> Arc<TargetProperties> {
-    Arc::new(TargetProperties::default())
-}
-
-/// A card that is not there.
-pub fn properties() -> Arc<DeviceProperties> {
-    let hardware = HardwareProperties {
-        load_width: 128,
-        vector_register_count: None,
-        plane_size_min: 32,
-        plane_size_max: 32,
-        max_bindings: 32,
-        max_shared_memory_size: 48 << 10,
-        max_cube_count: (u32::MAX, u16::MAX.into(), u16::MAX.into()),
-        max_units_per_cube: 1024,
-        max_cube_dim: (1024, 1024, 64),
-        num_streaming_multiprocessors: None,
-        num_tensor_cores: None,
-        min_tensor_cores_dim: None,
-        num_cpu_cores: None,
-        last_level_cache_size: None,
-        max_vector_size: VectorSize::MAX,
-        cube_mma_reserved_shared_memory: 0,
-    };
-    let identity = DeviceIdentity { name: "none".into(), fingerprint: "none".into(), physical: None };
-    Arc::new(DeviceProperties::new(
-        Features::default(),
-        MemoryDeviceProperties::new(u64::MAX, 256),
-        hardware,
-        cubecl::profile::TimingMethod::Device,
-        identity,
-    ))
-}
-
 /// Runs a kernel on buffers of words, which keep what it wrote.
 pub fn run(kernel: &impl CubeKernel, grid: Grid, buffers: &mut [&mut Vec<u32>]) {
     let mut memory: Vec<Vec<Aligned>> = buffers.iter().map(|words| guarded(words)).collect();
@@ -96,12 +58,27 @@ pub fn run(kernel: &impl CubeKernel, grid: Grid, buffers: &mut [&mut Vec<u32>]) 
 
 type Run = unsafe extern "C" fn(*mut *mut c_void, *const u32, *const u32) -> i32;
 
+/// What a card would be given to compile; written down below `CUDA_SOURCES` where that is set.
+pub fn written(kernel: &impl CubeKernel, together: usize) -> ComputeKernel {
+    let definition = kernel.define();
+    let name = definition.settings.kernel_name.clone();
+    let mut compiled =
+        CppCompiler::<Cuda>::default().compile(definition, &CompilationOptions::default()).unwrap();
+    compiled.source = for_card(&compiled.source, 90, together);
+    if let Some(folder) = std::env::var_os("CUDA_SOURCES") {
+        let mut hash = DefaultHasher::new();
+        compiled.source.hash(&mut hash);
+        let file = format!("{name}-{:016x}.cu", hash.finish());
+        std::fs::write(Path::new(&folder).join(file), &compiled.source).unwrap();
+    }
+    compiled
+}
+
 /// Memory at `pointers` is aligned to 16 bytes and as long as the kernel needs it.
 fn call(kernel: &impl CubeKernel, grid: Grid, mut pointers: Vec<*mut c_void>) {
     // Made once each in a process.
     static MADE: Mutex<BTreeMap<String, Run>> = Mutex::new(BTreeMap::new());
-    let compiled =
-        CppCompiler::<Cuda>::default().compile(kernel.define(), &CompilationOptions::default()).unwrap();
+    let compiled = written(kernel, 1);
     let made = MADE.lock().unwrap().get(&compiled.source).copied();
     let run = made.unwrap_or_else(|| {
         let run = make(&compiled.source, compiled.shared_memory_size);
@@ -119,12 +96,6 @@ fn call(kernel: &impl CubeKernel, grid: Grid, mut pointers: Vec<*mut c_void>) {
 fn make(source: &str, shared_bytes: usize) -> Run {
     let name = source.split_once(" __launch_bounds__").and_then(|(_, rest)| rest.split_once(") ")).unwrap().1;
     let name = name.split_once('(').unwrap().0.trim();
-    if let Some(folder) = std::env::var_os("CUDA_SOURCES") {
-        let mut hash = DefaultHasher::new();
-        source.hash(&mut hash);
-        let file = format!("{name}-{:016x}.cu", hash.finish());
-        std::fs::write(Path::new(&folder).join(file), source).unwrap();
-    }
     let folder = tempfile::tempdir().unwrap();
     let library = build(folder.path(), source, name, shared_bytes);
     // SAFETY: the library was made above and has this function; it stays loaded.
@@ -145,23 +116,20 @@ impl Board for Host {
     type Buffer = HostBuffer;
     type Recording = ();
 
-    fn properties(&self) -> Arc<DeviceProperties> {
-        properties()
+    fn shared_bytes_max(&self) -> usize {
+        99 << 10
     }
 
-    fn target(&self) -> Arc<TargetProperties> {
-        target()
+    fn buffer(&mut self, words: &[u32]) -> Result<HostBuffer, String> {
+        Ok(HostBuffer(Arc::new(Mutex::new(guarded(words)))))
     }
 
-    fn buffer(&mut self, words: &[u32]) -> HostBuffer {
-        HostBuffer(Arc::new(Mutex::new(guarded(words))))
-    }
-
-    fn write(&mut self, buffer: &HostBuffer, words: &[u32]) {
+    fn write(&mut self, buffer: &HostBuffer, words: &[u32]) -> Result<(), String> {
         let mut memory = buffer.0.lock().unwrap();
         for (at, word) in words.iter().enumerate() {
             memory[at / 4].0[at % 4] = *word;
         }
+        Ok(())
     }
 
     fn read(&mut self, ranges: &[(&HostBuffer, Range<usize>)]) -> Result<Vec<Vec<u32>>, String> {
@@ -170,11 +138,6 @@ impl Board for Host {
             range.clone().map(|at| memory[at / 4].0[at % 4]).collect()
         };
         Ok(ranges.iter().map(words).collect())
-    }
-
-    fn rehearse(&mut self, work: &mut dyn FnMut(&mut Self)) -> Result<(), String> {
-        work(self);
-        Ok(())
     }
 
     fn record(&mut self, _: &mut dyn FnMut(&mut Self)) -> Result<Option<()>, String> {
@@ -189,31 +152,33 @@ impl Board for Host {
         &mut self,
         kernel: K,
         settings: KernelSettings,
-        cubes: [usize; 3],
+        grid: board::Grid,
         buffers: &[&HostBuffer],
     ) {
         let Dim3 { x, y, z } = settings.cube_dim;
-        let grid = Grid { cubes: cubes.map(|count| count as u32), units: [x, y, z] };
+        let grid = Grid { cubes: grid.cubes.map(|count| count as u32), units: [x, y, z] };
         let pointers = buffers.iter().map(|buffer| buffer.0.lock().unwrap().as_mut_ptr().cast()).collect();
         call(&kernel, grid, pointers);
     }
 }
 
-/// Tensor cores' instruction as a call of the shim's function of its name, with the same operands in the same order.
+/// Instructions as calls of the shim's functions of their names, with the same operands in the same order, numbers among them.
 fn without_assembler(source: &str) -> String {
+    let source = source.replace("asm volatile(\"", "asm (\"");
     let mut parts = source.split("asm (\"");
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let (text, rest) = part.split_once("\" : ").unwrap();
-        let (operands, rest) = rest.split_once(" );").unwrap();
-        let name = text.split_whitespace().next().unwrap().replace('.', "_");
-        let operands: String = operands
-            .replace("\"=f\"", "")
-            .replace("\"f\"", "")
-            .replace("\"=r\"", "")
-            .replace("\"r\"", "")
-            .replace(" : ", ", ");
-        out.push_str(&format!("{name}({operands});{rest}"));
+        let (operands, rest) = rest.split_once(");").unwrap();
+        let (name, literals) = text.split_once([' ', ';']).unwrap();
+        let name = name.replace(['.', ':'], "_");
+        // What follows the last colon is what else is changed.
+        let operands = operands.split(" : ").take(2).flat_map(|some| some.split(", "));
+        let operands = operands.map(|some| some.trim().trim_end_matches(" )").trim());
+        let values = operands.filter_map(|some| Some(some.split_once("\"(")?.1.trim_end_matches(')')));
+        let number = literals.trim_end_matches(';').parse::<u32>().map(|number| number.to_string());
+        let all: Vec<String> = values.map(str::to_owned).chain(number).collect();
+        out.push_str(&format!("{name}({});{rest}", all.join(", ")));
     }
     out
 }

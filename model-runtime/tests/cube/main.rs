@@ -12,6 +12,8 @@ mod driver;
 #[cfg(test)]
 mod host;
 #[cfg(test)]
+mod paper;
+#[cfg(test)]
 mod product;
 #[cfg(test)]
 mod random;

@@ -91,6 +91,15 @@ static inline uint32_t to_f16(float f) {
     memcpy(&bits, &half, 2);
     return bits;
 }
+static inline void fma_rn_bf16x2(uint32_t &word, uint32_t a, uint32_t b, uint32_t c) {
+    uint32_t sums[2];
+    for (int half = 0; half < 2; half++) {
+        float sum = of_bf16(a >> 16 * half & 0xffff) * of_bf16(b >> 16 * half & 0xffff) + of_bf16(c >> 16 * half & 0xffff);
+        memcpy(&sums[half], &sum, 4);
+        if (sums[half] & 0xffff) abort(); // more than 8 significant bits: rounding is not needed here
+    }
+    word = sums[0] >> 16 | (sums[1] & 0xffff0000);
+}
 static inline void cvt_rn_f16x2_f32(uint32_t &word, float high, float low) { word = to_f16(high) << 16 | to_f16(low); }
 
 // What the PTX ISA says of the fragments of mma.m16n8k16; sums in double precision.
@@ -122,6 +131,31 @@ static void multiply_fragments(float *d, const uint32_t *own, const float *c) {
     }
 TENSOR_CORES(mma_sync_aligned_m16n8k16_row_col_f32_bf16_bf16_f32, of_bf16)
 TENSOR_CORES(mma_sync_aligned_m16n8k16_row_col_f32_f16_f16_f32, of_f16)
+
+// Copies to shared memory happen as late as they may: when they are waited for. Shared memory's addresses count from a place of its own.
+struct Copy { char *to; const void *from; };
+static std::vector<std::vector<Copy>> copies[1024];
+static char anchor;
+template <class T> static unsigned __cvta_generic_to_shared(T *p) { return (unsigned)((char *)p - &anchor); }
+static inline void cp_async_cg_shared__cta_global(unsigned to, const void *from) {
+    if (copies[running].empty()) copies[running].emplace_back();
+    copies[running].back().push_back({&anchor + (int)to, from});
+}
+static inline void cp_async_commit_group() {
+    if (copies[running].empty()) copies[running].emplace_back();
+    copies[running].emplace_back();
+}
+static inline void cp_async_wait_group(size_t most) {
+    auto &groups = copies[running];
+    // The last one is still being filled.
+    while (groups.size() > most + 1) {
+        for (auto &copy : groups.front()) memcpy(copy.to, copy.from, 16);
+        groups.erase(groups.begin());
+    }
+}
+// Kernels run one after another here.
+static inline void griddepcontrol_wait() {}
+static inline void griddepcontrol_launch_dependents() {}
 
 #define __global__
 #define __device__
@@ -163,6 +197,7 @@ static int run_cubes(void (*kernel)(void **), void **buffers, const unsigned *cu
         for (unsigned y = 0; y < cubes[1]; y++)
             for (unsigned x = 0; x < cubes[0]; x++) {
                 blockIdx = {x, y, z};
+                for (auto &groups : copies) groups.clear();
                 units.assign(count, Unit{});
                 for (size_t i = 0; i < count; i++) {
                     Unit &unit = units[i];

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use model_runtime::checkpoint::Checkpoint;
 use model_runtime::cpu::{CpuConfig, CpuModel};
-use model_runtime::cube::card::Card;
+use model_runtime::cube::card::{Card, usual_folder};
 use model_runtime::cube::decoder::CubeDecoder;
 use model_runtime::decoder::{BlockKind, Model, PAGE_TOKENS, Part, Place, Step};
 use model_runtime::kernels::{Isa, Team};
@@ -65,8 +65,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let config = CpuConfig { pages, exact_cache: exact, isa: Isa::detect() };
     let mut processor = CpuModel::new(spec.clone(), &weights, config, Arc::new(Team::new(threads)?))?;
-    let board = Card::new(0).map_err(anyhow::Error::msg).context("no card")?;
-    let mut card = CubeDecoder::new(spec.clone(), &weights, board, pages, exact);
+    let board = Card::new(0, usual_folder(|name| std::env::var_os(name)))
+        .map_err(anyhow::Error::msg)
+        .context("no card")?;
+    let mut card =
+        CubeDecoder::new(spec.clone(), &weights, board, pages, exact).map_err(anyhow::Error::msg)?;
     let tokens: Vec<u32> = (0..count as u64)
         .map(|at| (at * 2_654_435_761 % spec.vocabulary.min(50_000) as u64) as u32)
         .collect();

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use model_runtime::checkpoint::Checkpoint;
-use model_runtime::cube::card::Card;
+use model_runtime::cube::card::{Card, usual_folder};
 use model_runtime::cube::decoder::{CubeDecoder, Kinds};
 use model_runtime::cube::{page_bytes, weights_bytes};
 use model_runtime::decoder::{BlockKind, Model, PAGE_TOKENS, Part, Step};
@@ -62,9 +62,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let most = args.batch.iter().copied().max().unwrap_or(1);
     let per_sequence = (args.context + 64).div_ceil(PAGE_TOKENS);
     let exact = decoder.weights.layers.iter().all(|layer| layer.k.kind == BlockKind::F32);
-    let board = Card::new(0).map_err(anyhow::Error::msg).context("no card")?;
+    let board = Card::new(0, usual_folder(|name| std::env::var_os(name)))
+        .map_err(anyhow::Error::msg)
+        .context("no card")?;
     let weights = weights_bytes(&decoder.weights);
-    let mut model = CubeDecoder::new(spec.clone(), &decoder.weights, board, most * per_sequence, exact);
+    let mut model = CubeDecoder::new(spec.clone(), &decoder.weights, board, most * per_sequence, exact)
+        .map_err(anyhow::Error::msg)?;
     let load_ms = started.elapsed().as_secs_f64() * 1000.0;
     let started = Instant::now();
     decode(&mut model, 1, 0, per_sequence)?;

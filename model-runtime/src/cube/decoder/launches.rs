@@ -4,7 +4,7 @@ use cubecl::prelude::*;
 use half::f16;
 
 use crate::cube::attend::{self, AttendShape, CacheOrder, SPLITS};
-use crate::cube::board::Board;
+use crate::cube::board::{self, Board, Grid};
 use crate::cube::choose::{self, CHOOSE_PLANES, SLICES};
 use crate::cube::flash;
 use crate::cube::packing::UNITS;
@@ -77,6 +77,9 @@ impl Kinds {
     }
 }
 
+/// Cubes that keep a card busy: most have as many processors.
+const CUBES_MIN: usize = 120;
+
 fn units(x: usize, y: usize) -> KernelSettings {
     let dim = CubeDim::new_2d(x as u32, y as u32);
     KernelSettings::new(*dim, ExecutionMode::Unchecked, AddressType::U32)
@@ -85,26 +88,26 @@ fn units(x: usize, y: usize) -> KernelSettings {
 /// Launches a kernel of so many buffers and a shape.
 macro_rules! launch {
     (@argument $buffer:expr) => { BufferCompilationArg { inplace: None } };
-    ($launches:expr, $kernel:ty, $settings:expr, $cubes:expr, [$($buffer:expr),+ $(,)?], $($shape:expr),+ $(,)?) => {{
+    ($launches:expr, $kernel:ty, $settings:expr, $grid:expr, [$($buffer:expr),+ $(,)?], $($shape:expr),+ $(,)?) => {{
         let settings = $settings;
         let kernel = <$kernel>::new(
             settings.clone(),
-            $launches.board.properties(),
-            $launches.board.target(),
+            board::properties(),
+            board::target(),
             $(launch!(@argument $buffer),)+
             $($shape),+
         );
-        $launches.board.launch(kernel, settings, $cubes, &[$($buffer),+]);
+        $launches.board.launch(kernel, settings, $grid, &[$($buffer),+]);
     }};
-    ($launches:expr, $kernel:ty, $settings:expr, $cubes:expr, [$($buffer:expr),+ $(,)?]) => {{
+    ($launches:expr, $kernel:ty, $settings:expr, $grid:expr, [$($buffer:expr),+ $(,)?]) => {{
         let settings = $settings;
         let kernel = <$kernel>::new(
             settings.clone(),
-            $launches.board.properties(),
-            $launches.board.target(),
+            board::properties(),
+            board::target(),
             $(launch!(@argument $buffer)),+
         );
-        $launches.board.launch(kernel, settings, $cubes, &[$($buffer),+]);
+        $launches.board.launch(kernel, settings, $grid, &[$($buffer),+]);
     }};
 }
 
@@ -155,7 +158,7 @@ impl<B: Board> Launches<'_, B> {
                 self,
                 rows::norm::Norm,
                 units(UNITS, ROW_PLANES),
-                [rows, 1, 1],
+                Grid::new([rows, 1, 1]),
                 [&work.stream, none, none, &self.store.output_norm, &work.picks, &work.hidden, &work.picked],
                 shape
             );
@@ -170,11 +173,17 @@ impl<B: Board> Launches<'_, B> {
                 self,
                 choose::slices::Slices,
                 units(UNITS, CHOOSE_PLANES),
-                [SLICES, rows, 1],
+                Grid::new([SLICES, rows, 1]),
                 [&work.logits, &work.forbidden, &work.best],
                 spec.vocabulary
             );
-            launch!(self, choose::choose::Choose, units(UNITS, 1), [rows, 1, 1], [&work.best, &work.chosen]);
+            launch!(
+                self,
+                choose::choose::Choose,
+                units(UNITS, 1),
+                Grid::new([rows, 1, 1]),
+                [&work.best, &work.chosen]
+            );
         }
     }
 
@@ -214,7 +223,7 @@ impl<B: Board> Launches<'_, B> {
                 self,
                 rows::embed::Embed,
                 units(UNITS, ROW_PLANES),
-                [rows, 1, 1],
+                Grid::new([rows, 1, 1]),
                 [words, scales, &work.inputs, weight, &work.stream, &work.normed, &work.squares],
                 shape
             );
@@ -247,7 +256,7 @@ impl<B: Board> Launches<'_, B> {
                 self,
                 rows::norm::Norm,
                 units(UNITS, ROW_PLANES),
-                [rows, 1, 1],
+                Grid::new([rows, 1, 1]),
                 [&work.stream, &work.plain, after, weight, &work.nothing, &work.nothing, &work.normed],
                 shape
             );
@@ -274,7 +283,7 @@ impl<B: Board> Launches<'_, B> {
                     order: self.order(),
                     rows_max: ROWS_MAX,
                 };
-                let (shape, settings, cubes) = self.shape(matrix, rows, true);
+                let (shape, settings, grid) = self.shape(matrix, rows, true);
                 let buffers = [
                     &matrix.words,
                     &matrix.scales,
@@ -293,7 +302,7 @@ impl<B: Board> Launches<'_, B> {
                         self,
                         product::heads::Heads<f32>,
                         settings,
-                        cubes,
+                        grid,
                         [words, scales, x, squares, bias, angles, inputs, queries, keys, values],
                         shape,
                         heads
@@ -303,7 +312,7 @@ impl<B: Board> Launches<'_, B> {
                         self,
                         product::heads::Heads<f16>,
                         settings,
-                        cubes,
+                        grid,
                         [words, scales, x, squares, bias, angles, inputs, queries, keys, values],
                         shape,
                         heads
@@ -330,7 +339,7 @@ impl<B: Board> Launches<'_, B> {
         };
         let or_nothing = |buffer| Option::as_ref(buffer).unwrap_or(&work.nothing);
         let (query_norm, key_norm) = (or_nothing(&layer.query_norm), or_nothing(&layer.key_norm));
-        let cubes = [rows, heads + 2 * kv_heads, 1];
+        let grid = Grid::new([rows, heads + 2 * kv_heads, 1]);
         let (from, inputs, to) = (&work.plain, &work.inputs, &work.queries);
         let (keys, values) = (&layer.keys, &layer.values);
         if self.exact {
@@ -338,7 +347,7 @@ impl<B: Board> Launches<'_, B> {
                 self,
                 place::place::Place<f32>,
                 units(UNITS, 1),
-                cubes,
+                grid,
                 [from, bias, query_norm, key_norm, angles, inputs, to, keys, values],
                 shape
             );
@@ -347,7 +356,7 @@ impl<B: Board> Launches<'_, B> {
                 self,
                 place::place::Place<f16>,
                 units(UNITS, 1),
-                cubes,
+                grid,
                 [from, bias, query_norm, key_norm, angles, inputs, to, keys, values],
                 shape
             );
@@ -379,22 +388,24 @@ impl<B: Board> Launches<'_, B> {
             let beside = if rows > 64 { 1 << (flash::ROWS / (heads / kv_heads)).ilog2() } else { 1 };
             let cubes = [rows / beside, cubes[1], cubes[2]];
             let planes = flash::planes(head_dim);
+            let at_once = if cubes[0] * cubes[1] > CUBES_MIN { planes.min(4) } else { planes };
             launch!(
                 self,
                 flash::flash::Flash,
-                units(UNITS, planes),
-                cubes,
+                units(UNITS, at_once),
+                Grid::new(cubes),
                 [queries, keys, values, inputs, out, mixed, sums],
                 shape,
                 beside,
-                planes
+                planes,
+                at_once
             );
         } else if self.exact {
             launch!(
                 self,
                 attend::attend::Attend<f32>,
                 settings,
-                cubes,
+                Grid::new(cubes),
                 [queries, keys, values, inputs, out, mixed, sums],
                 shape
             );
@@ -403,14 +414,21 @@ impl<B: Board> Launches<'_, B> {
                 self,
                 attend::attend::Attend<f16>,
                 settings,
-                cubes,
+                Grid::new(cubes),
                 [queries, keys, values, inputs, out, mixed, sums],
                 shape
             );
         }
         if split {
             let cubes = [rows, heads, 1];
-            launch!(self, attend::merge::Merge, units(UNITS, 1), cubes, [mixed, sums, inputs, out], shape);
+            launch!(
+                self,
+                attend::merge::Merge,
+                units(UNITS, 1),
+                Grid::new(cubes),
+                [mixed, sums, inputs, out],
+                shape
+            );
         }
     }
 
@@ -427,12 +445,12 @@ impl<B: Board> Launches<'_, B> {
         };
         match &layer.gate_up {
             GateUp::Gated(matrix) => {
-                let (shape, settings, cubes) = self.shape(matrix, rows, true);
+                let (shape, settings, grid) = self.shape(matrix, rows, true);
                 launch!(
                     self,
                     product::gated::Gated,
                     settings,
-                    cubes,
+                    grid,
                     [&matrix.words, &matrix.scales, &work.normed, &work.squares, &work.gated],
                     shape,
                     chunks,
@@ -447,7 +465,7 @@ impl<B: Board> Launches<'_, B> {
                     self,
                     rows::gate::Gate,
                     units(256, 1),
-                    cubes,
+                    Grid::new(cubes),
                     [&work.plain, &work.gated],
                     width,
                     kind,
@@ -476,13 +494,13 @@ impl<B: Board> Launches<'_, B> {
             let to = PlainShape { outputs: hidden, stride: hidden, offset: 0, cap: 0 };
             return self.plain(matrix, (x, false), &work.plain, rows, to);
         }
-        let (shape, settings, cubes) = self.shape(matrix, rows, false);
+        let (shape, settings, grid) = self.shape(matrix, rows, false);
         let chunks = crate::cube::packing::chunks(self.spec.hidden);
         launch!(
             self,
             product::add::Add,
             settings,
-            cubes,
+            grid,
             [&matrix.words, &matrix.scales, x, &work.stream, weight, &work.normed, &work.squares],
             shape,
             chunks
@@ -509,13 +527,13 @@ impl<B: Board> Launches<'_, B> {
         rows: usize,
         to: PlainShape,
     ) {
-        let (shape, settings, cubes) = self.shape(matrix, rows, x.1);
+        let (shape, settings, grid) = self.shape(matrix, rows, x.1);
         let squares = &self.store.work.squares;
         launch!(
             self,
             product::plain::Plain,
             settings,
-            cubes,
+            grid,
             [&matrix.words, &matrix.scales, x.0, squares, y],
             shape,
             to
@@ -528,23 +546,28 @@ impl<B: Board> Launches<'_, B> {
         matrix: &Matrix<B>,
         rows: usize,
         of_stream: bool,
-    ) -> (ProductShape, KernelSettings, [usize; 3]) {
+    ) -> (ProductShape, KernelSettings, Grid) {
         let Matrix { packing, tiles, chunks, .. } = *matrix;
         let few = tiles <= 256;
-        let split = if few { 16 } else { 8 }.min(chunks);
+        // Long columns of few rows by more planes.
+        let split = match (few, chunks) {
+            (true, 128..) => 32,
+            (true, _) => 16,
+            (false, _) => 8,
+        };
+        let split = split.min(chunks);
         let groups = if few && split.is_multiple_of(2) { 2 } else { 1 };
         let eights = rows.div_ceil(8);
         let (form, plane_tiles, plane_eights) = if rows <= 64 {
             // More than four eights at once are more than registers hold: cubes that share a tile then follow each other.
             (Form::Thin, if eights >= 4 && !few { 2 } else { 1 }, eights.min(4))
         } else {
-            (Form::Wide { rows: if few { 2 } else { 4 }, tokens: 2 }, 2, 8)
+            (Form::Staged { rows: if few { 2 } else { 4 }, tokens: 2 }, 2, 8)
         };
-        // As many as registers hold, where all parts have whole numbers of them.
-        let ahead_max = if form == Form::Thin && eights <= 2 { 16 / packing.vectors() } else { 1 };
-        let whole = |ahead: &usize| chunks.is_multiple_of(split) && (chunks / split).is_multiple_of(*ahead);
-        let ahead = [8, 4, 2].into_iter().filter(|ahead| *ahead <= ahead_max).find(whole).unwrap_or(1);
-        let shape = ProductShape {
+        // Two chunks on their way to each plane keep memory busy, and leave registers for two cubes at once.
+        let whole = chunks.is_multiple_of(2 * split);
+        let ahead = if form == Form::Thin && eights <= 2 && packing.vectors() <= 4 && whole { 2 } else { 1 };
+        let mut shape = ProductShape {
             packing,
             tiles,
             chunks,
@@ -559,7 +582,22 @@ impl<B: Board> Launches<'_, B> {
             squares: if of_stream { self.squares() } else { (0, 0) },
             epsilon: self.spec.norm_epsilon.to_bits(),
         };
-        let cubes = [eights.div_ceil(shape.cube_eights()), tiles.div_ceil(shape.cube_tiles()), 1];
-        (shape, units(UNITS, shape.planes()), cubes)
+        let cubes = |shape: &ProductShape| {
+            [eights.div_ceil(shape.cube_eights()), tiles.div_ceil(shape.cube_tiles()), 1]
+        };
+        // Great tiles read least; small ones where great ones do not fit, or would leave most of the card idle.
+        while let Some(smaller) = shape.smaller() {
+            let [x, y, _] = cubes(&shape);
+            if shape.shared_bytes() <= self.board.shared_bytes_max() && x * y >= CUBES_MIN {
+                break;
+            }
+            shape = smaller;
+        }
+        let together = match (form, eights) {
+            (Form::Thin, 1) => 1024 / (shape.planes() * UNITS),
+            (Form::Thin, _) => 512 / (shape.planes() * UNITS),
+            (Form::Staged { .. }, _) => 1,
+        };
+        (shape, units(UNITS, shape.planes()), Grid { cubes: cubes(&shape), together })
     }
 }
