@@ -275,7 +275,7 @@ impl Validator {
             chain: chain.clone(),
             client,
             setter,
-            metrics,
+            metrics: Arc::clone(&metrics),
         };
         let challenging = ChallengesParts {
             config: challenges,
@@ -285,6 +285,7 @@ impl Validator {
             clock,
             netuid,
             offers,
+            metrics,
         };
         tasks.spawn("challenging miners", challenges::run(challenging, checked, stop.clone()));
         tasks.spawn("setting weights", weights::run(setting, weights_sender, stop.clone()));

@@ -132,6 +132,9 @@ pub(super) async fn run(
                 print_lines(out, &lines)?;
             }
             match verdict.agreed {
+                true if rechallenge::is_anyone_caught(&challenged) => {
+                    Err(CommandError::Caught { folder: evidence })
+                }
                 true => Ok(()),
                 false => Err(CommandError::Disagreed(verdict.findings.join("; "))),
             }
