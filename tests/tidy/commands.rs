@@ -115,10 +115,12 @@ fn every_command_and_flag_that_a_document_names_exists() {
     for path in documents() {
         for line in typed(&text(&path)) {
             for words in simple_commands(&line) {
-                let at = words.iter().position(|word| {
-                    known.contains_key(word)
-                        || word.starts_with("scripts/")
-                        || OTHERS.iter().any(|other| other.0 == *word)
+                // After `journalctl -u` it names a unit.
+                let is_unit = |at: usize| at > 0 && words[at - 1] == "-u";
+                let is_other = |word: &str| OTHERS.iter().any(|other| other.0 == word);
+                let at = words.iter().enumerate().position(|(at, word)| {
+                    (known.contains_key(word) || word.starts_with("scripts/") || is_other(word))
+                        && !is_unit(at)
                 });
                 let Some((program, rest)) = at.and_then(|at| words[at..].split_first()) else { continue };
                 checked += 1;
