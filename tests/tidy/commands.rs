@@ -151,6 +151,22 @@ fn every_command_and_flag_that_a_document_names_exists() {
     assert!(checked > 100, "only {checked} commands were found: are documents written another way now?");
 }
 
+#[test]
+fn every_method_that_a_document_names_exists() {
+    let page = text(Path::new("docs/reference/json-rpc.md"));
+    let known: BTreeSet<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();
+    let is_word = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    for path in documents() {
+        let document = text(&path);
+        for word in document.split(|character| !is_word(character)) {
+            // A prefix, such as `subnet_v1_` before a star, names all of them.
+            let is_method = word.len() > "subnet_v1_".len() && word.starts_with("subnet_v1_");
+            assert!(!is_method || known.contains(word), "{}: there is no method {word}", path.display());
+        }
+    }
+}
+
 /// Settings of a table that the default file does not have, by their whole names. `file` is its text, for settings in comments.
 fn unknown_settings(given: &toml::Table, known: &toml::Table, file: &str, prefix: &str) -> Vec<String> {
     let mut found = Vec::new();
