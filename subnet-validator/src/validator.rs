@@ -136,7 +136,7 @@ impl Validator {
         let retention_days = ledger.retention_days;
         let ledger = open_ledger(LedgerConfig {
             path: state_dir.join(LEDGER_DIR),
-            owner: Owner { validator: account, netuid },
+            owner: Owner::single(account, netuid),
             queue_receipts_max: ledger.queue_receipts_max,
             group_receipts_max: ledger.group_receipts_max,
         })

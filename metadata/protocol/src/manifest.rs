@@ -40,6 +40,11 @@ pub fn parts_of(shard: u8) -> String {
 /// The folder of shards but 0, each with its own folder of parts.
 pub const SHARDS: &str = "shards";
 
+/// The file with the Merkle frontier over the leaves before a shard's first one in a bundle.
+pub fn frontier_file(shard: u8) -> String {
+    if shard == 0 { "frontier.scale".to_owned() } else { format!("frontier-{shard}.scale") }
+}
+
 /// A bundle's list of files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -354,6 +359,8 @@ mod tests {
         };
         assert_eq!(gap.sign(&key("Alice")).verify(), Err(ManifestError::Slice { first: 4 }));
         assert_eq!((parts_of(0), parts_of(7)), ("parts".to_owned(), "shards/7/parts".to_owned()));
+        let files = [0, 7].map(frontier_file);
+        assert_eq!(files, ["frontier.scale", "frontier-7.scale"].map(str::to_owned));
     }
 
     #[test]

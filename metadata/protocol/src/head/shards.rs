@@ -8,6 +8,8 @@
 //! be closed: its entry stays as it is until its window is over, and its number is used up. So nobody hides receipts by
 //! saying that a gateway is away, or that it never was: see [`crate::dispute::Omission`].
 
+use std::cmp::Ordering;
+
 use parity_scale_codec::{Decode, DecodeAll, Encode, Error, Input};
 use serde::{Deserialize, Serialize};
 
@@ -279,13 +281,15 @@ pub(super) fn check_list(head: &TreeHead, shards: &[ShardLog]) -> Result<(), Hea
             return fault(entry.shard, ShardFault::Misplaced);
         }
         last = Some(entry.shard);
+        // Other gateways may sign some blocks before the head gateway does.
         let window = (entry.window_start_ms, entry.window_end_ms);
+        let of_head = (head.window_start_ms, head.window_end_ms);
+        let earlier = window.0 <= of_head.0 && window.1 <= of_head.1;
         let fits = match entry.epoch_index.cmp(&head.epoch_index) {
-            std::cmp::Ordering::Equal => window == (head.window_start_ms, head.window_end_ms),
-            std::cmp::Ordering::Less => {
-                entry.window_start_ms <= head.window_start_ms && entry.window_end_ms < head.window_end_ms
-            }
-            std::cmp::Ordering::Greater => false,
+            Ordering::Equal if entry.shard == 0 => window == of_head,
+            Ordering::Equal => earlier,
+            Ordering::Less => earlier && window.1 < of_head.1,
+            Ordering::Greater => false,
         };
         if !fits || entry.log.first_index > entry.log.tree_size {
             return fault(entry.shard, ShardFault::Window);

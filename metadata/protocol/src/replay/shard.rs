@@ -93,6 +93,11 @@ impl<'r> ShardReplay<'r> {
         self.named.shard
     }
 
+    /// Its number, if the validator has several.
+    pub fn named_shard(&self) -> Option<u8> {
+        self.of_shards.then_some(self.named.shard)
+    }
+
     /// Takes the next leaves; their signatures are verified together. Gives them back as what they are now known to be.
     pub fn push_all(&mut self, leaves: &[Leaf<'_>]) -> Result<Vec<Countersigned>, ReplayError> {
         let first = self.frontier.size();

@@ -152,7 +152,7 @@ impl Stage {
 
         let folder = tempfile::tempdir().unwrap();
         let (hotkey, clock) = (key("//Alice"), Arc::new(Clock::new()));
-        let owner = Owner { validator: hotkey.public(), netuid: 64 };
+        let owner = Owner::single(hotkey.public(), 64);
         let ledger = Ledger::open(LedgerConfig::new(folder.path().to_owned(), owner)).unwrap();
         let weights = hashed(&file());
         let model = Model {

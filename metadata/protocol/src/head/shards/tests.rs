@@ -84,7 +84,9 @@ fn a_list_of_shards_begins_with_the_head_gateways_and_is_ascending() {
     assert_eq!(refused(|list| list[0].epoch_index = 1), fault(0, ShardFault::Misplaced));
     assert_eq!(refused(|list| list.swap(1, 2)), fault(1, ShardFault::Misplaced));
     assert_eq!(refused(|list| list[2].shard = 1), fault(1, ShardFault::Misplaced));
-    assert_eq!(refused(|list| list[1].window_end_ms -= 1), fault(1, ShardFault::Window));
+    assert_eq!(refused(|list| list[0].window_end_ms -= 1), fault(0, ShardFault::Window));
+    assert_eq!(refused(|list| list[1].window_end_ms -= 1), Ok(()), "signed a block earlier");
+    assert_eq!(refused(|list| list[1].window_end_ms += 1), fault(1, ShardFault::Window));
     assert_eq!(refused(|list| list[1].epoch_index = 3), fault(1, ShardFault::Window));
     assert_eq!(refused(|list| list[1].epoch_index = 1), fault(1, ShardFault::Window));
     assert_eq!(refused(|list| list[1].log.first_index = 5), fault(1, ShardFault::Window));
