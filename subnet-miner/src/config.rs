@@ -278,6 +278,12 @@ impl Config {
         }
     }
 
+    /// Whether the miner can do without models of the operator's: its strategist knows validators, or finds them on chain.
+    pub fn finds_models(&self) -> bool {
+        let knows_validators = self.demand.follow_announced || !self.demand.validators.is_empty();
+        self.strategist.mode == crate::strategist::Mode::On && knows_validators
+    }
+
     /// Where the shared commands work.
     pub fn site(&self) -> Site {
         Site {

@@ -14,7 +14,6 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::models::{ModelLocation, Models};
-use crate::strategist::Mode;
 
 /// How a check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -103,15 +102,14 @@ fn state(config: &Config) -> Check {
 }
 
 fn models(config: &Config) -> Vec<Check> {
-    let finds_models = config.strategist.mode == Mode::On && !config.demand.validators.is_empty();
     if config.models.is_empty() {
-        return vec![if finds_models {
-            Check::ok("models", "none named; the strategist will choose")
+        return vec![if config.finds_models() {
+            Check::ok("models", "none named; the strategist will choose from the catalogues of validators")
         } else {
             Check::failed(
                 "models",
                 "none named, and no validator whose catalogue the strategist could choose from",
-                "pass --model ID=PATH (scripts/get-model fetches one), or name validators under [demand.validators]",
+                "pass --model ID=PATH (scripts/get-model fetches one), or turn on the strategist and demand.follow_announced",
             )
         }];
     }

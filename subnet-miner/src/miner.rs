@@ -60,13 +60,11 @@ impl Miner {
         let hotkey = keypair.public();
         let receipts_path = config.receipts_path(&hotkey);
         let weights = config.content(&hotkey);
-        let settings = config.clone();
+        let (settings, finds_models) = (config.clone(), config.finds_models());
         let Config { netuid, models, runtime, axon, serve, permits: policy, demand, chain, receipts, .. } =
             config;
         let (strategist, operations) = (config.strategist, config.operations);
 
-        // A strategist that knows a validator can do without models of the operator's.
-        let finds_models = strategist.mode == Mode::On && !demand.validators.is_empty();
         if !(models.is_empty() && finds_models) {
             Models::check(&models).map_err(StartError::Model)?;
         }

@@ -40,7 +40,7 @@ pub struct Models(Arc<RwLock<BTreeMap<ModelId, Model>>>);
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// No model is configured.
-    #[error("no model is configured")]
+    #[error("no model is configured, and the strategist is off or knows no validators")]
     None,
     /// The file is not there.
     #[error("the file of model `{model}` is missing: {}", path.display())]

@@ -1,6 +1,6 @@
 //! The miner's own copy of every receipt it signed, so that it can prove what it did even if the validator forgets.
 //!
-//! One writer thread owns the database. It chains each receipt to the one before it for the same validator, signs it, and
+//! One writer thread owns the database. It chains each receipt to the one before it for the same shard of the same validator, signs it, and
 //! writes it with a synced log before anyone else sees it; receipts that wait together share one sync. The same thread
 //! keeps what must survive a restart: ticket sequences already answered, and how far each caller's nonces have come.
 
@@ -30,7 +30,7 @@ pub use self::counts::{Counts, ModelCounts};
 pub use self::database::DatabaseError;
 pub use self::ingress::Draft;
 use self::ingress::Message;
-pub use self::keys::Record;
+pub use self::keys::{Record, Shard};
 pub use self::reader::{ReceiptReader, StoredReceipt};
 pub use self::sequence::{SequenceRefused, SequenceWindow};
 
@@ -74,8 +74,8 @@ struct Writer(Mutex<Option<JoinHandle<()>>>);
 /// What the store remembers about callers from before a restart.
 #[derive(Clone, Debug, Default)]
 pub struct Recovered {
-    /// Ticket sequences that already have a receipt, by validator.
-    pub sequences: BTreeMap<AccountId, SequenceWindow>,
+    /// Ticket sequences that already have a receipt, by validator and shard.
+    pub sequences: BTreeMap<Shard, SequenceWindow>,
     /// Nonces up to this one, in nanoseconds, may have been accepted, by caller.
     pub nonce_marks_ns: BTreeMap<AccountId, u64>,
 }

@@ -29,7 +29,7 @@ pub const HOUR_MS: u64 = 3_600_000;
 #[serde(deny_unknown_fields, default)]
 pub struct StrategistConfig {
     /// off: only the models of the configuration; dry-run: say what would be done and why; on: do it. Default on, which does
-    /// nothing as long as demand.validators names nobody.
+    /// nothing as long as no validator is named in demand.validators or found on chain.
     pub mode: Mode,
     /// Memory for models, in bytes. Default 0: three quarters of the card's, or of the
     /// machine's where models run on its processor.

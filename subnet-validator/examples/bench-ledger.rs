@@ -312,7 +312,7 @@ async fn measure(
     place: &Path,
 ) -> Result<Run, Box<dyn std::error::Error>> {
     let path = place.join("ledger");
-    let owner = Owner { validator: cast.validator.public(), netuid: NETUID };
+    let owner = Owner::single(cast.validator.public(), NETUID);
     let ledger = Ledger::open(LedgerConfig::new(path.clone(), owner))?;
     let mut ingest = Duration::ZERO;
     let mut last = vec![Digest::ZERO; MINERS as usize];

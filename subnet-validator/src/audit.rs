@@ -12,6 +12,7 @@
 //! | `miners.scale` | the registered miners that the last head names |
 //! | `evidence.scale` | what its convictions and doubts follow from, if there are any |
 //! | `frontier.scale` | the Merkle frontier over the leaves before the first one here |
+//! | `frontier-<n>.scale` | the same for shard n, where the validator has several gateways ([`shard`]) |
 //!
 //! The leaves lie beside the tempos' folders, in parts that tempos share ([`shelf`]): one Parquet file for each hour and miner, in the
 //! folders that DuckDB and Spark read as a partitioned table. A tempo writes, sends and fetches new parts only, and a reviewer that
@@ -39,6 +40,7 @@ pub mod rechallenge;
 pub mod recheck;
 pub mod review;
 pub mod seen;
+pub mod shard;
 pub mod shelf;
 pub mod store;
 pub mod verdict;

@@ -54,6 +54,7 @@ use crate::clock::Clock;
 use crate::fleet::Fleet;
 use crate::fleet::settled::SettledCall;
 use crate::ledger::Ledger;
+use crate::metrics::{Asked, Came, Metrics};
 
 /// What the challenges are built from.
 pub struct ChallengesParts {
@@ -71,6 +72,8 @@ pub struct ChallengesParts {
     pub netuid: u16,
     /// The models with their files, of which miners are asked for pieces.
     pub offers: Vec<Offer>,
+    /// Counts challenges and what came of them.
+    pub metrics: Arc<Metrics>,
 }
 
 /// The models for executing again cannot be had.
@@ -98,6 +101,12 @@ struct Case {
     output: Option<Vec<u8>>,
 }
 
+impl Case {
+    fn asked(&self) -> Asked {
+        if self.output.is_some() { Asked::Probe } else { Asked::Sample }
+    }
+}
+
 /// The running whole.
 struct Challenges {
     config: ChallengesConfig,
@@ -107,6 +116,7 @@ struct Challenges {
     forms: Forms,
     replays: Replays,
     cases: mpsc::Sender<Case>,
+    metrics: Arc<Metrics>,
 }
 
 /// Loads the models that calls are executed again with.
@@ -130,7 +140,7 @@ pub async fn load(config: &ChallengesConfig) -> Result<BTreeMap<ModelId, ModelHa
 
 /// Challenges until told to stop.
 pub async fn run(parts: ChallengesParts, models: BTreeMap<ModelId, ModelHandle>, stop: CancellationToken) {
-    let ChallengesParts { config, fleet, ledger, hotkey, clock, netuid, offers } = parts;
+    let ChallengesParts { config, fleet, ledger, hotkey, clock, netuid, offers, metrics } = parts;
     let docket = Arc::new(Docket::new(ledger, hotkey.clone(), Arc::clone(&clock)));
     let proofs = Proofs {
         config: config.clone(),
@@ -140,6 +150,7 @@ pub async fn run(parts: ChallengesParts, models: BTreeMap<ModelId, ModelHandle>,
         hotkey,
         clock,
         offers,
+        metrics: Arc::clone(&metrics),
     };
     let proving = proofs.run(stop.clone());
     let (cases, waiting) = mpsc::channel(config.queue_calls_max.get());
@@ -152,6 +163,7 @@ pub async fn run(parts: ChallengesParts, models: BTreeMap<ModelId, ModelHandle>,
         models: Arc::clone(&models),
         timeout: Duration::from_millis(config.exchange_timeout_ms),
         suspicions,
+        metrics: Arc::clone(&metrics),
     };
     let challenges = Challenges {
         config,
@@ -161,6 +173,7 @@ pub async fn run(parts: ChallengesParts, models: BTreeMap<ModelId, ModelHandle>,
         forms: Forms::default(),
         replays: Replays::default(),
         cases,
+        metrics,
     };
     tokio::join!(copying, proving, judge.run(waiting, stop.clone()), challenges.run(suspected, stop));
 }
@@ -211,6 +224,7 @@ impl Challenges {
             shape,
             prompt_tokens_max: self.config.probe_prompt_tokens_max,
             draw: draw(),
+            metrics: Arc::clone(&self.metrics),
         };
         asked.spawn(asking.ask());
     }
@@ -220,6 +234,7 @@ impl Challenges {
         if let Some(earlier) = self.replays.see(&call) {
             let papers = (RecordBytes::of(&earlier), RecordBytes::of(&call));
             tracing::warn!(miner = %call.ticket().miner, "an answer was given twice");
+            self.metrics.challenged(Asked::Replay, Came::Wrong);
             let finding = Finding::ReplayedAnswer(papers.0, papers.1);
             self.docket.record(About::from(&call), finding).await;
         }
@@ -227,6 +242,7 @@ impl Challenges {
         self.forms.learn(&request);
         let is_drawn = draw() % 10_000 < u64::from(self.config.samples_bps);
         if is_drawn && call.counts() && self.models.contains_key(&call.ticket().model) {
+            self.metrics.challenged(Asked::Sample, Came::Sent);
             self.offer(Case { call, request, output: None });
         }
     }
@@ -245,6 +261,7 @@ struct Judge {
     models: Arc<BTreeMap<ModelId, ModelHandle>>,
     timeout: Duration,
     suspicions: mpsc::Sender<ModelId>,
+    metrics: Arc<Metrics>,
 }
 
 impl Judge {
@@ -263,6 +280,7 @@ impl Judge {
     }
 
     async fn judge(&self, case: Case) {
+        let asked = case.asked();
         let Case { call, request, output } = case;
         let (ticket, receipt) = (call.ticket(), call.receipt());
         let Some(model) = self.models.get(&ticket.model) else { return };
@@ -273,6 +291,7 @@ impl Judge {
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(miner = %ticket.miner, error, "a fingerprint was withheld");
+                    self.metrics.challenged(asked, Came::Doubted);
                     let _ = self.suspicions.try_send(ticket.model.clone());
                     return;
                 }
@@ -287,7 +306,10 @@ impl Judge {
         };
         let fault = match execute(model, claim).await {
             Ok(Execution { fault: Some(fault), .. }) => fault,
-            Ok(_) => return tracing::debug!(miner = %ticket.miner, "a call executed again is as it was"),
+            Ok(_) => {
+                self.metrics.challenged(asked, Came::Answered);
+                return tracing::debug!(miner = %ticket.miner, "a call executed again is as it was");
+            }
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 return tracing::debug!(error, "a call could not be executed again");
@@ -297,8 +319,9 @@ impl Judge {
         let _ = self.suspicions.try_send(ticket.model.clone());
         // A user's words are nobody's evidence.
         let Some(output) = output.filter(|output| output.len().max(request.len()) <= TEXT_BYTES_MAX) else {
-            return;
+            return self.metrics.challenged(asked, Came::Doubted);
         };
+        self.metrics.challenged(asked, Came::Wrong);
         let again = Reexecution {
             call: RecordBytes::of(&call),
             request: request.to_vec(),

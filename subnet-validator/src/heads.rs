@@ -7,13 +7,16 @@ use std::sync::Arc;
 
 use chain_client::BlockRef;
 use protocol::digest::Digest;
+use protocol::head::shards::Log;
 use protocol::head::{TreeHead, registry_hash, scores_hash};
 use protocol::policy_document::PolicyDocument;
 use protocol::replay::Rules;
-use protocol::scoring::{Miner, Scorer};
+use protocol::scoring::{Miner, Scorer, SumsError};
 use protocol::signing::Keypair;
 
-use crate::ledger::{AppendError, HeadRecord, Ledger, ReadError};
+use crate::ledger::{AppendError, HeadRecord, Ledger, Owner, ReadError, Reader};
+
+pub mod shards;
 
 /// What the chain says of the tempo.
 #[derive(Debug, Clone)]
@@ -34,15 +37,33 @@ pub enum CutError {
     /// The ledger could not be read.
     #[error("cannot read the ledger")]
     Read(#[from] ReadError),
+    /// A shard that the head before names has left no sums here.
+    #[error(
+        "nothing is known of what shard {shard} counted: its gateway must be there for the first head after this ledger was restored"
+    )]
+    NoSums {
+        /// The shard.
+        shard: u8,
+    },
+    /// A shard's sums cannot be used.
+    #[error("cannot use the sums of shard {shard}")]
+    Sums {
+        /// The shard.
+        shard: u8,
+        /// Why.
+        #[source]
+        source: SumsError,
+    },
     /// The ledger did not take the head.
     #[error("cannot keep the tempo's head")]
     Keep(#[from] AppendError),
 }
 
-/// The head of a tempo: the one on disk, or a new one, synced to disk.
+/// The head of a tempo: the one on disk, or a new one, synced to disk. It names this ledger's log, and those of the other shards that
+/// the ledger was told of ([`shards`]).
 ///
 /// # Errors
-/// When the ledger cannot be read or written.
+/// When the ledger cannot be read or written, or the other shards' sums cannot be used.
 pub async fn cut(
     ledger: &Ledger,
     rules: &Arc<Rules>,
@@ -53,38 +74,46 @@ pub async fn cut(
     if let Some(kept) = ledger.read(move |reader| reader.head(epoch_index)).await? {
         return Ok(kept);
     }
-    let (rules_here, signer) = (Arc::clone(rules), hotkey.clone());
-    let owner = ledger.owner();
-    let record = ledger
-        .read(move |reader| {
-            let PolicyDocument { policy, .. } = rules_here.document();
-            let previous = reader.latest_head()?;
-            let frontier = reader.frontier_at(reader.size()?)?;
-            let mut scorer = Scorer::new(policy, rules_here.catalogue(), facts.timestamp_ms);
-            let first_index = reader.window_first_index(scorer.window_start_ms())?;
-            // The ledger holds each call once.
-            reader.for_each_kept(first_index..frontier.size(), |receipt| scorer.add_once(receipt))?;
-            let standings = reader.standings(scorer.window_start_ms()..facts.timestamp_ms)?;
-            let table = scorer.finish_by(&facts.miners, &standings);
-            let head = TreeHead {
-                netuid: owner.netuid,
-                validator: owner.validator,
-                epoch_index,
-                block_number: facts.block.number.into(),
-                block_hash: Digest(facts.block.hash),
-                tree_size: frontier.size(),
-                root: frontier.root(),
-                first_index,
-                previous: previous.map_or(Digest::ZERO, |previous| previous.head.head.digest()),
-                policy: rules_here.document().hash(),
-                miners: registry_hash(&facts.miners, &standings),
-                window_start_ms: table.window_start_ms,
-                window_end_ms: table.window_end_ms,
-                scores: scores_hash(&table),
-            };
-            Ok(HeadRecord { head: head.sign(&signer), frontier, miners: facts.miners, table, standings })
-        })
-        .await?;
+    let (rules_here, signer, owner) = (Arc::clone(rules), hotkey.clone(), ledger.owner());
+    let record = ledger.read(move |reader| Ok(sign(reader, &rules_here, (&signer, owner), facts))).await??;
     ledger.put_head(record.clone(), rules.document().clone().sign(hotkey)).await?;
     Ok(record)
+}
+
+fn sign(
+    reader: &Reader,
+    rules: &Rules,
+    (hotkey, owner): (&Keypair, Owner),
+    facts: TempoFacts,
+) -> Result<HeadRecord, CutError> {
+    let PolicyDocument { policy, .. } = rules.document();
+    let Owner { validator, netuid, .. } = owner;
+    let previous = reader.latest_head()?;
+    let frontier = reader.frontier_at(reader.size()?)?;
+    let mut scorer = Scorer::new(policy, rules.catalogue(), facts.timestamp_ms);
+    let window = scorer.window_start_ms()..facts.timestamp_ms;
+    let first_index = reader.window_first_index(window.start)?;
+    // The ledger holds each call once.
+    reader.for_each_kept(first_index..frontier.size(), |receipt| scorer.add_once(receipt))?;
+    let standings = reader.standings(window.clone())?;
+    let log = Log { tree_size: frontier.size(), root: frontier.root(), first_index };
+    let before = previous.as_ref().map(|previous| &previous.head.head);
+    let own = shards::Own { validator, netuid, log, window };
+    let logs = shards::under_one_head(reader, rules, &facts, before, own, &mut scorer)?;
+    let table = scorer.finish_by(&facts.miners, &standings);
+    let head = TreeHead {
+        netuid,
+        validator,
+        epoch_index: facts.epoch_index,
+        block_number: facts.block.number.into(),
+        block_hash: Digest(facts.block.hash),
+        logs,
+        previous: before.map_or(Digest::ZERO, TreeHead::digest),
+        policy: rules.document().hash(),
+        miners: registry_hash(&facts.miners, &standings),
+        window_start_ms: table.window_start_ms,
+        window_end_ms: table.window_end_ms,
+        scores: scores_hash(&table),
+    };
+    Ok(HeadRecord { head: head.sign(hotkey), frontier, miners: facts.miners, table, standings })
 }

@@ -13,12 +13,13 @@
 //!
 //! Receipts that no window needs any more can be removed; the log's proofs still hold then ([`prune`]).
 //!
-//! Beside the receipts it keeps one signed tree head for each tempo ([`HeadRecord`]).
+//! Beside the receipts it keeps one signed tree head for each tempo ([`HeadRecord`]), or the heads of its shard ([`shards`]).
 
 pub mod error;
 pub mod prune;
 pub mod retention;
 pub mod schema;
+pub mod shards;
 
 mod copy;
 mod engine;

@@ -1,7 +1,14 @@
 //! Counters of what the validator did, printed in Prometheus' text format. No hotkeys, addresses or keys in labels.
+//!
+//! Every metric stands in `docs/reference/metrics.md` and on the dashboard `packaging/grafana-validator.json`; a test compares.
+
+mod challenges;
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use self::challenges::ChallengeCounts;
+pub use self::challenges::{Asked, Came};
 
 /// Something that is counted, with its metric name and label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +64,7 @@ pub struct Gauge {
 #[derive(Debug, Default)]
 pub struct Metrics {
     counts: [AtomicU64; ALL.len()],
+    challenges: ChallengeCounts,
 }
 
 impl Metrics {
@@ -78,6 +86,19 @@ impl Metrics {
         self.counts.get(what as usize).map_or(0, |counter| counter.load(Ordering::Relaxed))
     }
 
+    /// Counts what came of a challenge.
+    pub fn challenged(&self, asked: Asked, came: Came) {
+        if let Some(counter) = self.challenges.slot(asked, came) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many challenges came to this so far.
+    #[must_use]
+    pub fn challenges(&self, asked: Asked, came: Came) -> u64 {
+        self.challenges.slot(asked, came).map_or(0, |counter| counter.load(Ordering::Relaxed))
+    }
+
     /// The page.
     #[must_use]
     pub fn render(&self, gauges: &[Gauge]) -> String {
@@ -90,6 +111,8 @@ impl Metrics {
             }
             let _ = writeln!(page, "{name}{{{label}}} {}", self.get(count));
         }
+        let _ = writeln!(page, "# TYPE {} counter", challenges::NAME);
+        self.challenges.render(&mut page);
         for Gauge { name, value } in gauges {
             let _ = writeln!(page, "# TYPE {name} gauge\n{name} {value}");
         }
@@ -111,6 +134,7 @@ mod tests {
         let page = metrics.render(&[Gauge { name: "subnet_validator_ledger_receipts", value: 3 }]);
         assert!(page.contains("subnet_validator_tokens_total{kind=\"completion\"} 7\n"));
         assert!(page.contains("\nsubnet_validator_ledger_receipts 3\n"));
-        assert_eq!(page.lines().filter(|line| !line.starts_with('#')).count(), ALL.len() + 1);
+        let lines = page.lines().filter(|line| !line.starts_with('#') && !line.contains("challenges"));
+        assert_eq!(lines.count(), ALL.len() + 1);
     }
 }

@@ -136,7 +136,7 @@ impl Validator {
         let retention_days = ledger.retention_days;
         let ledger = open_ledger(LedgerConfig {
             path: state_dir.join(LEDGER_DIR),
-            owner: Owner { validator: account, netuid },
+            owner: Owner::single(account, netuid),
             queue_receipts_max: ledger.queue_receipts_max,
             group_receipts_max: ledger.group_receipts_max,
         })
@@ -275,7 +275,7 @@ impl Validator {
             chain: chain.clone(),
             client,
             setter,
-            metrics,
+            metrics: Arc::clone(&metrics),
         };
         let challenging = ChallengesParts {
             config: challenges,
@@ -285,6 +285,7 @@ impl Validator {
             clock,
             netuid,
             offers,
+            metrics,
         };
         tasks.spawn("challenging miners", challenges::run(challenging, checked, stop.clone()));
         tasks.spawn("setting weights", weights::run(setting, weights_sender, stop.clone()));

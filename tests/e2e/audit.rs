@@ -27,7 +27,7 @@ async fn until_weights_are_set(subnet: &Subnet) {
 
 /// Fetches the bundle of the newest head from the validator's gateway, and reviews it.
 async fn reviewed(validator: &ValidatorNode, folder: &Path) -> Reviewed {
-    let owner = Owner { validator: validator.hotkey(), netuid: 64 };
+    let owner = Owner::single(validator.hotkey(), 64);
     let reader = Reader::open(&validator.state_dir().join("ledger"), owner).expect("a ledger");
     let newest = reader.latest_head().expect("a whole ledger").expect("a head").head.head.epoch_index;
     let gateway = format!("http://{}", validator.validator().gateway_addr());

@@ -41,6 +41,13 @@ async fn an_old_answer_under_a_new_id_is_found_by_its_states_beside_an_honest_mi
     let found = found.await;
     assert!(found.iter().all(|found| found.miner() == cheat.hotkey()), "the honest miner is in no evidence");
     assert!(found.iter().all(|found| matches!(found.finding(), Finding::Reexecution(_))));
+    let page =
+        reqwest::get(format!("{}/metrics", validator.gateway_url())).await.unwrap().text().await.unwrap();
+    for outcome in ["sent", "wrong"] {
+        let line = format!("subnet_validator_challenges_total{{kind=\"probe\",outcome=\"{outcome}\"}} ");
+        let count = page.lines().find_map(|found| found.strip_prefix(&line)).expect(&line);
+        assert!(count.parse::<u64>().unwrap() > 0, "{page}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

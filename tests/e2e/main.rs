@@ -1,6 +1,7 @@
 //! What the whole subnet promises, on a real chain with real keys, receipts and storage.
 
 mod audit;
+mod auditor;
 mod challenges;
 mod chaos;
 mod cheats;

@@ -91,6 +91,14 @@ async fn a_miner_finds_the_gateway_that_a_validator_announced_on_chain_and_shows
     .await;
 
     assert!(shown.stake_rao > 0, "{shown:?}");
+    // One that starts with keys and nothing else finds the catalogue there too.
+    let mut bare = subnet.new_miner("bare").await;
+    bare.config_mut().models.clear();
+    bare.config_mut().strategist.decide_ms = 50.try_into().unwrap();
+    subnet.register(bare.wallet()).await;
+    bare.start().await.unwrap();
+    let told = bare.miner().residency();
+    wait::until("the catalogue has arrived", || async { (told.borrow().offers == 1).then_some(()) }).await;
     // What the validator hears of the miner by itself is what routes the next call.
     wait::until("a call is served", || async {
         (subnet.validators[0].chat(ECHO_MODEL, "one").await.status == 200).then_some(())

@@ -18,6 +18,14 @@ use subnet_validator::validator::KEYS_FILE;
 
 use self::collector::Collector;
 
+/// Where the build has put a program of ours.
+pub(crate) fn binary(name: &str) -> PathBuf {
+    let built = std::env::current_exe().unwrap();
+    let binary = built.parent().and_then(Path::parent).unwrap().join(name);
+    assert!(binary.is_file(), "{} is missing: run cargo build --workspace --bins", binary.display());
+    binary
+}
+
 /// A program of ours that runs. Killed when dropped.
 struct Program {
     child: Child,
@@ -28,12 +36,9 @@ struct Program {
 impl Program {
     /// Starts it with a configuration, which can be changed later.
     fn start(name: &str, folder: &Path, config: &toml::Table) -> Self {
-        let built = std::env::current_exe().unwrap();
-        let binary = built.parent().and_then(Path::parent).unwrap().join(name);
-        assert!(binary.is_file(), "{} is missing: run cargo build --workspace --bins", binary.display());
         let (file, log) = (folder.join(format!("{name}.toml")), folder.join(format!("{name}.log")));
         std::fs::write(&file, config.to_string()).unwrap();
-        let child = Command::new(binary)
+        let child = Command::new(binary(name))
             .arg("run")
             .arg("--config")
             .arg(&file)

@@ -43,7 +43,9 @@ impl Generate {
 
 /// The reference page (Markdown) of a program.
 #[must_use]
-pub fn reference(mut command: Command, settings: &str) -> String {
+pub fn reference(command: Command, settings: &str) -> String {
+    // The commands of `help` say everything a second time.
+    let mut command = command.disable_help_subcommand(true);
     command.build();
     let name = command.get_name().to_owned();
     let mut page = format!(

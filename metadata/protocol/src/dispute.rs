@@ -1,17 +1,20 @@
 //! Proof against a node, from papers that it signed itself. Whoever holds them convinces anybody, offline.
 //!
-//! - Two papers that contradict each other ([`Contradiction`]) are whole by themselves: two heads of one log, or two
-//!   countersigned calls under one number.
+//! - Two papers that contradict each other ([`Contradiction`]) are whole by themselves: two heads of one log, the head of a
+//!   shard and another head that says otherwise of it, or two countersigned calls under one number.
 //! - A countersigned call that is missing from a log ([`Omission`]) is proven against the log's leaves: they must have
-//!   the root of the head, which only the whole and unaltered log has.
+//!   the root of the head, which only the whole and unaltered log has. Where the validator has several logs, the call's number says
+//!   into which it belongs; a head that does not name that shard lacks all its calls.
 
 use parity_scale_codec::{Decode, DecodeAll, Encode, Error, Input};
 
 use crate::account::AccountId;
 use crate::bounded::decode_list;
-use crate::head::{HeadError, SignedHead, ValidHead};
+use crate::head::shards::{AWAY_MS_MAX, SignedShardHead};
+use crate::head::{Clash, HeadError, SignedHead, ValidHead};
 use crate::receipt::{COUNTERSIGNED_BYTES_MAX, Countersigned, ReceiptError, UncheckedCountersigned};
 use crate::replay::LATE_MS_MAX;
+use crate::signing::BadSignature;
 
 /// Two papers as they travel: nothing has been checked.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -22,6 +25,12 @@ pub enum Contradiction {
     /// Two countersigned calls of one validator to one miner, under one sequence number.
     #[codec(index = 1)]
     Calls(RecordBytes, RecordBytes),
+    /// Two heads of one shard.
+    #[codec(index = 2)]
+    ShardHeads(Box<SignedShardHead>, Box<SignedShardHead>),
+    /// The head of a shard, and a tree head that says otherwise of it.
+    #[codec(index = 3)]
+    Denied(Box<SignedShardHead>, Box<SignedHead>),
 }
 
 /// The bytes of a countersigned call, of bounded length.
@@ -35,6 +44,13 @@ pub enum Guilt {
     ForkedLog {
         /// The validator.
         validator: AccountId,
+    },
+    /// The validator signed two heads that fit no one log of this shard, or left the shard out.
+    ForkedShard {
+        /// The validator.
+        validator: AccountId,
+        /// The shard.
+        shard: u8,
     },
     /// The validator gave two tickets one number, or countersigned one call in two ways.
     DoubledCall {
@@ -57,6 +73,9 @@ pub enum DisputeError {
     /// A head is not what it seems.
     #[error("checking a head")]
     Head(#[source] HeadError),
+    /// The head of a shard is not what it seems.
+    #[error("checking a shard's head")]
+    ShardHead(#[source] BadSignature),
     /// A call is not what it seems.
     #[error("checking a call")]
     Call(#[source] ReceiptError),
@@ -111,10 +130,34 @@ impl Contradiction {
             Self::Heads(one, other) => {
                 let one = one.verify().map_err(DisputeError::Head)?;
                 let other = other.verify().map_err(DisputeError::Head)?;
-                if !one.contradicts(&other) {
-                    return Err(DisputeError::Consistent);
+                let validator = one.validator;
+                match one.clash(&other) {
+                    None => Err(DisputeError::Consistent),
+                    Some(Clash::Chain) => Ok(Guilt::ForkedLog { validator }),
+                    Some(Clash::Shard(shard)) => Ok(Guilt::ForkedShard { validator, shard }),
                 }
-                Ok(Guilt::ForkedLog { validator: one.validator })
+            }
+            Self::ShardHeads(one, other) => {
+                let one = one.verify().map_err(DisputeError::ShardHead)?;
+                let other = other.verify().map_err(DisputeError::ShardHead)?;
+                let (validator, shard) = (one.validator, one.shard);
+                let forked = one.contradicts(&other);
+                if forked {
+                    Ok(Guilt::ForkedShard { validator, shard })
+                } else {
+                    Err(DisputeError::Consistent)
+                }
+            }
+            Self::Denied(own, head) => {
+                let own = own.verify().map_err(DisputeError::ShardHead)?;
+                let head = head.verify().map_err(DisputeError::Head)?;
+                let (validator, shard) = (own.validator, own.shard);
+                let denied = own.denied_by(&head);
+                if denied {
+                    Ok(Guilt::ForkedShard { validator, shard })
+                } else {
+                    Err(DisputeError::Consistent)
+                }
             }
             Self::Calls(one, other) => guilt_of(&one.verify()?, &other.verify()?),
         }
@@ -164,14 +207,18 @@ pub enum Found {
 }
 
 impl Omission {
-    /// Begins a search for a call that the head's log must hold.
+    /// Begins a search for a call that the head's log, or that of the call's shard, must hold.
     pub fn new(call: Countersigned, head: &ValidHead) -> Result<Self, DisputeError> {
         let ticket = call.ticket();
         if (ticket.validator, ticket.netuid) != (head.validator, head.netuid) {
             return Err(DisputeError::OtherLog);
         }
-        // Later than this it could still be appended; earlier, the window does not show it.
-        let (from_ms, until_ms) = (head.window_start_ms, head.window_end_ms.saturating_sub(LATE_MS_MAX));
+        // Later than this it could still be appended; earlier, the window does not show it. A shard may be away, but not for longer
+        // than it may.
+        let named_ms =
+            head.shard(ticket.shard()).map_or(0, |shard| shard.window_end_ms.saturating_sub(LATE_MS_MAX));
+        let until_ms = named_ms.max(head.window_end_ms.saturating_sub(AWAY_MS_MAX));
+        let from_ms = head.window_start_ms;
         let issued_at_ms = ticket.issued_at_ms;
         if !(from_ms..=until_ms).contains(&issued_at_ms) {
             return Err(DisputeError::OutsideHead { issued_at_ms, from_ms, until_ms });
@@ -179,7 +226,7 @@ impl Omission {
         Ok(Self { call, found: None })
     }
 
-    /// Looks at one receipt of the log.
+    /// Looks at one receipt of the log. Those of other shards may be shown too.
     pub fn see(&mut self, receipt: &Countersigned) {
         let (ticket, own) = (receipt.ticket(), self.call.ticket());
         if (ticket.miner, ticket.sequence) != (own.miner, own.sequence) {

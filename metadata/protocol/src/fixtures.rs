@@ -3,6 +3,8 @@
 use crate::account::AccountId;
 use crate::catalogue::{Catalogue, Model};
 use crate::digest::Digest;
+use crate::head::TreeHead;
+use crate::head::shards::Log;
 use crate::receipt::{Countersigned, FinishReason, MinerSigned, Observation, Outcome, Receipt};
 use crate::signing::Keypair;
 use crate::ticket::{Kind, ModelId, Ticket};
@@ -133,4 +135,10 @@ impl Call {
 pub(crate) fn at_least(cases: u32) -> proptest::test_runner::Config {
     let config = proptest::test_runner::Config::default();
     proptest::test_runner::Config { cases: config.cases.max(cases), ..config }
+}
+
+/// The same head with another log of shard 0.
+pub(crate) fn with_log(mut head: TreeHead, change: impl FnOnce(&mut Log)) -> TreeHead {
+    change(head.log_mut(0).unwrap());
+    head
 }

@@ -6,9 +6,11 @@
 //!
 //! A head's [`TreeHead::digest`] goes on chain (`Commitments.set_commitment`), so that a validator
 //! has one log and not one for each reader. Heads form a chain by `previous`; two heads of one validator that fit
-//! no single chain prove [`equivocation`](ValidHead::contradicts).
+//! no single chain prove [`equivocation`](ValidHead::clash).
+//!
+//! A validator with several gateways has a log for each ([`shards`]). Its heads are of version 2 and name all of them.
 
-use parity_scale_codec::{Decode, DecodeAll, Encode};
+use parity_scale_codec::{Decode, DecodeAll, Encode, Error, Input, Output};
 use serde::{Deserialize, Serialize};
 
 use crate::account::AccountId;
@@ -17,14 +19,22 @@ use crate::scoring::{Miner, ScoreTable};
 use crate::signing::{self, BadSignature, Domain, Keypair, Signature};
 use crate::standing::Standings;
 
-/// More than any signed head has.
-pub const SIGNED_BYTES_MAX: usize = 512;
+pub mod shards;
 
-/// The state of a log at the end of a tempo.
+use shards::{Log, Logs, ShardFault, ShardLog};
+
+/// More than any signed head has: 256 shards and what a head has beside them.
+pub const SIGNED_BYTES_MAX: usize = 32_768;
+
+/// What a head of version 2 begins with: the subnet 65,535, which is never registered, and the version. A head of version 1 has no
+/// such mark, so that its bytes are what they always were.
+const MARK_OF_SHARDS: (u16, u8) = (u16::MAX, 2);
+
+/// The state of a validator's log, or of its logs, at the end of a tempo.
 ///
 /// What is signed names everything that scoring needs, so that whoever holds the leaves, the policy document and the
 /// list of miners computes the same table or has proof of another.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TreeHead {
     /// The subnet.
@@ -37,13 +47,9 @@ pub struct TreeHead {
     pub block_number: u64,
     /// That block's hash.
     pub block_hash: Digest,
-    /// Receipts in the log.
-    pub tree_size: u64,
-    /// RFC 6962 root over their leaf hashes.
-    pub root: Digest,
-    /// The first receipt that the window can hold: the one after the last that was issued more than an hour before
-    /// the window; 0 if there is none.
-    pub first_index: u64,
+    /// The log, or the logs of all shards.
+    #[serde(flatten)]
+    pub logs: Logs,
     /// Digest of the head before; [`Digest::ZERO`] for a validator's first.
     pub previous: Digest,
     /// Hash of the policy document in force.
@@ -54,7 +60,7 @@ pub struct TreeHead {
     pub window_start_ms: u64,
     /// The first millisecond after the window: the block's time.
     pub window_end_ms: u64,
-    /// Hash of the score table ([`scores_hash`]) over the receipts from `first_index` on: what the weights are made from.
+    /// Hash of the score table ([`scores_hash`]) over the receipts from each log's `first_index` on: what the weights are made from.
     pub scores: Digest,
 }
 
@@ -94,6 +100,27 @@ pub enum HeadError {
     /// The log shrank, or stayed as long with another root.
     #[error("the head's log does not continue the one before")]
     Log,
+    /// A head of one log after one of several.
+    #[error("a head that names one log follows one that names several")]
+    OneLogAgain,
+    /// A list of shards that is none, or does not continue the one before.
+    #[error("shard {shard} of the head")]
+    Shard {
+        /// Its number.
+        shard: u8,
+        /// What is wrong.
+        #[source]
+        source: ShardFault,
+    },
+}
+
+/// Why two heads of one validator cannot both be honest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clash {
+    /// They fit no one chain.
+    Chain,
+    /// They say different things of one shard's log, or the later one leaves it out.
+    Shard(u8),
 }
 
 /// Names a list of miners, whatever its order.
@@ -122,13 +149,108 @@ pub fn scores_hash(table: &ScoreTable) -> Digest {
 impl TreeHead {
     /// What goes on chain and into the next head.
     pub fn digest(&self) -> Digest {
-        Digest::of_prefixed(Domain::TreeHead.prefix(), &self.encode())
+        Digest::of_prefixed(self.domain().prefix(), &self.encode())
     }
 
     /// Signs. With a key that is not `self.validator`'s the result will not verify.
     pub fn sign(self, validator: &Keypair) -> SignedHead {
-        let signature = validator.sign(Domain::TreeHead, &self.encode());
+        let signature = validator.sign(self.domain(), &self.encode());
         SignedHead { head: self, signature }
+    }
+
+    /// The logs with their numbers, ascending. A head of version 1 has one, of shard 0.
+    pub fn shards(&self) -> Vec<ShardLog> {
+        match &self.logs {
+            Logs::Shards { shards } => shards.clone(),
+            Logs::One(log) => vec![ShardLog {
+                shard: 0,
+                closed: false,
+                epoch_index: self.epoch_index,
+                log: *log,
+                window_start_ms: self.window_start_ms,
+                window_end_ms: self.window_end_ms,
+                previous: Digest::ZERO,
+            }],
+        }
+    }
+
+    /// The log of a shard, if the head names it.
+    pub fn shard(&self, shard: u8) -> Option<ShardLog> {
+        self.shards().into_iter().find(|log| log.shard == shard)
+    }
+
+    /// The log of a shard, if the head names it.
+    pub fn log(&self, shard: u8) -> Option<Log> {
+        self.shard(shard).map(|found| found.log)
+    }
+
+    /// The same to be changed, for another head made from this one.
+    pub fn log_mut(&mut self, shard: u8) -> Option<&mut Log> {
+        match &mut self.logs {
+            Logs::One(log) => Some(log).filter(|_| shard == 0),
+            Logs::Shards { shards } => {
+                shards.iter_mut().find(|log| log.shard == shard).map(|found| &mut found.log)
+            }
+        }
+    }
+
+    /// Receipts in all logs together.
+    pub fn receipts(&self) -> u64 {
+        self.shards().iter().map(|shard| shard.log.tree_size).fold(0, u64::saturating_add)
+    }
+
+    fn domain(&self) -> Domain {
+        match self.logs {
+            Logs::One(_) => Domain::TreeHead,
+            Logs::Shards { .. } => Domain::TreeHeadOfShards,
+        }
+    }
+}
+
+impl Encode for TreeHead {
+    fn encode_to<O: Output + ?Sized>(&self, out: &mut O) {
+        let Self { netuid, validator, epoch_index, block_number, block_hash, logs, .. } = self;
+        let Self { previous, policy, miners, window_start_ms, window_end_ms, scores, .. } = self;
+        if matches!(logs, Logs::Shards { .. }) {
+            MARK_OF_SHARDS.encode_to(out);
+        }
+        (netuid, validator, epoch_index, block_number, block_hash).encode_to(out);
+        match logs {
+            Logs::One(log) => log.encode_to(out),
+            Logs::Shards { shards } => shards.encode_to(out),
+        }
+        (previous, policy, miners, window_start_ms, window_end_ms, scores).encode_to(out);
+    }
+}
+
+impl Decode for TreeHead {
+    fn decode<I: Input>(input: &mut I) -> Result<Self, Error> {
+        let (mark, version) = MARK_OF_SHARDS;
+        let mut netuid = u16::decode(input)?;
+        let of_shards = netuid == mark;
+        if of_shards {
+            if u8::decode(input)? != version {
+                return Err("unknown version of a tree head".into());
+            }
+            netuid = u16::decode(input)?;
+        }
+        let (validator, epoch_index, block_number, block_hash) = Decode::decode(input)?;
+        let logs = if of_shards { Logs::decode_shards(input)? } else { Logs::One(Log::decode(input)?) };
+        let (previous, policy, miners, window_start_ms, window_end_ms, scores) = Decode::decode(input)?;
+        Ok(Self {
+            netuid,
+            validator,
+            epoch_index,
+            block_number,
+            block_hash,
+            logs,
+            previous,
+            policy,
+            miners,
+            window_start_ms,
+            window_end_ms,
+            scores,
+        })
     }
 }
 
@@ -141,10 +263,13 @@ impl SignedHead {
         Self::decode_all(&mut &*bytes).ok()
     }
 
-    /// Checks that the validator named signed it.
+    /// Checks that the validator named signed it, and that its shards can be those of one head.
     pub fn verify(self) -> Result<ValidHead, HeadError> {
-        signing::verify(Domain::TreeHead, &self.head.validator, &self.head.encode(), &self.signature)
+        signing::verify(self.head.domain(), &self.head.validator, &self.head.encode(), &self.signature)
             .map_err(HeadError::Signature)?;
+        if let Logs::Shards { shards } = &self.head.logs {
+            shards::check_list(&self.head, shards)?;
+        }
         Ok(ValidHead(self))
     }
 }
@@ -179,24 +304,42 @@ impl ValidHead {
         let later = self.epoch_index > previous.epoch_index
             && self.block_number > previous.block_number
             && self.window_end_ms > previous.window_end_ms
-            && self.window_start_ms >= previous.window_start_ms
-            && self.first_index >= previous.first_index;
+            && self.window_start_ms >= previous.window_start_ms;
         if !later {
             return Err(HeadError::Time);
         }
-        let grown = self.tree_size > previous.tree_size
-            || (self.tree_size == previous.tree_size && self.root == previous.root);
-        if !grown { Err(HeadError::Log) } else { Ok(()) }
+        match (&previous.logs, &self.logs) {
+            (Logs::One(before), Logs::One(log)) => {
+                if log.first_index < before.first_index {
+                    return Err(HeadError::Time);
+                }
+                if log.continues(before) { Ok(()) } else { Err(HeadError::Log) }
+            }
+            (Logs::Shards { .. }, Logs::One(_)) => Err(HeadError::OneLogAgain),
+            (_, Logs::Shards { .. }) => shards::check_order(previous, self),
+        }
     }
 
-    /// Whether the two cannot belong to one log: the same validator signed two heads for one tempo, for one size with
-    /// different roots, or after one head. Anybody who holds both has proof.
+    /// Whether the two cannot belong to one log, and which shard's: the same validator signed two heads for one tempo, or after one
+    /// head; two roots for one size of a log; a later head with a shorter log, or without a shard whose window is not over; or a
+    /// head of one log after one of several. Anybody who holds both has proof.
+    pub fn clash(&self, other: &Self) -> Option<Clash> {
+        if (self.validator, self.netuid) != (other.validator, other.netuid) || self.digest() == other.digest()
+        {
+            return None;
+        }
+        let (earlier, later) =
+            if self.epoch_index <= other.epoch_index { (self, other) } else { (other, self) };
+        if let Some(shard) = shards::clash_of(earlier, later) {
+            return Some(shard);
+        }
+        let forked = self.epoch_index == other.epoch_index || self.previous == other.previous;
+        forked.then_some(Clash::Chain)
+    }
+
+    /// Whether the two cannot belong to one log ([`Self::clash`]).
     pub fn contradicts(&self, other: &Self) -> bool {
-        let same_log = (self.validator, self.netuid) == (other.validator, other.netuid);
-        let clash = self.epoch_index == other.epoch_index
-            || self.previous == other.previous
-            || (self.tree_size == other.tree_size && self.root != other.root);
-        same_log && self.digest() != other.digest() && clash
+        self.clash(other).is_some()
     }
 }
 

@@ -4,10 +4,13 @@
 //! read one after another, the parts of one together; so a reader holds one slice in memory, and can check its parts at the same time.
 //! Where a part lies follows from what it holds ([`Part::path`]), in the form that DuckDB, Spark and Hive read as a partitioned
 //! table. A slice stays as it was written, so that a later tempo's bundle names the same files and brings only new ones.
+//!
+//! The leaves of shard 0 lie below `parts`, those of another shard below `shards/<number>/parts`. A manifest of a validator with one
+//! gateway lists no shards, and has the bytes that it had before there were any.
 
 use std::collections::BTreeSet;
 
-use parity_scale_codec::Encode;
+use parity_scale_codec::{Encode, Output};
 use serde::{Deserialize, Serialize};
 
 use crate::account::AccountId;
@@ -29,8 +32,21 @@ pub const SLICE_LEAVES_MAX: u64 = 1 << 16;
 /// The folder of parts, beside the tempos' folders.
 pub const PARTS: &str = "parts";
 
+/// Where a shard's parts lie, beside the tempos' folders.
+pub fn parts_of(shard: u8) -> String {
+    if shard == 0 { PARTS.to_owned() } else { format!("{SHARDS}/{shard}/{PARTS}") }
+}
+
+/// The folder of shards but 0, each with its own folder of parts.
+pub const SHARDS: &str = "shards";
+
+/// The file with the Merkle frontier over the leaves before a shard's first one in a bundle.
+pub fn frontier_file(shard: u8) -> String {
+    if shard == 0 { "frontier.scale".to_owned() } else { format!("frontier-{shard}.scale") }
+}
+
 /// A bundle's list of files.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
     /// The subnet.
@@ -43,7 +59,20 @@ pub struct Manifest {
     pub head: Digest,
     /// Every file but the manifest and the leaves.
     pub files: Vec<FileEntry>,
-    /// The leaves, in order and without gaps. None if there are none.
+    /// The leaves of shard 0, in order and without gaps. None if there are none.
+    pub slices: Vec<Slice>,
+    /// The leaves of the other shards, by number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<ShardSlices>,
+}
+
+/// The leaves of one shard.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShardSlices {
+    /// Its number.
+    pub shard: u8,
+    /// In order and without gaps.
     pub slices: Vec<Slice>,
 }
 
@@ -111,6 +140,9 @@ pub enum ManifestError {
     /// Too many files.
     #[error("the manifest lists more than {FILES_MAX} files or {PARTS_MAX} parts")]
     TooMany,
+    /// Shards that are none.
+    #[error("the manifest's shards are not ascending, or one of them is shard 0")]
+    Shards,
     /// A slice is too long, does not begin where the one before ends, or has parts that lie outside of it.
     #[error(
         "the manifest's leaves from {first} on do not follow those before, or their parts cannot hold them"
@@ -149,21 +181,43 @@ impl Slice {
 }
 
 impl Manifest {
-    /// All parts.
-    pub fn parts(&self) -> impl Iterator<Item = &Part> {
-        self.slices.iter().flat_map(|slice| &slice.parts)
+    /// The leaves of all shards with their numbers, shard 0 first.
+    pub fn logs(&self) -> impl Iterator<Item = (u8, &[Slice])> {
+        let others = self.shards.iter().map(|shard| (shard.shard, shard.slices.as_slice()));
+        std::iter::once((0, self.slices.as_slice())).chain(others)
+    }
+
+    /// All parts, with their shards.
+    pub fn parts(&self) -> impl Iterator<Item = (u8, &Part)> {
+        self.logs().flat_map(|(shard, slices)| {
+            slices.iter().flat_map(|slice| &slice.parts).map(move |part| (shard, part))
+        })
     }
 
     /// Bytes of all files that it lists.
     pub fn bytes(&self) -> u64 {
         let files = self.files.iter().map(|file| file.bytes);
-        files.chain(self.parts().map(|part| part.bytes)).fold(0, u64::saturating_add)
+        files.chain(self.parts().map(|(_, part)| part.bytes)).fold(0, u64::saturating_add)
     }
 
     /// Signs. With a key that is not `self.validator`'s the result will not verify.
     pub fn sign(self, validator: &Keypair) -> SignedManifest {
-        let signature = validator.sign(Domain::Manifest, &self.encode());
+        let signature = validator.sign(self.domain(), &self.encode());
         SignedManifest { manifest: self, signature }
+    }
+
+    fn domain(&self) -> Domain {
+        if self.shards.is_empty() { Domain::Manifest } else { Domain::ManifestOfShards }
+    }
+}
+
+impl Encode for Manifest {
+    fn encode_to<O: Output + ?Sized>(&self, out: &mut O) {
+        let Self { netuid, validator, epoch_index, head, files, slices, shards } = self;
+        (netuid, validator, epoch_index, head, files, slices).encode_to(out);
+        if !shards.is_empty() {
+            shards.encode_to(out);
+        }
     }
 }
 
@@ -174,7 +228,7 @@ impl SignedManifest {
         if manifest.files.len() > FILES_MAX || manifest.parts().count() > PARTS_MAX {
             return Err(ManifestError::TooMany);
         }
-        signing::verify(Domain::Manifest, &manifest.validator, &manifest.encode(), &signature)
+        signing::verify(manifest.domain(), &manifest.validator, &manifest.encode(), &signature)
             .map_err(ManifestError::Signature)?;
         let mut names = BTreeSet::new();
         for FileEntry { name, .. } in &manifest.files {
@@ -184,12 +238,19 @@ impl SignedManifest {
                 return Err(ManifestError::Name(name.clone()));
             }
         }
-        let mut end = None;
-        for slice in &manifest.slices {
-            if end.is_some_and(|end| end != slice.first) || !slice.is_plausible() {
-                return Err(ManifestError::Slice { first: slice.first });
+        let mut last = None;
+        for (shard, slices) in manifest.logs() {
+            if last.is_some_and(|last| last >= shard) {
+                return Err(ManifestError::Shards);
             }
-            end = Some(slice.end);
+            last = Some(shard);
+            let mut end = None;
+            for slice in slices {
+                if end.is_some_and(|end| end != slice.first) || !slice.is_plausible() {
+                    return Err(ManifestError::Slice { first: slice.first });
+                }
+                end = Some(slice.end);
+            }
         }
         Ok(manifest)
     }
@@ -222,6 +283,7 @@ mod tests {
             head: Digest([1; 32]),
             files: names.iter().map(file).collect(),
             slices: vec![slice(4, 9), slice(9, 10)],
+            shards: Vec::new(),
         }
     }
 
@@ -271,6 +333,34 @@ mod tests {
             change(&mut changed.slices);
             assert_eq!(changed.sign(&key("Alice")).verify(), Err(ManifestError::Slice { first }));
         }
+    }
+
+    #[test]
+    fn shards_are_listed_once_ascending_and_under_their_own_domain() {
+        let of = |shards: &[u8]| {
+            let list = |shard: &u8| ShardSlices { shard: *shard, slices: vec![slice(0, 3)] };
+            Manifest { shards: shards.iter().map(list).collect(), ..manifest(&["heads.scale"]) }
+        };
+        for wrong in [&[0][..], &[2, 1], &[3, 3]] {
+            assert_eq!(of(wrong).sign(&key("Alice")).verify(), Err(ManifestError::Shards));
+        }
+        let good = of(&[1, 200]);
+        assert_eq!(good.parts().map(|(shard, _)| shard).collect::<Vec<_>>(), [0, 0, 1, 200]);
+        let signed = good.clone().sign(&key("Alice"));
+        let again: SignedManifest = serde_json::from_str(&serde_json::to_string(&signed).unwrap()).unwrap();
+        assert_eq!(again.verify().unwrap(), good);
+        // Who hides the shards from a manifest has a manifest of another domain.
+        let mut hidden = signed;
+        hidden.manifest.shards.clear();
+        assert!(matches!(hidden.verify(), Err(ManifestError::Signature(_))));
+        let gap = Manifest {
+            shards: vec![ShardSlices { shard: 1, slices: vec![slice(0, 3), slice(4, 5)] }],
+            ..good
+        };
+        assert_eq!(gap.sign(&key("Alice")).verify(), Err(ManifestError::Slice { first: 4 }));
+        assert_eq!((parts_of(0), parts_of(7)), ("parts".to_owned(), "shards/7/parts".to_owned()));
+        let files = [0, 7].map(frontier_file);
+        assert_eq!(files, ["frontier.scale", "frontier-7.scale"].map(str::to_owned));
     }
 
     #[test]

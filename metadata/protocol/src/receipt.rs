@@ -70,7 +70,7 @@ pub struct Receipt {
     pub finish_reason: FinishReason,
     /// The digest of the output fingerprint, if the runtime makes one.
     pub fingerprint: Option<Digest>,
-    /// Hash of this miner's previous receipt for this validator; [`Digest::ZERO`] for the first.
+    /// Hash of this miner's previous receipt for this shard of this validator ([`Ticket::shard`]); [`Digest::ZERO`] for the first.
     pub previous: Digest,
 }
 

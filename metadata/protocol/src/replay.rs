@@ -17,14 +17,20 @@
 //! A receipt names the miner's previous receipt for this validator. Receipts that are named and not in the log are
 //! [counted](Replayed::unlogged): a call whose user or validator went away leaves one too, so this is a reason to ask
 //! the miner (who holds the countersigned copy if there was one) and not yet evidence; that is [`crate::dispute`].
+//!
+//! Where a validator has several gateways, each of its logs is read by itself ([`Replay::shards_mut`]), on as many threads as the reader
+//! likes. Every leaf must have a sequence number of its shard, so that two receipts for one call lie in one log and a receipt that was
+//! moved is seen where it lies. What a shard counts is that of its own head's window, of which the part that lies
+//! in the last head's counts. Bounties are claimed in shard 0 only.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use crate::account::AccountId;
-use crate::bounty::{PaidTwice, Payments};
+use crate::bounty::PaidTwice;
 use crate::catalogue::Catalogue;
 use crate::digest::Digest;
 use crate::evidence::ValidEvidence;
+use crate::head::shards::Logs;
 use crate::head::{HeadError, ValidHead, registry_hash, scores_hash};
 use crate::merkle::{self, Frontier};
 use crate::policy_document::PolicyDocument;
@@ -33,8 +39,9 @@ use crate::scoring::{Miner, ScoreTable, Scorer};
 use crate::standing::{Standings, standings};
 
 mod ranges;
+mod shard;
 
-use ranges::Ranges;
+pub use shard::ShardReplay;
 
 /// How much older than the newest leaf before it a leaf may be.
 pub const LATE_MS_MAX: u64 = 3_600_000;
@@ -65,22 +72,12 @@ pub struct Rules {
     catalogue: Catalogue,
 }
 
-/// A window's leaves as they are read.
+/// A window's leaves as they are read, log by log.
 #[derive(Debug)]
 pub struct Replay<'r> {
     rules: &'r Rules,
-    /// Those that still have leaves to come, next first.
-    heads: std::vec::IntoIter<ValidHead>,
     last: ValidHead,
-    first: u64,
-    frontier: Frontier,
-    newest_ms: u64,
-    sequences: BTreeMap<AccountId, Ranges>,
-    /// Receipts of which only one of the two has been seen: the receipt itself, and its name in the next one.
-    unnamed: HashSet<Digest>,
-    unseen: BTreeMap<Digest, AccountId>,
-    scorer: Scorer<'r>,
-    payments: Payments,
+    shards: Vec<ShardReplay<'r>>,
     standings: Standings,
 }
 
@@ -93,7 +90,7 @@ pub struct Replayed {
     pub table: ScoreTable,
     /// Bounties that the log pays more than once: true by the scores' rules, and a cheat.
     pub paid_twice: Vec<PaidTwice>,
-    /// Leaves read.
+    /// Leaves read, of all logs.
     pub leaves: u64,
     /// Receipts that miners name as their previous one and that are not among the leaves read. One for each miner is
     /// usually the last before the first leaf.
@@ -162,6 +159,23 @@ pub enum ReplayError {
         /// Of the leaves.
         found: Digest,
     },
+    /// One of several logs is wrong.
+    #[error("in shard {shard}")]
+    Shard {
+        /// Which one.
+        shard: u8,
+        /// What is wrong with it.
+        #[source]
+        source: Box<ReplayError>,
+    },
+    /// Leaves of other shards than the head names.
+    #[error("the leaves are of the shards {found:?}, the head names {expected:?}")]
+    Shards {
+        /// In the head.
+        expected: Vec<u8>,
+        /// Given.
+        found: Vec<u8>,
+    },
     /// Leaves are missing at the end.
     #[error("the leaves end at {found}, the head says {expected}")]
     Truncated {
@@ -204,6 +218,15 @@ pub enum LeafError {
     /// It belongs into another log.
     #[error("its receipt is of another validator or subnet")]
     OtherLog,
+    /// It belongs into the log of another shard.
+    #[error("its call has a number of shard {found}: it belongs into that shard's log")]
+    OtherShard {
+        /// By the call's number.
+        found: u8,
+    },
+    /// A bounty is claimed in another log than shard 0's.
+    #[error("it claims a bounty, which only shard 0 pays")]
+    BountyElsewhere,
     /// The same call is in the log already.
     #[error("call {sequence} of miner {miner} is in the log already")]
     Repeated {
@@ -284,10 +307,40 @@ impl Leaf<'_> {
     }
 }
 
+impl ReplayError {
+    /// The shard at fault, if there are several.
+    pub fn shard(&self) -> Option<u8> {
+        match self {
+            Self::Shard { shard, .. } => Some(*shard),
+            Self::Heads { source: HeadError::Shard { shard, .. }, .. } => Some(*shard),
+            _ => None,
+        }
+    }
+
+    /// The first leaf at fault in its log, if it is one leaf's.
+    pub fn leaf(&self) -> Option<u64> {
+        match self {
+            Self::Leaf { index, .. } => Some(*index),
+            Self::Truncated { found, .. } => Some(*found),
+            Self::Shard { source, .. } => source.leaf(),
+            _ => None,
+        }
+    }
+}
+
 impl<'r> Replay<'r> {
-    /// Begins at the frontier over the leaves before those that will be read. `heads` are a part of the validator's
-    /// chain in order, the last one being that whose window is computed.
+    /// Begins at the frontier over the leaves before those that will be read, of a validator with one log. `heads` are a part of the
+    /// validator's chain in order, the last one being that whose window is computed.
     pub fn new(rules: &'r Rules, heads: Vec<ValidHead>, start: Frontier) -> Result<Self, ReplayError> {
+        Self::of_shards(rules, heads, BTreeMap::from([(0, start)]))
+    }
+
+    /// The same of a validator whose last head names these shards.
+    pub fn of_shards(
+        rules: &'r Rules,
+        heads: Vec<ValidHead>,
+        starts: BTreeMap<u8, Frontier>,
+    ) -> Result<Self, ReplayError> {
         let last = heads.last().cloned().ok_or(ReplayError::NoHead)?;
         for (previous, next) in heads.iter().zip(heads.iter().skip(1)) {
             let refused = |source| ReplayError::Heads { epoch_index: next.epoch_index, source };
@@ -302,56 +355,31 @@ impl<'r> Replay<'r> {
             let expected = scorer.window_start_ms();
             return Err(ReplayError::Window { expected, found: last.window_start_ms });
         }
-        // Earlier leaves do no harm: none of them can be in the window, and none is scored.
-        let expected = last.first_index.saturating_sub(1);
-        if start.size() > expected {
-            return Err(ReplayError::Start { expected, found: start.size() });
+        let named = last.shards();
+        let expected: Vec<u8> = named.iter().map(|shard| shard.shard).collect();
+        if !starts.keys().eq(&expected) {
+            return Err(ReplayError::Shards { expected, found: starts.into_keys().collect() });
         }
-        let mut replay = Self {
-            rules,
-            heads: heads.into_iter(),
-            last,
-            first: start.size(),
-            frontier: start,
-            newest_ms: 0,
-            sequences: BTreeMap::new(),
-            unnamed: HashSet::new(),
-            unseen: BTreeMap::new(),
-            scorer,
-            payments: Payments::default(),
-            standings: Standings::default(),
-        };
-        replay.check_heads()?;
-        Ok(replay)
+        let of_shards = matches!(last.logs, Logs::Shards { .. });
+        let mut shards = Vec::with_capacity(named.len());
+        for (log, start) in named.iter().zip(starts.into_values()) {
+            let shard = ShardReplay::new(rules, &heads, *log, start);
+            shards.push(shard.map_err(|error| shard::named(of_shards, log.shard, error))?);
+        }
+        Ok(Self { rules, last, shards, standings: Standings::default() })
     }
 
-    /// Takes the next leaves; their signatures are verified together. Gives them back as what they are now known to be.
+    /// The logs to be read, by number.
+    pub fn shards_mut(&mut self) -> &mut [ShardReplay<'r>] {
+        &mut self.shards
+    }
+
+    /// Takes the next leaves of shard 0: of the one log, if there is one. See [`ShardReplay::push_all`].
     pub fn push_all(&mut self, leaves: &[Leaf<'_>]) -> Result<Vec<Countersigned>, ReplayError> {
-        let first = self.frontier.size();
-        let place = |at: usize| first.saturating_add(u64::try_from(at).unwrap_or(u64::MAX));
-        for (leaf, index) in leaves.iter().zip(first..) {
-            if leaf.index != index || index >= self.last.tree_size {
-                return Err(ReplayError::Leaf { index, source: LeafError::Index { found: leaf.index } });
-            }
-        }
-        let checked = CheckedLeaf::check_all(leaves);
-        let checked = checked.map_err(|(at, source)| ReplayError::Leaf { index: place(at), source })?;
-        checked.into_iter().map(|leaf| self.push(leaf)).collect()
-    }
-
-    /// Takes the next leaf, whose content was checked before. Gives its receipt back.
-    pub fn push(&mut self, leaf: CheckedLeaf) -> Result<Countersigned, ReplayError> {
-        let index = self.frontier.size();
-        if leaf.index != index || index >= self.last.tree_size {
-            return Err(ReplayError::Leaf { index, source: LeafError::Index { found: leaf.index } });
-        }
-        self.take(&leaf)?;
-        Ok(leaf.receipt)
-    }
-
-    /// Leaves read so far and leaves to read in all, by the last head.
-    pub fn progress(&self) -> (u64, u64) {
-        (self.frontier.size(), self.last.tree_size)
+        let found = Vec::new();
+        let expected = self.shards.iter().map(ShardReplay::shard).collect();
+        let first = self.shards.first_mut().ok_or(ReplayError::Shards { expected, found })?;
+        first.push_all(leaves)
     }
 
     /// Takes the evidence that the standings in the last head follow from. Whoever is convicted by it earns nothing here, and whoever is
@@ -363,88 +391,29 @@ impl<'r> Replay<'r> {
 
     /// Compares what the leaves give with the last head. `miners` are those registered at the head's block.
     pub fn finish(self, miners: &[Miner]) -> Result<Replayed, ReplayError> {
-        let (found, expected) = (self.frontier.size(), self.last.tree_size);
-        if found != expected {
-            return Err(ReplayError::Truncated { expected, found });
+        let Self { rules, last, shards, standings } = self;
+        let mut scorer = Scorer::new(&rules.document.policy, &rules.catalogue, last.window_end_ms);
+        let (mut paid_twice, mut leaves) = (Vec::new(), 0_u64);
+        let mut unlogged: BTreeMap<AccountId, u64> = BTreeMap::new();
+        for shard in shards {
+            let read = shard.finish()?;
+            scorer.merge(read.scorer);
+            paid_twice.extend(read.paid_twice);
+            leaves = leaves.saturating_add(read.leaves);
+            for (miner, more) in read.unlogged {
+                let count = unlogged.entry(miner).or_default();
+                *count = count.saturating_add(more);
+            }
         }
-        let (found, expected) = (registry_hash(miners, &self.standings), self.last.miners);
+        let (found, expected) = (registry_hash(miners, &standings), last.miners);
         if found != expected {
             return Err(ReplayError::Miners { expected, found });
         }
-        let table = self.scorer.finish_by(miners, &self.standings);
-        if scores_hash(&table) != self.last.scores {
+        let table = scorer.finish_by(miners, &standings);
+        if scores_hash(&table) != last.scores {
             return Err(ReplayError::Scores { computed: Box::new(table) });
         }
-        let mut unlogged = BTreeMap::new();
-        for miner in self.unseen.into_values() {
-            let count: &mut u64 = unlogged.entry(miner).or_default();
-            *count = count.saturating_add(1);
-        }
-        let leaves = self.last.tree_size.saturating_sub(self.first);
-        let paid_twice = self.payments.paid_twice();
-        Ok(Replayed { head: self.last.digest(), table, paid_twice, leaves, unlogged })
-    }
-
-    fn take(&mut self, leaf: &CheckedLeaf) -> Result<(), ReplayError> {
-        let wrong = |source| ReplayError::Leaf { index: leaf.index, source };
-        let receipt = &leaf.receipt;
-        let ticket = receipt.ticket();
-        if (ticket.validator, ticket.netuid) != (self.last.validator, self.last.netuid) {
-            return Err(wrong(LeafError::OtherLog));
-        }
-        let late_ms = self.newest_ms.saturating_sub(ticket.issued_at_ms);
-        if late_ms > LATE_MS_MAX {
-            return Err(wrong(LeafError::Late { late_ms }));
-        }
-        let age_ms = self.last.window_start_ms.saturating_sub(ticket.issued_at_ms);
-        let before_window = age_ms > LATE_MS_MAX;
-        let first_index = self.last.first_index;
-        // What stands before the last leaf that is surely before the window is not in it either: that leaf would be late.
-        let due = leaf.index.saturating_add(1) >= first_index;
-        if due && before_window != (leaf.index < first_index) {
-            return Err(wrong(LeafError::FirstIndex { age_ms }));
-        }
-        if !self.sequences.entry(ticket.miner).or_default().insert(ticket.sequence) {
-            let (miner, sequence) = (ticket.miner, ticket.sequence);
-            return Err(wrong(LeafError::Repeated { miner, sequence }));
-        }
-        self.newest_ms = self.newest_ms.max(ticket.issued_at_ms);
-        self.link(receipt);
-        if leaf.index >= first_index {
-            self.scorer.add_once(receipt);
-            self.payments.see(leaf.index, receipt);
-        }
-        self.frontier.push(leaf.hash);
-        self.check_heads()
-    }
-
-    /// Compares the root with every head that ends here.
-    fn check_heads(&mut self) -> Result<(), ReplayError> {
-        while let Some(head) = self.heads.as_slice().first() {
-            if head.tree_size > self.frontier.size() {
-                break;
-            }
-            let found = self.frontier.root();
-            // A head before the first leaf read has nothing here to be compared with.
-            if head.tree_size == self.frontier.size() && head.root != found {
-                let (epoch_index, tree_size, expected) = (head.epoch_index, head.tree_size, head.root);
-                return Err(ReplayError::Root { epoch_index, tree_size, expected, found });
-            }
-            self.heads.next();
-        }
-        Ok(())
-    }
-
-    /// Strikes out each receipt against its name in the next one. Receipts arrive out of order, so either may come
-    /// first.
-    fn link(&mut self, receipt: &Countersigned) {
-        let (hash, previous) = (receipt.receipt().hash(), receipt.receipt().previous);
-        if self.unseen.remove(&hash).is_none() {
-            self.unnamed.insert(hash);
-        }
-        if previous != Digest::ZERO && !self.unnamed.remove(&previous) {
-            self.unseen.insert(previous, receipt.ticket().miner);
-        }
+        Ok(Replayed { head: last.digest(), table, paid_twice, leaves, unlogged })
     }
 
     /// The rules that are applied.

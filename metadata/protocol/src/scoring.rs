@@ -61,10 +61,12 @@ pub mod explain;
 mod limits;
 mod merge;
 mod scorer;
+mod sums;
 mod tally;
 
 pub use merge::{ValidatorTable, merge};
 pub use scorer::Scorer;
+pub use sums::{Sums, SumsError};
 pub use tally::Tally;
 
 /// An hour, the grain of scoring.

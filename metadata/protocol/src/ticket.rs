@@ -28,6 +28,9 @@ pub const ISSUED_AHEAD_MS_MAX: u64 = 2_000;
 /// More than the largest possible signed ticket has.
 const SIGNED_BYTES_MAX: usize = 512;
 
+/// Where the shard begins in a sequence number, counted from the lowest bit.
+const SHARD_BITS: u32 = 56;
+
 /// What is being ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -68,7 +71,7 @@ pub struct Ticket {
     pub weights_digest: Digest,
     /// SHA-256 of the HTTP request's body.
     pub request_sha256: Digest,
-    /// Counts this validator's tickets for this miner, without gaps.
+    /// Counts this validator's tickets for this miner, without gaps: the shard in the upper eight bits ([`first_sequence`]).
     pub sequence: u64,
     /// Unix time of issue.
     pub issued_at_ms: u64,
@@ -147,7 +150,23 @@ pub enum TicketError {
     Sender,
 }
 
+/// The first sequence number that a shard of a validator gives to a miner. Two gateways thereby never give the same one, and each has
+/// 2^56 of them.
+pub const fn first_sequence(shard: u8) -> u64 {
+    (shard as u64) << SHARD_BITS
+}
+
+/// The shard whose number this is.
+pub const fn shard_of(sequence: u64) -> u8 {
+    (sequence >> SHARD_BITS) as u8
+}
+
 impl Ticket {
+    /// The shard of the validator that gave the ticket.
+    pub fn shard(&self) -> u8 {
+        shard_of(self.sequence)
+    }
+
     /// Names this ticket, whatever signature it carries.
     pub fn hash(&self) -> Digest {
         Digest::of_prefixed(Domain::Ticket.prefix(), &self.encode())

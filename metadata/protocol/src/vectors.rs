@@ -8,9 +8,11 @@ use parity_scale_codec::Encode;
 use crate::catalogue_document::{CatalogueDocument, Modality, Offer, WeightFile};
 use crate::dispute::{Contradiction, RecordBytes};
 use crate::evidence::{Evidence, Finding, Missed, WrongAnswer};
-use crate::fixtures::{Call, account, key, model_id, observation, receipt, ticket};
+use crate::fixtures::{Call, account, key, model_id, observation, receipt, ticket, with_log};
+use crate::head::shards::{Log, Logs, ShardHead};
 use crate::head::{TreeHead, miners_hash, registry_hash};
 use crate::inventory::{HotModel, Inventory};
+use crate::manifest::{FileEntry, Manifest, Part, ShardSlices, Slice};
 use crate::policy_document::PolicyDocument;
 use crate::scoring::{Miner, Policy};
 use crate::standing::{Conviction, Doubt, Standings};
@@ -103,9 +105,7 @@ fn built() -> BTreeMap<&'static str, Vec<u8>> {
         epoch_index: 12,
         block_number: 4_320,
         block_hash: Digest([0x66; 32]),
-        tree_size: 3,
-        root: frontier.root(),
-        first_index: 1,
+        logs: Logs::One(Log { tree_size: 3, root: frontier.root(), first_index: 1 }),
         previous: Digest([0x77; 32]),
         policy: document.hash(),
         miners: Digest([0x88; 32]),
@@ -113,6 +113,48 @@ fn built() -> BTreeMap<&'static str, Vec<u8>> {
         window_end_ms: 1_752_076_800_000,
         scores: Digest([0x99; 32]),
     };
+    let shard_head = ShardHead {
+        netuid: 64,
+        validator: account("Alice"),
+        shard: 1,
+        epoch_index: 11,
+        tree_size: 2,
+        root: merkle::root(&[merkle::leaf_hash(&[0]), merkle::leaf_hash(&[1])]),
+        first_index: 0,
+        window_start_ms: 1_751_472_000_000,
+        window_end_ms: 1_752_072_480_000,
+        previous: Digest([0x78; 32]),
+    };
+    let leading = ShardHead { shard: 0, epoch_index: 12, tree_size: 3, root: frontier.root(), ..shard_head };
+    let (window_start_ms, window_end_ms) = (tree_head.window_start_ms, tree_head.window_end_ms);
+    let leading = ShardHead { window_start_ms, window_end_ms, ..leading };
+    let shards = vec![leading.entry(false), shard_head.entry(false)];
+    let head_of_shards = TreeHead { logs: Logs::Shards { shards }, ..tree_head.clone() };
+    head_of_shards.clone().sign(&key("Alice")).verify().unwrap();
+    let part = Part {
+        hour: 486_688,
+        miner: account("Bob"),
+        first: 0,
+        last: 2,
+        rows: 3,
+        bytes: 100,
+        sha256: Digest([0x18; 32]),
+    };
+    let slices = vec![Slice { first: 0, end: 3, parts: vec![part] }];
+    let manifest = Manifest {
+        netuid: 64,
+        validator: account("Alice"),
+        epoch_index: 12,
+        head: Digest([0x19; 32]),
+        files: vec![FileEntry { name: "heads.scale".to_owned(), bytes: 3, sha256: Digest::of(b"abc") }],
+        slices: slices.clone(),
+        shards: Vec::new(),
+    };
+    let manifest_of_shards = Manifest { shards: vec![ShardSlices { shard: 1, slices }], ..manifest.clone() };
+    let rates = crate::fixtures::catalogue();
+    let mut scorer = crate::scoring::Scorer::new(&Policy::default(), &rates, window_end_ms + 1);
+    scorer.add_once(&countersigned);
+    let sums = crate::scoring::Sums::of(&scorer, document.hash()).unwrap();
     BTreeMap::from([
         ("ticket", ticket().encode()),
         ("ticket_hash", ticket().hash().encode()),
@@ -161,9 +203,30 @@ fn built() -> BTreeMap<&'static str, Vec<u8>> {
         ("tree_head", tree_head.encode()),
         ("tree_head_digest", tree_head.digest().encode()),
         ("tree_head_signature", tree_head.clone().sign(&key("Alice")).signature.encode()),
+        ("shard_head", shard_head.encode()),
+        ("shard_head_digest", shard_head.digest().encode()),
+        ("shard_head_signature", shard_head.clone().sign(&key("Alice")).signature.encode()),
+        ("tree_head_v2", head_of_shards.encode()),
+        ("tree_head_v2_digest", head_of_shards.digest().encode()),
+        ("tree_head_v2_signature", head_of_shards.clone().sign(&key("Alice")).signature.encode()),
+        ("manifest", manifest.encode()),
+        ("manifest_signature", manifest.clone().sign(&key("Alice")).signature.encode()),
+        ("manifest_v3", manifest_of_shards.encode()),
+        ("manifest_v3_signature", manifest_of_shards.clone().sign(&key("Alice")).signature.encode()),
+        ("sums", sums.encode()),
+        ("contradiction_of_shard_heads", {
+            let other = ShardHead { root: Digest::ZERO, ..shard_head.clone() };
+            let [one, other] = [shard_head.clone(), other].map(|head| Box::new(head.sign(&key("Alice"))));
+            Contradiction::ShardHeads(one, other).encode()
+        }),
+        ("contradiction_of_a_denied_shard", {
+            let other = ShardHead { root: Digest::ZERO, ..shard_head.clone() };
+            let (own, head) = (other.sign(&key("Alice")), head_of_shards.clone().sign(&key("Alice")));
+            Contradiction::Denied(Box::new(own), Box::new(head)).encode()
+        }),
         ("miners_hash", miners_hash(&[Miner::new(account("Bob"), account("Charlie"))]).encode()),
         ("contradiction_of_heads", {
-            let other = TreeHead { root: Digest::ZERO, ..tree_head.clone() };
+            let other = with_log(tree_head.clone(), |log| log.root = Digest::ZERO);
             let [one, other] = [tree_head, other].map(|head| Box::new(head.sign(&key("Alice"))));
             Contradiction::Heads(one, other).encode()
         }),

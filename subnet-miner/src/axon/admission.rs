@@ -31,7 +31,7 @@ use super::rate_limit::{Rate, RateLimiter};
 use super::replay::{Accepted, Replays};
 use crate::clock;
 use crate::permits::Permits;
-use crate::receipts::{ReceiptStore, Recovered, SequenceWindow};
+use crate::receipts::{ReceiptStore, Recovered, SequenceWindow, Shard};
 
 /// A caller that may use this miner, and this request the first of its nonce. Made only by [`Admission::admit`].
 #[derive(Debug)]
@@ -55,7 +55,7 @@ pub(super) struct Admission {
     receipts: ReceiptStore,
     replays: Mutex<Replays>,
     rates: Mutex<RateLimiter<AccountId>>,
-    sequences: Mutex<BTreeMap<AccountId, SequenceWindow>>,
+    sequences: Mutex<BTreeMap<Shard, SequenceWindow>>,
 }
 
 impl Admission {
@@ -166,7 +166,7 @@ impl Admission {
     pub fn use_up(&self, ticket: &ValidTicket) -> Result<(), AxonError> {
         let mut sequences = lock(&self.sequences);
         sequences
-            .entry(ticket.validator)
+            .entry((ticket.validator, ticket.shard()))
             .or_default()
             .admit(ticket.sequence)
             .map_err(AxonError::TicketSequence)

@@ -47,7 +47,7 @@ pub enum ProofError {
     },
     /// A file of the bundle does not decode.
     #[error("{0} of the bundle is damaged or not of the form expected")]
-    Bundle(&'static str),
+    Bundle(String),
     /// The leaves cannot be read.
     #[error("the bundle's leaves cannot be read")]
     Leaves(#[from] parquet::errors::ParquetError),

@@ -65,7 +65,13 @@ fn a_missing_or_damaged_model_is_named_with_what_to_do() {
     std::fs::write(&path, b"no model").unwrap();
     let damaged = with(vec![("m", ModelLocation::Gguf(path))]);
     assert!(damaged[0].verdict == Verdict::Failed && damaged[0].fix.as_ref().unwrap().contains("again"));
-    assert_eq!(with(Vec::new())[0].verdict, Verdict::Failed);
+    assert_eq!(with(Vec::new())[0].verdict, Verdict::Ok, "the strategist finds some");
+    let mut alone = Config { models: [].into(), ..config(folder.path()) };
+    alone.demand.follow_announced = false;
+    assert_eq!(models(&alone)[0].verdict, Verdict::Failed, "nobody would tell it of any");
+    alone.demand.follow_announced = true;
+    alone.strategist.mode = crate::strategist::Mode::Off;
+    assert_eq!(models(&alone)[0].verdict, Verdict::Failed, "nothing would be loaded");
 }
 
 fn models_of(folder: &Path, named: Vec<(&str, ModelLocation)>) -> Vec<Check> {

@@ -5,7 +5,7 @@ use std::fmt::{Display, Write as _};
 use super::MinerStatus;
 use crate::receipts::ModelCounts;
 
-/// Every metric with its type, in the order of the page. `packaging/grafana-miner.json` uses these and a test compares.
+/// Every metric with its type, in the order of the page. `packaging/grafana-miner.json` and `docs/reference/metrics.md` name these, and a test compares.
 pub const NAMES: [(&str, &str); 26] = [
     ("subnet_miner_uptime_seconds", "gauge"),
     ("subnet_miner_models_hot", "gauge"),
@@ -153,16 +153,21 @@ mod tests {
         assert!(page.contains("subnet_miner_emission_alpha_per_day 12.500000000\n"));
     }
 
-    #[test]
-    fn the_dashboard_asks_for_nothing_but_what_the_page_has_and_for_all_of_it() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/grafana-miner.json");
-        let dashboard: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        let text = dashboard.to_string();
-        let asked: BTreeSet<&str> = text
-            .split(|character: char| !(character.is_ascii_alphanumeric() || character == '_'))
+    /// The metrics of ours that a file of the repository names.
+    fn named(path: &str) -> BTreeSet<String> {
+        let text = std::fs::read_to_string(format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        text.split(|character: char| !(character.is_ascii_alphanumeric() || character == '_'))
             .filter(|word| word.starts_with("subnet_miner_"))
-            .collect();
-        let known: BTreeSet<&str> = NAMES.iter().map(|(name, _)| *name).collect();
-        assert_eq!(asked, known);
+            .map(str::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn dashboard_and_reference_name_what_the_page_has_and_all_of_it_and_rules_nothing_else() {
+        let known: BTreeSet<String> = NAMES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(named("packaging/grafana-miner.json"), known);
+        assert_eq!(named("docs/reference/metrics.md"), known);
+        let rules = named("packaging/prometheus-alerts.yaml");
+        assert!(!rules.is_empty() && rules.is_subset(&known), "{:?}", rules.difference(&known));
     }
 }

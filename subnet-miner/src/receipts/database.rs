@@ -14,7 +14,7 @@ use rocksdb::{
 
 use super::keys::{
     COUNTERSIGNED, FAMILIES, FINGERPRINTS, FORMAT, FORMAT_KEY, NONCE_MARKS, RAISED_FORMATS, RECEIPTS, Record,
-    VALIDATORS, ValidatorHead, receipt_key, split_receipt_key,
+    Shard, VALIDATORS, ValidatorHead, head_key, receipt_key, split_head_key, split_receipt_key,
 };
 
 /// What went wrong with the files of the store.
@@ -84,19 +84,19 @@ impl Database {
         Batch { database: self, batch: WriteBatch::default() }
     }
 
-    pub fn head(&self, validator: &AccountId) -> Result<Option<ValidatorHead>, DatabaseError> {
+    pub fn head(&self, shard: &Shard) -> Result<Option<ValidatorHead>, DatabaseError> {
         self.db
-            .get_cf(self.family(VALIDATORS), validator.0)?
+            .get_cf(self.family(VALIDATORS), head_key(shard))?
             .map(|bytes| decode(VALIDATORS, &bytes))
             .transpose()
     }
 
-    pub fn heads(&self) -> Result<Vec<(AccountId, ValidatorHead)>, DatabaseError> {
-        self.by_account(VALIDATORS)
+    pub fn heads(&self) -> Result<Vec<(Shard, ValidatorHead)>, DatabaseError> {
+        self.all(VALIDATORS, split_head_key)
     }
 
     pub fn nonce_marks_ns(&self) -> Result<Vec<(AccountId, u64)>, DatabaseError> {
-        self.by_account(NONCE_MARKS)
+        self.all(NONCE_MARKS, |key| key.try_into().ok().map(AccountId))
     }
 
     /// Receipts in order of validator and position, beginning with the given position.
@@ -138,13 +138,17 @@ impl Database {
         self.write(batch)
     }
 
-    fn by_account<T: Decode>(&self, family: &'static str) -> Result<Vec<(AccountId, T)>, DatabaseError> {
+    fn all<K, T: Decode>(
+        &self,
+        family: &'static str,
+        split: impl Fn(&[u8]) -> Option<K>,
+    ) -> Result<Vec<(K, T)>, DatabaseError> {
         let entries = self.db.iterator_cf(self.family(family), IteratorMode::Start);
         entries
             .map(|entry| {
                 let (key, value) = entry?;
-                let account = key[..].try_into().map_err(|_| DatabaseError::Damaged { family })?;
-                Ok((AccountId(account), decode(family, &value)?))
+                let key = split(&key).ok_or(DatabaseError::Damaged { family })?;
+                Ok((key, decode(family, &value)?))
             })
             .collect()
     }
@@ -169,8 +173,8 @@ impl Batch<'_> {
         self.batch.put_cf(self.database.family(RECEIPTS), receipt_key(validator, position), record.encode());
     }
 
-    pub fn head(&mut self, validator: &AccountId, head: &ValidatorHead) {
-        self.batch.put_cf(self.database.family(VALIDATORS), validator.0, head.encode());
+    pub fn head(&mut self, shard: &Shard, head: &ValidatorHead) {
+        self.batch.put_cf(self.database.family(VALIDATORS), head_key(shard), head.encode());
     }
 
     pub fn fingerprint(&mut self, fingerprint: &Fingerprint) {

@@ -12,15 +12,15 @@ use tokio::sync::mpsc;
 
 use super::database::{Database, DatabaseError};
 use super::ingress::{Draft, Message, Pending};
-use super::keys::{Record, ValidatorHead};
+use super::keys::{Record, Shard, ValidatorHead, first_position};
 use super::{Recovered, StoreError};
 
 pub(super) struct Engine {
     database: Database,
     hotkey: Keypair,
     batch_messages_max: NonZeroUsize,
-    /// The ends of the chains as they are on disk, of the validators seen so far.
-    heads: BTreeMap<AccountId, ValidatorHead>,
+    /// The ends of the chains as they are on disk, of the validators' shards seen so far.
+    heads: BTreeMap<Shard, ValidatorHead>,
 }
 
 impl Engine {
@@ -79,8 +79,8 @@ impl Engine {
                 Message::Close => open = false,
             }
         }
-        for (validator, head) in &staged {
-            batch.head(validator, head);
+        for (shard, head) in &staged {
+            batch.head(shard, head);
         }
         let written = batch.commit().map_err(Arc::new);
         match &written {
@@ -103,24 +103,24 @@ impl Engine {
     fn recover(&self) -> Result<Recovered, DatabaseError> {
         let heads = self.database.heads()?;
         Ok(Recovered {
-            sequences: heads.into_iter().map(|(validator, head)| (validator, head.sequences)).collect(),
+            sequences: heads.into_iter().map(|(shard, head)| (shard, head.sequences)).collect(),
             nonce_marks_ns: self.database.nonce_marks_ns()?.into_iter().collect(),
         })
     }
 }
 
-/// Puts the receipt at the end of its validator's chain and signs it.
+/// Puts the receipt at the end of its shard's chain and signs it.
 fn sign_next(
     database: &Database,
-    on_disk: &BTreeMap<AccountId, ValidatorHead>,
-    staged: &mut BTreeMap<AccountId, ValidatorHead>,
+    on_disk: &BTreeMap<Shard, ValidatorHead>,
+    staged: &mut BTreeMap<Shard, ValidatorHead>,
     hotkey: &Keypair,
     draft: Draft,
 ) -> Result<(AccountId, u64, Record), DatabaseError> {
-    let validator = draft.ticket.validator;
-    let mut head = match staged.get(&validator).or_else(|| on_disk.get(&validator)) {
+    let shard = (draft.ticket.validator, draft.ticket.shard());
+    let mut head = match staged.get(&shard).or_else(|| on_disk.get(&shard)) {
         Some(head) => head.clone(),
-        None => database.head(&validator)?.unwrap_or_default(),
+        None => database.head(&shard)?.unwrap_or_default(),
     };
     let receipt: SignedReceipt = Receipt {
         ticket_hash: draft.ticket.hash(),
@@ -134,11 +134,11 @@ fn sign_next(
         previous: head.previous,
     }
     .sign(hotkey);
-    let position = head.receipts;
+    let position = first_position(shard.1) + head.receipts;
     head.receipts += 1;
     head.previous = receipt.receipt.hash();
     // Admission already refused used sequences; a receipt is kept whatever its number.
     let _ = head.sequences.admit(draft.ticket.sequence);
-    staged.insert(validator, head);
-    Ok((validator, position, Record { ticket: draft.ticket.into_signed(), receipt }))
+    staged.insert(shard, head);
+    Ok((shard.0, position, Record { ticket: draft.ticket.into_signed(), receipt }))
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::OpenError;
 use super::database::{Database, DatabaseError};
-use super::keys::Record;
+use super::keys::{Record, first_position};
 
 /// A read-only view of the store as it was when opened.
 #[derive(Debug)]
@@ -78,14 +78,15 @@ impl ReceiptReader {
         receipts_max: u64,
     ) -> Result<Vec<StoredReceipt>, DatabaseError> {
         let mut found = Vec::new();
-        for (validator, head) in self.database.heads()? {
+        for ((validator, shard), head) in self.database.heads()? {
             if of.is_some_and(|wanted| wanted != validator) {
                 continue;
             }
-            let from = head.receipts.saturating_sub(receipts_max);
+            let from = first_position(shard) + head.receipts.saturating_sub(receipts_max);
+            let end = first_position(shard) + head.receipts;
             for entry in self.database.receipts(&validator, from) {
                 let (owner, position, record) = entry?;
-                if owner != validator {
+                if owner != validator || position >= end {
                     break;
                 }
                 let copy = self.database.countersigned(&validator, record.ticket.ticket.sequence)?;

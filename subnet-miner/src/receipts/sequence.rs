@@ -1,6 +1,6 @@
-//! Which ticket sequence numbers of one validator have been used.
+//! Which ticket sequence numbers of one shard of a validator have been used.
 //!
-//! A validator numbers its tickets upwards, but two requests that race over two connections may arrive swapped. So the
+//! A validator's gateways have numbers apart from each other, so each has a window of its own. A gateway numbers its tickets upwards, but two requests that race over two connections may arrive swapped. So the
 //! newest [`WINDOW`] numbers are remembered one by one: each is accepted once, in any order, and anything older than the
 //! window is refused.
 

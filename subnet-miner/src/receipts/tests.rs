@@ -1,6 +1,6 @@
 use protocol::digest::Digest;
 use protocol::receipt::FinishReason;
-use protocol::ticket::{Kind, Ticket, ValidTicket};
+use protocol::ticket::{Kind, Ticket, ValidTicket, first_sequence};
 
 use super::*;
 
@@ -64,9 +64,43 @@ async fn receipts_of_one_validator_form_a_chain_that_continues_after_a_restart()
     assert_eq!(elsewhere.receipt.previous, Digest::ZERO);
 
     let recovered = store.recover().await.unwrap();
-    let mut window = recovered.sequences[&validator.public()].clone();
+    let mut window = recovered.sequences[&(validator.public(), 0)].clone();
     assert!(window.admit(1).is_err() && window.admit(2).is_err());
     assert_eq!(window.admit(3), Ok(()));
+}
+
+#[tokio::test]
+async fn each_shard_of_a_validator_has_a_chain_and_numbers_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let (validator, miner) = keys();
+    let store = open(folder.path(), &miner);
+    let at = |shard, number| ticket(&validator, &miner, first_sequence(shard) + number);
+    // The gateways' calls come in any order; a window for all would refuse those of the lower numbers.
+    let mut last = [Digest::ZERO; 2];
+    for number in 1..=3 {
+        for shard in [1_u8, 0] {
+            let receipt = store.append(draft(at(shard, number))).await.unwrap().receipt;
+            assert_eq!(receipt.previous, last[usize::from(shard)], "call {number} of shard {shard}");
+            last[usize::from(shard)] = receipt.hash();
+        }
+    }
+    store.close().await;
+    let store = open(folder.path(), &miner);
+    let recovered = store.recover().await.unwrap();
+    for shard in [0, 1] {
+        let mut window = recovered.sequences[&(validator.public(), shard)].clone();
+        assert!(window.admit(first_sequence(shard) + 3).is_err());
+        assert_eq!(window.admit(first_sequence(shard) + 4), Ok(()));
+    }
+    let again = store.append(draft(at(1, 4))).await.unwrap().receipt;
+    assert_eq!(again.previous, last[1]);
+    let listed = ReceiptReader::open(folder.path()).unwrap().newest(Some(validator.public()), 100).unwrap();
+    let mut sequences: Vec<_> = listed.iter().map(|receipt| receipt.sequence).collect();
+    sequences.sort_unstable();
+    assert_eq!(
+        sequences,
+        [1, 2, 3].into_iter().chain((1..=4).map(|n| first_sequence(1) + n)).collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ impl Validator {
         gateway.requests_in_flight_max = 1 << 16;
         fleet.breaker_failures_max = u32::MAX;
         let account = hotkey.public();
-        let owner = Owner { validator: account, netuid: NETUID };
+        let owner = Owner::single(account, NETUID);
         let ledger = Ledger::open(LedgerConfig::new(folder.join("ledger"), owner)).unwrap();
         let (clock, metrics) = (Arc::new(Clock::new()), Arc::new(Metrics::default()));
         let model = model();

@@ -12,7 +12,7 @@ use protocol::replay::{CheckedLeaf, Leaf, LeafError};
 use super::leaves::{self, Row};
 use super::review::ReviewError;
 use super::seen::Seen;
-use super::shelf::Bundle;
+use super::shelf::{Bundle, part_path};
 
 /// Leaves whose signatures are verified together.
 const BATCH_LEAVES: usize = 512;
@@ -37,11 +37,12 @@ struct ReadPart {
 /// Checks all parts of a slice. `Err` if a file cannot be read.
 pub(super) fn check_slice(
     bundle: &Bundle,
+    shard: u8,
     slice: &Slice,
     seen: Option<&Seen>,
     threads: usize,
 ) -> Result<Vec<CheckedPart>, ReviewError> {
-    let parts = on_all(&slice.parts, threads, |part| read_part(bundle, part, seen));
+    let parts = on_all(&slice.parts, threads, |part| read_part(bundle, shard, part, seen));
     let parts = parts.into_iter().collect::<Result<Vec<_>, _>>()?;
     let batches: Vec<(usize, &[Row], bool)> = parts
         .iter()
@@ -65,9 +66,10 @@ pub(super) fn check_slice(
     Ok(of_part)
 }
 
-fn read_part(bundle: &Bundle, part: &Part, seen: Option<&Seen>) -> Result<ReadPart, ReviewError> {
-    let name = part.path();
-    let bytes = bundle.part(part).map_err(|source| ReviewError::Read { name: name.clone(), source })?;
+fn read_part(bundle: &Bundle, shard: u8, part: &Part, seen: Option<&Seen>) -> Result<ReadPart, ReviewError> {
+    let name = name_of(shard, part);
+    let bytes =
+        bundle.part(shard, part).map_err(|source| ReviewError::Read { name: name.clone(), source })?;
     let as_listed = (bytes.len() as u64, Digest::of(&bytes)) == (part.bytes, part.sha256);
     let altered = || ReviewError::File { name: name.clone() };
     let rows = match leaves::read(bytes.into(), part.rows.saturating_add(ROWS_MORE)) {
@@ -89,6 +91,11 @@ fn read_part(bundle: &Bundle, part: &Part, seen: Option<&Seen>) -> Result<ReadPa
     };
     let seen = as_listed && seen.is_some_and(|seen| seen.has(&part.sha256));
     Ok(ReadPart { rows, fault, seen })
+}
+
+/// What a part is called in findings: with its shard, unless that is 0.
+pub(super) fn name_of(shard: u8, part: &Part) -> String {
+    if shard == 0 { part.path() } else { part_path(shard, part) }
 }
 
 fn check_batch(rows: &[Row], seen: bool) -> (Vec<CheckedLeaf>, Option<(u64, LeafError)>) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use parity_scale_codec::Encode;
@@ -10,8 +11,11 @@ use parquet::errors::ParquetError;
 use protocol::account::AccountId;
 use protocol::digest::{Digest, Hasher};
 use protocol::evidence::ValidEvidence;
+use protocol::head::shards::Log;
 use protocol::head::{SignedHead, TreeHead};
-use protocol::manifest::{FileEntry, Manifest, Part, SLICE_LEAVES_MAX, SignedManifest, Slice};
+use protocol::manifest::{
+    FileEntry, Manifest, Part, SLICE_LEAVES_MAX, ShardSlices, SignedManifest, Slice, frontier_file,
+};
 use protocol::merkle;
 use protocol::receipt::{Countersigned, UncheckedCountersigned};
 use protocol::scoring::HOUR_MS;
@@ -20,7 +24,7 @@ use protocol::signing::Keypair;
 use super::leaves::{LeafWriter, Row};
 use super::publish::{bundle, epochs};
 use super::shelf::part_path;
-use super::{EVIDENCE, FRONTIER, HEADS, MANIFEST, MINERS, POLICY};
+use super::{EVIDENCE, HEADS, MANIFEST, MINERS, POLICY, shard};
 use crate::ledger::{HeadRecord, ReadError, Reader};
 
 /// No bundle was written.
@@ -52,6 +56,17 @@ pub enum ExportError {
     /// The ledger could not be read.
     #[error("cannot read the ledger")]
     Read(#[from] ReadError),
+    /// The papers of another shard are not there.
+    #[error(
+        "{folder} has not what shard {shard} signed last; it is fetched from its gateway ([shards] of the configuration), or copied from its folder",
+        folder = folder.display()
+    )]
+    ShardMissing {
+        /// The shard.
+        shard: u8,
+        /// Where they belong.
+        folder: PathBuf,
+    },
     /// A stored receipt is damaged.
     #[error("receipt {index} of the ledger is damaged; `ledger verify` says more")]
     Receipt {
@@ -129,25 +144,17 @@ pub fn export_with(
         return Err(ExportError::Exists(place));
     }
     let document = reader.document(&head.policy)?.ok_or(ExportError::NoDocument(head.policy))?;
-    let start = head.first_index.saturating_sub(1);
-    let mut slices = written_before(reader, head, start, folder)?;
+    let log = head.log(0).ok_or(ExportError::NoHeads)?;
+    let start = log.first_index.saturating_sub(1);
+    let written = written_before(reader, head, log, folder)?;
+    let written_slices = written.len();
+    let others = head.shards().into_iter().filter(|named| named.shard > 0);
+    let others = others
+        .map(|named| Ok((named, shard::papers(folder, head, &named)?)))
+        .collect::<Result<Vec<_>, ExportError>>()?;
+    let new = NewLeaves { shard: 0, start, end: log.tree_size, leaves_max };
+    let (slices, leaves_new) = write_slices(reader, written, new, folder, &mut progress)?;
     let first = slices.first().map_or(start, |slice| slice.first);
-    let new = slices.last().map_or(start, |slice| slice.end);
-    let leaves_new = head.tree_size.saturating_sub(new);
-    if leaves_new > leaves_max {
-        return Err(ExportError::TooMany { leaves: leaves_new, max: leaves_max });
-    }
-    let written_slices = slices.len();
-    while slices.last().map_or(start, |slice| slice.end) < head.tree_size {
-        let from = slices.last().map_or(start, |slice| slice.end);
-        slices.push(write_slice(
-            reader,
-            from,
-            head.tree_size.min(from.saturating_add(SLICE_LEAVES_MAX)),
-            folder,
-        )?);
-        progress(slices.last().map_or(0, |slice| slice.end.saturating_sub(new)), leaves_new);
-    }
     let new_parts = slices.iter().skip(written_slices).flat_map(|slice| &slice.parts);
     let bytes_new = new_parts.map(|part| part.bytes).sum();
 
@@ -165,7 +172,11 @@ pub fn export_with(
         files.push(entry);
         fs::write(beside.join(name), bytes)
     };
-    put(HEADS, heads_over(reader, first, head.epoch_index)?.encode())?;
+    let firsts = others.iter().map(|(named, papers)| {
+        (named.shard, papers.slices.first().map_or(papers.frontier.size(), |slice| slice.first))
+    });
+    let firsts: Vec<(u8, u64)> = std::iter::once((0, first)).chain(firsts).collect();
+    put(HEADS, heads_over(reader, &firsts, head.epoch_index)?.encode())?;
     put(POLICY, document.encode())?;
     put(MINERS, miners.encode())?;
     if !standings.is_empty() {
@@ -175,7 +186,14 @@ pub fn export_with(
             evidence.iter().filter(|found| named(found)).map(ValidEvidence::signed).collect();
         put(EVIDENCE, evidence.encode())?;
     }
-    put(FRONTIER, reader.frontier_at(first)?.encode())?;
+    put(&frontier_file(0), reader.frontier_at(first)?.encode())?;
+    let mut leaves = log.tree_size.saturating_sub(first);
+    let mut shards = Vec::with_capacity(others.len());
+    for ((named, papers), (_, first)) in others.into_iter().zip(firsts.iter().skip(1)) {
+        put(&frontier_file(named.shard), papers.frontier.encode())?;
+        leaves = leaves.saturating_add(named.log.tree_size.saturating_sub(*first));
+        shards.push(ShardSlices { shard: named.shard, slices: papers.slices });
+    }
     let manifest = Manifest {
         netuid: head.netuid,
         validator: head.validator,
@@ -183,19 +201,13 @@ pub fn export_with(
         head: head.digest(),
         files,
         slices,
+        shards,
     };
     let bytes = manifest.bytes();
     let manifest = serde_json::to_vec(&manifest.sign(hotkey)).map_err(io::Error::other)?;
     fs::write(beside.join(MANIFEST), manifest)?;
     fs::rename(&beside, &place)?;
-    Ok(Exported {
-        epoch_index: head.epoch_index,
-        head: head.digest(),
-        leaves: head.tree_size.saturating_sub(first),
-        leaves_new,
-        bytes,
-        bytes_new,
-    })
+    Ok(Exported { epoch_index: head.epoch_index, head: head.digest(), leaves, leaves_new, bytes, bytes_new })
 }
 
 /// The slices of the newest earlier bundle here that this head's window needs. None if there is none, it is of another log, or
@@ -203,9 +215,10 @@ pub fn export_with(
 fn written_before(
     reader: &Reader,
     head: &TreeHead,
-    start: u64,
+    log: Log,
     folder: &Path,
 ) -> Result<Vec<Slice>, ExportError> {
+    let start = log.first_index.saturating_sub(1);
     let earlier = epochs(folder)?.into_iter().rev().find(|epoch_index| *epoch_index < head.epoch_index);
     let Some(epoch_index) = earlier else { return Ok(Vec::new()) };
     let bytes = fs::read(bundle(folder, epoch_index).join(MANIFEST))?;
@@ -215,16 +228,61 @@ fn written_before(
     // A head that this ledger does not hold is of another log.
     let ours = reader.head(epoch_index)?.is_some_and(|record| record.head.head.digest() == manifest.head);
     let needed: Vec<Slice> = manifest.slices.into_iter().filter(|slice| slice.end > start).collect();
-    let whole =
-        |part: &Part| fs::metadata(folder.join(part_path(part))).is_ok_and(|found| found.len() == part.bytes);
     let fits = needed.first().is_some_and(|slice| slice.first <= start)
-        && needed.last().is_some_and(|slice| slice.end <= head.tree_size)
-        && needed.iter().flat_map(|slice| &slice.parts).all(whole);
+        && needed.last().is_some_and(|slice| slice.end <= log.tree_size)
+        && are_there(folder, 0, &needed);
     Ok(if ours && fits { needed } else { Vec::new() })
 }
 
+/// Whether all parts of these slices lie in the folder, whole.
+pub(super) fn are_there(folder: &Path, shard: u8, slices: &[Slice]) -> bool {
+    let whole = |part: &Part| {
+        fs::metadata(folder.join(part_path(shard, part))).is_ok_and(|found| found.len() == part.bytes)
+    };
+    slices.iter().flat_map(|slice| &slice.parts).all(whole)
+}
+
+/// Leaves of a log that a bundle needs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewLeaves {
+    pub(super) shard: u8,
+    pub(super) start: u64,
+    pub(super) end: u64,
+    /// Of which so many may be written.
+    pub(super) leaves_max: u64,
+}
+
+/// Adds to the slices that are written what they lack of a log. Answers how many leaves that were.
+pub(super) fn write_slices(
+    reader: &Reader,
+    mut slices: Vec<Slice>,
+    leaves: NewLeaves,
+    folder: &Path,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<(Vec<Slice>, u64), ExportError> {
+    let NewLeaves { shard, start, end, leaves_max } = leaves;
+    let new = slices.last().map_or(start, |slice| slice.end);
+    let leaves_new = end.saturating_sub(new);
+    if leaves_new > leaves_max {
+        return Err(ExportError::TooMany { leaves: leaves_new, max: leaves_max });
+    }
+    let mut from = new;
+    while from < end {
+        let to = end.min(from.saturating_add(SLICE_LEAVES_MAX));
+        slices.push(write_slice(reader, shard, from..to, folder)?);
+        progress(to.saturating_sub(new), leaves_new);
+        from = to;
+    }
+    Ok((slices, leaves_new))
+}
+
 /// Writes the leaves of a range, which has at most as many as a slice.
-fn write_slice(reader: &Reader, first: u64, end: u64, folder: &Path) -> Result<Slice, ExportError> {
+fn write_slice(
+    reader: &Reader,
+    shard: u8,
+    Range { start: first, end }: Range<u64>,
+    folder: &Path,
+) -> Result<Slice, ExportError> {
     let mut of_part: BTreeMap<(u64, AccountId), Vec<(Row, Countersigned)>> = BTreeMap::new();
     let mut damaged = None;
     reader.for_each_leaf(first, end, |index, leaf, record| {
@@ -246,11 +304,12 @@ fn write_slice(reader: &Reader, first: u64, end: u64, folder: &Path) -> Result<S
     if let Some(index) = damaged {
         return Err(ExportError::Receipt { index });
     }
-    let parts = of_part.into_iter().map(|(key, rows)| write_part(key, rows, folder));
+    let parts = of_part.into_iter().map(|(key, rows)| write_part(shard, key, rows, folder));
     Ok(Slice { first, end, parts: parts.collect::<Result<_, _>>()? })
 }
 
 fn write_part(
+    shard: u8,
     (hour, miner): (u64, AccountId),
     rows: Vec<(Row, Countersigned)>,
     folder: &Path,
@@ -265,7 +324,7 @@ fn write_part(
     writer.finish()?;
     let sha256 = Digest::of(&bytes);
     let part = Part { hour, miner, first, last, rows: count, bytes: bytes.len() as u64, sha256 };
-    let place = folder.join(part_path(&part));
+    let place = folder.join(part_path(shard, &part));
     if let Some(folder) = place.parent() {
         fs::create_dir_all(folder)?;
     }
@@ -279,8 +338,8 @@ fn write_part(
     Ok(part)
 }
 
-/// The heads that end among the leaves, and the last one whatever its size.
-fn heads_over(reader: &Reader, first: u64, last_epoch: u64) -> Result<Vec<SignedHead>, ReadError> {
+/// The heads that end among the leaves of a shard, each given with its first, and the last one whatever its size.
+fn heads_over(reader: &Reader, firsts: &[(u8, u64)], last_epoch: u64) -> Result<Vec<SignedHead>, ReadError> {
     const PAGE: usize = 256;
     let mut heads = Vec::new();
     let mut next = 0;
@@ -293,7 +352,9 @@ fn heads_over(reader: &Reader, first: u64, last_epoch: u64) -> Result<Vec<Signed
                 return Ok(heads);
             }
             next = head.head.epoch_index.saturating_add(1);
-            if head.head.tree_size > first || head.head.epoch_index == last_epoch {
+            let ends_among =
+                |(shard, first): &(u8, u64)| head.head.log(*shard).is_some_and(|log| log.tree_size > *first);
+            if head.head.epoch_index == last_epoch || firsts.iter().any(ends_among) {
                 heads.push(head);
             }
         }

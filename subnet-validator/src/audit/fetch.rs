@@ -6,6 +6,7 @@
 //! | `/audit/v1/epochs` | `/index.json` | the tempos that have a bundle |
 //! | `/audit/v1/epochs/<tempo>/<file>` | `/<tempo>/<file>` | a bundle's files |
 //! | `/audit/v1/parts/<part>` | `/parts/<part>` | leaves, which tempos share |
+//! | `/audit/v1/shards/<number>/parts/<part>` | `/shards/<number>/parts/<part>` | those of another shard than 0 |
 //!
 //! The static layout is that of the validator's `audit` folder as it lies on disk, so that `rclone copy` of the folder to a static
 //! host is all there is to do; a validator puts it into object storage by itself ([`super::store`]). What a fetch into the same
@@ -28,14 +29,15 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use protocol::account::AccountId;
 use protocol::digest::Digest;
-use protocol::manifest::{Manifest, ManifestError, SignedManifest};
+use protocol::manifest::{FileEntry, Manifest, ManifestError, SHARDS, SignedManifest};
 use serde::{Deserialize, Serialize};
 
 use super::export::digest_of;
 use super::review::MANIFEST_BYTES_MAX;
+use super::shard::{papers_folder, put};
 use super::shelf::part_path;
 use super::store::{Store, StoreError};
-use super::{INDEX, MANIFEST};
+use super::{FRONTIER, INDEX, MANIFEST};
 
 /// Longest wait for a connection, for an answer's head and between two pieces of a body.
 const WAIT_MS_MAX: u64 = 30_000;
@@ -224,6 +226,55 @@ pub async fn fetch_head(
     Ok(None)
 }
 
+/// Fetches the papers of a shard from its gateway into a folder of bundles, for the head gateway ([`super::shard`]). `None` if the
+/// gateway has not written those of this head of the shard yet.
+///
+/// # Errors
+/// As [`fetch`], and when the shard's leaves are larger than `bytes_max`.
+pub async fn fetch_shard(
+    url: &str,
+    shard: u8,
+    (validator, head): (&AccountId, &Digest),
+    folder: &Path,
+    bytes_max: u64,
+) -> Result<Option<Fetched>, FetchError> {
+    const FRONTIER_BYTES_MAX: u64 = 4_096;
+    let host = Host::gateway(url)?;
+    let below = |name: &str| Address::Part(format!("{SHARDS}/{shard}/{name}"));
+    let manifest = match host.whole(&below(MANIFEST), MANIFEST_BYTES_MAX).await {
+        Err(FetchError::Status { status: StatusCode::NOT_FOUND, .. }) => return Ok(None),
+        other => other?,
+    };
+    let signed: SignedManifest = parse(MANIFEST, &manifest)?;
+    let manifest = signed.clone().verify().map_err(FetchError::Manifest)?;
+    if manifest.validator != *validator || manifest.head != *head {
+        return Ok(None);
+    }
+    let (epoch_index, bytes) = (manifest.epoch_index, manifest.bytes());
+    if bytes > bytes_max {
+        return Err(FetchError::TooLarge { bytes, max: bytes_max });
+    }
+    let frontier = host.whole(&below(FRONTIER), FRONTIER_BYTES_MAX).await?;
+    let listed = |file: &FileEntry| file.name == FRONTIER && file.sha256 == Digest::of(&frontier);
+    if !manifest.files.iter().any(listed) {
+        return Err(FetchError::File { name: FRONTIER.to_owned() });
+    }
+    let wanted = parts_of(&manifest);
+    let host = &host;
+    let fetched = stream::iter(wanted).map(|wanted| async move { host.file(&wanted, folder).await });
+    let bytes_new =
+        fetched.buffer_unordered(FETCHES_MAX).try_fold(0_u64, async |sum, new| Ok(sum + new)).await?;
+    put(&papers_folder(folder, shard), &frontier, &signed)?;
+    Ok(Some(Fetched { epoch_index, bytes, bytes_new }))
+}
+
+fn parts_of(manifest: &Manifest) -> impl Iterator<Item = Wanted> {
+    manifest.parts().map(|(shard, part)| {
+        let place = part_path(shard, part);
+        Wanted { from: Address::Part(place.clone()), place, bytes: part.bytes, sha256: part.sha256 }
+    })
+}
+
 impl Listed {
     fn small(&self, epoch_index: u64) -> impl Iterator<Item = Wanted> {
         self.manifest.files.iter().map(move |file| {
@@ -231,27 +282,29 @@ impl Listed {
             Wanted { from: Address::Tempo(place.clone()), place, bytes: file.bytes, sha256: file.sha256 }
         })
     }
+}
 
-    fn parts(&self) -> impl Iterator<Item = Wanted> {
-        self.manifest.parts().map(|part| {
-            let place = part_path(part);
-            Wanted { from: Address::Part(place.clone()), place, bytes: part.bytes, sha256: part.sha256 }
-        })
+/// A client for this address, which must be one.
+fn client(url: &str) -> Result<Box<Client<HttpConnector, Empty<Bytes>>>, FetchError> {
+    if !url.starts_with("http://") {
+        return Err(FetchError::Address(url.to_owned()));
     }
+    let mut connector = HttpConnector::new();
+    connector.set_connect_timeout(Some(Duration::from_millis(WAIT_MS_MAX)));
+    Ok(Box::new(Client::builder(TokioExecutor::new()).build(connector)))
 }
 
 impl Host {
+    fn gateway(url: &str) -> Result<Self, FetchError> {
+        let root = format!("{}/audit/v1", url.trim_end_matches('/'));
+        Ok(Self::Http { http: client(url)?, tempos: format!("{root}/epochs"), root })
+    }
+
     /// Finds out whether the host is a gateway or has the folders only, and which tempos it has, oldest first.
     async fn find(url: &str) -> Result<(Self, Vec<u64>), FetchError> {
-        if !url.starts_with("http://") {
-            return Err(FetchError::Address(url.to_owned()));
-        }
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(Duration::from_millis(WAIT_MS_MAX)));
-        let http = Box::new(Client::builder(TokioExecutor::new()).build(connector));
+        let http = client(url)?;
+        let gateway = Self::gateway(url)?;
         let url = url.trim_end_matches('/');
-        let root = format!("{url}/audit/v1");
-        let gateway = Self::Http { http: http.clone(), tempos: format!("{root}/epochs"), root };
         let (host, list) = match gateway.whole(&Address::Tempo(String::new()), LIST_BYTES_MAX).await {
             Err(FetchError::Status { status, .. }) if status.is_client_error() => {
                 let plain = Self::Http { http, tempos: url.to_owned(), root: url.to_owned() };
@@ -301,7 +354,7 @@ impl Host {
             Self::Http { .. } => FETCHES_MAX,
             Self::Store(store) => store.transfers_max(),
         };
-        let wanted = listed.small(epoch_index).chain(listed.parts());
+        let wanted = listed.small(epoch_index).chain(parts_of(&listed.manifest));
         let fetched = stream::iter(wanted).map(|wanted| async move {
             let new = self.file(&wanted, folder).await?;
             Ok::<_, FetchError>((wanted.bytes, new))

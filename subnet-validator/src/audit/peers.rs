@@ -216,11 +216,11 @@ fn settle(peers: &Peers, missed: &mut Missed, subject: &Subject, outcome: Result
     let Subject { validator, head, at, .. } = subject;
     match outcome {
         Ok(judged) => {
-            let Verdict { agreed, epoch_index, leaf, reason, findings, .. } = &judged.verdict;
+            let Verdict { agreed, epoch_index, shard, leaf, reason, findings, .. } = &judged.verdict;
             if *agreed {
                 tracing::info!(%validator, ?epoch_index, "another validator's log was checked and holds");
             } else {
-                tracing::warn!(%validator, %head, ?leaf, ?reason, ?findings, "another validator's log does not hold");
+                tracing::warn!(%validator, %head, ?shard, ?leaf, ?reason, ?findings, "another validator's log does not hold");
             }
             *missed = Missed::default();
             peers.put(*validator, judged);
@@ -324,11 +324,10 @@ fn check_papers(
     seen: &Path,
 ) -> Result<(Reviewed, Vec<Proven>), ReviewError> {
     let mut search = Search::new(Claim::read_all(disputes, validator), &last_head(bundle)?);
-    let mut seen = Seen::open(seen).map_err(ReviewError::Seen)?;
+    let seen = Seen::open(seen).map_err(ReviewError::Seen)?;
     let found = Bundle::at(bundle)
         .map_err(|source| ReviewError::Read { name: bundle.display().to_string(), source })?;
-    let options =
-        ReviewOptions { validator: Some(validator), seen: Some(&mut seen), ..ReviewOptions::default() };
+    let options = ReviewOptions { validator: Some(validator), seen: Some(&seen), ..ReviewOptions::default() };
     let reviewed = review_with(&found, options, |receipts, _| search.see(receipts))?;
     Ok((reviewed, search.finish()))
 }

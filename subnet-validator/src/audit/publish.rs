@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use protocol::manifest::{PARTS, SignedManifest};
+use protocol::manifest::{SignedManifest, parts_of};
 use protocol::signing::Keypair;
 use tokio::sync::Mutex;
 
@@ -165,7 +165,7 @@ pub(super) fn keep_newest(folder: &Path, bundles_max: usize) -> io::Result<()> {
         let bytes = fs::read(bundle(folder, *epoch_index).join(MANIFEST))?;
         // A bundle of the first version lists no parts.
         let Ok(manifest) = serde_json::from_slice::<SignedManifest>(&bytes) else { continue };
-        listed.extend(manifest.manifest.parts().map(part_path));
+        listed.extend(manifest.manifest.parts().map(|(shard, part)| part_path(shard, part)));
     }
     // The list first: it never names what is gone.
     let index = serde_json::to_vec(&Epochs { epochs }).map_err(io::Error::other)?;
@@ -175,7 +175,19 @@ pub(super) fn keep_newest(folder: &Path, bundles_max: usize) -> io::Result<()> {
     for epoch_index in &surplus {
         fs::remove_dir_all(bundle(folder, *epoch_index))?;
     }
-    if surplus.is_empty() { Ok(()) } else { remove_parts(folder, PARTS, &|path| listed.contains(path)) }
+    if surplus.is_empty() { Ok(()) } else { keep_parts(folder, &listed) }
+}
+
+/// Removes parts of all shards that are not on the list.
+pub(super) fn keep_parts(folder: &Path, listed: &HashSet<String>) -> io::Result<()> {
+    let kept = |path: &str| listed.contains(path);
+    for shard in 0..=u8::MAX {
+        let parts = parts_of(shard);
+        if folder.join(&parts).is_dir() {
+            remove_parts(folder, &parts, &kept)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes all files below a folder of parts but those that are kept, and folders that are empty then.

@@ -2,13 +2,18 @@
 //!
 //! Slices are checked one after another, on all cores, and put together in the log's order while the next one is being checked: so
 //! memory holds two slices, however long the log is, and the first leaf at fault is the first in the log.
+//!
+//! The logs of several shards are reviewed at the same time, as many as there are cores, each on a thread of its own with two slices in
+//! memory. What is told is the first fault of the lowest shard that has one, whichever was found first.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::io;
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use parity_scale_codec::{Decode, DecodeAll};
@@ -18,17 +23,17 @@ use protocol::catalogue::CatalogueError;
 use protocol::digest::Digest;
 use protocol::evidence::{EvidenceError, SignedEvidence};
 use protocol::head::{HeadError, SignedHead, ValidHead};
-use protocol::manifest::{Manifest, ManifestError, SignedManifest, Slice};
+use protocol::manifest::{Manifest, ManifestError, SignedManifest, Slice, frontier_file};
 use protocol::merkle::Frontier;
 use protocol::policy_document::{self, PolicyDocumentError, SignedPolicyDocument};
 use protocol::receipt::Countersigned;
-use protocol::replay::{LeafError, Replay, ReplayError, Replayed, Rules};
+use protocol::replay::{LeafError, Replay, ReplayError, Replayed, Rules, ShardReplay};
 use protocol::scoring::{HOUR_MS, Miner};
 
-use super::check::{CheckedPart, check_slice};
+use super::check::{CheckedPart, check_slice, name_of};
 use super::seen::Seen;
 use super::shelf::Bundle;
-use super::{EVIDENCE, FRONTIER, HEADS, MANIFEST, MINERS, POLICY};
+use super::{EVIDENCE, HEADS, MANIFEST, MINERS, POLICY};
 
 /// Receipts shown together.
 const SHOWN_TOGETHER: usize = 512;
@@ -81,7 +86,7 @@ pub enum ReviewError {
     },
     /// A file is missing from the manifest.
     #[error("the manifest does not list {0}")]
-    NotListed(&'static str),
+    NotListed(String),
     /// A file is not the one the manifest lists.
     #[error("{name} is not the file that the manifest lists: it was altered or cut off")]
     File {
@@ -90,7 +95,15 @@ pub enum ReviewError {
     },
     /// A file does not decode.
     #[error("{0} does not decode")]
-    Decode(&'static str),
+    Decode(String),
+    /// The manifest lists leaves of a shard that the head does not name, or none of one that it names.
+    #[error("the manifest lists leaves of the shards {found:?}, the head names {expected:?}")]
+    OtherShards {
+        /// In the head.
+        expected: Vec<u8>,
+        /// In the manifest.
+        found: Vec<u8>,
+    },
     /// Evidence is none.
     #[error("checking the evidence")]
     Evidence(#[source] EvidenceError),
@@ -117,6 +130,8 @@ pub enum ReviewError {
     /// A leaf lies in the file of another miner or hour.
     #[error("leaf {index} lies in {part}, where it does not belong")]
     Misplaced {
+        /// The shard, if there are several.
+        shard: Option<u8>,
         /// Its place in the log.
         index: u64,
         /// The file.
@@ -135,9 +150,20 @@ impl ReviewError {
     #[must_use]
     pub fn leaf(&self) -> Option<u64> {
         match self {
-            Self::Replay(ReplayError::Leaf { index, .. }) => Some(*index),
-            Self::Replay(ReplayError::Truncated { found, .. }) => Some(*found),
+            Self::Replay(error) => error.leaf(),
             Self::Misplaced { index, .. } => Some(*index),
+            _ => None,
+        }
+    }
+
+    /// The shard at fault, if there are several and it is one shard's.
+    #[must_use]
+    pub fn shard(&self) -> Option<u8> {
+        match self {
+            Self::Replay(error) => error.shard(),
+            Self::Head(HeadError::Shard { shard, .. }) | Self::Misplaced { shard: Some(shard), .. } => {
+                Some(*shard)
+            }
             _ => None,
         }
     }
@@ -149,7 +175,7 @@ pub struct ReviewOptions<'o> {
     /// Whose it must be.
     pub validator: Option<&'o AccountId>,
     /// Parts that were checked before; those that are checked now are added.
-    pub seen: Option<&'o mut Seen>,
+    pub seen: Option<&'o Seen>,
     /// Threads that verify; as many as there are cores for `None`.
     pub threads: Option<NonZeroUsize>,
 }
@@ -172,15 +198,15 @@ pub fn last_head_of(bundle: &Bundle) -> Result<ValidHead, ReviewError> {
     last.verify().map_err(ReviewError::Head)
 }
 
-/// Reviews the bundle in a folder, of this validator. `see` is shown every receipt of the log in order, after its signatures were
-/// verified, with how many leaves are done and how many there are.
+/// Reviews the bundle in a folder, of this validator. `see` is shown every receipt of the log in order (of several logs, each in its
+/// order), after its signatures were verified, with how many leaves are done and how many there are.
 ///
 /// # Errors
 /// With the first thing that is wrong.
 pub fn review(
     folder: &Path,
     validator: Option<&AccountId>,
-    see: impl FnMut(&[Countersigned], (u64, u64)),
+    see: impl FnMut(&[Countersigned], (u64, u64)) + Send,
 ) -> Result<Reviewed, ReviewError> {
     review_with(&find(folder)?, ReviewOptions { validator, ..ReviewOptions::default() }, see)
 }
@@ -192,7 +218,7 @@ pub fn review(
 pub fn review_with(
     bundle: &Bundle,
     options: ReviewOptions<'_>,
-    mut see: impl FnMut(&[Countersigned], (u64, u64)),
+    mut see: impl FnMut(&[Countersigned], (u64, u64)) + Send,
 ) -> Result<Reviewed, ReviewError> {
     let manifest = read(bundle, MANIFEST, MANIFEST_BYTES_MAX)?;
     let manifest: SignedManifest = serde_json::from_slice(&manifest).map_err(ReviewError::ManifestForm)?;
@@ -200,10 +226,9 @@ pub fn review_with(
     if let Some(expected) = options.validator.filter(|expected| **expected != manifest.validator) {
         return Err(ReviewError::OtherValidator { expected: *expected, found: manifest.validator });
     }
-    for name in [HEADS, POLICY, MINERS, FRONTIER] {
-        if !manifest.files.iter().any(|file| file.name == name) {
-            return Err(ReviewError::NotListed(name));
-        }
+    let listed = |name: &str| manifest.files.iter().any(|file| file.name == name);
+    if let Some(missing) = [HEADS, POLICY, MINERS].into_iter().find(|name| !listed(name)) {
+        return Err(ReviewError::NotListed(missing.to_owned()));
     }
     for file in &manifest.files {
         let bytes = read(bundle, &file.name, EVIDENCE_BYTES_MAX)?;
@@ -226,12 +251,24 @@ pub fn review_with(
     let document = document.verify().map_err(ReviewError::Policy)?;
     let rules = Rules::new(document).map_err(ReviewError::Models)?;
     let miners: Vec<Miner> = decode(bundle, MINERS, MINERS_BYTES_MAX)?;
-    let frontier: Frontier = decode(bundle, FRONTIER, FRONTIER_BYTES_MAX)?;
-
-    let mut replay = Replay::new(&rules, heads, frontier)?;
-    replay_slices(bundle, &manifest, options, &mut replay, &mut see)?;
+    let mut starts = BTreeMap::new();
+    for shard in head.shards() {
+        let name = frontier_file(shard.shard);
+        if !listed(&name) {
+            return Err(ReviewError::NotListed(name));
+        }
+        starts.insert(shard.shard, decode::<Frontier>(bundle, &name, FRONTIER_BYTES_MAX)?);
+    }
+    let expected: Vec<u8> = starts.keys().copied().collect();
+    let mut replay = Replay::of_shards(&rules, heads, starts)?;
+    let found: Vec<u8> = manifest.logs().map(|(shard, _)| shard).collect();
+    // A shard without leaves in the window may be listed or not.
+    if !found.iter().all(|shard| expected.contains(shard)) {
+        return Err(ReviewError::OtherShards { expected, found });
+    }
+    replay_shards(bundle, &manifest, &options, &mut replay, &mut see)?;
     // Without the file nobody is convicted or doubted; a head that says otherwise is not met then.
-    if manifest.files.iter().any(|file| file.name == EVIDENCE) {
+    if listed(EVIDENCE) {
         let evidence: Vec<SignedEvidence> = decode(bundle, EVIDENCE, EVIDENCE_BYTES_MAX)?;
         let evidence = evidence.into_iter().map(SignedEvidence::verify).collect::<Result<Vec<_>, _>>();
         replay.judge(&evidence.map_err(ReviewError::Evidence)?);
@@ -243,45 +280,116 @@ pub fn review_with(
 /// Evidence of one window together, in bytes.
 const EVIDENCE_BYTES_MAX: u64 = 1 << 30;
 
-fn replay_slices(
+/// Who is shown the receipts, with the leaves done of all shards.
+struct Watch<'w, F> {
+    see: &'w mut F,
+    done: BTreeMap<u8, u64>,
+    total: u64,
+}
+
+impl<F: FnMut(&[Countersigned], (u64, u64))> Watch<'_, F> {
+    fn show(&mut self, shard: u8, receipts: &[Countersigned], done: u64) {
+        self.done.insert(shard, done);
+        (self.see)(receipts, (self.done.values().sum(), self.total));
+    }
+}
+
+fn replay_shards<F: FnMut(&[Countersigned], (u64, u64)) + Send>(
     bundle: &Bundle,
     manifest: &Manifest,
-    options: ReviewOptions<'_>,
+    options: &ReviewOptions<'_>,
     replay: &mut Replay<'_>,
-    see: &mut impl FnMut(&[Countersigned], (u64, u64)),
+    see: &mut F,
 ) -> Result<(), ReviewError> {
-    let ReviewOptions { mut seen, threads, .. } = options;
-    let threads = threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    let check = |slice: &Slice, seen: Option<&Seen>| check_slice(bundle, slice, seen, threads);
-    let mut ready = match manifest.slices.first() {
-        Some(first) => check(first, seen.as_deref())?,
-        None => return Ok(()),
-    };
-    for (number, slice) in manifest.slices.iter().enumerate() {
-        let next = manifest.slices.get(number.saturating_add(1));
-        let known = seen.as_deref();
-        // The next slice is checked while this one is put together. Files that cannot be read matter only once they are reached.
-        let (merged, following) = thread::scope(|scope| {
-            let following = next.map(|next| scope.spawn(move || check(next, known)));
-            let merged = merge(slice, ready, replay, see);
-            (merged, following.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))))
-        });
-        merged?;
-        if let Some(seen) = seen.as_deref_mut() {
-            let parts: Vec<Digest> = slice.parts.iter().map(|part| part.sha256).collect();
-            seen.add(&parts).map_err(ReviewError::Seen)?;
+    let threads =
+        options.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let shards = replay.shards_mut();
+    let begun = shards.iter().map(|shard| (shard.shard(), shard.progress().0)).collect();
+    let total = shards.iter().map(|shard| shard.progress().1).sum();
+    let watch = Mutex::new(Watch { see, done: begun, total });
+    let at_once = threads.min(shards.len()).max(1);
+    let reviewer = Reviewer { bundle, seen: options.seen, threads: (threads / at_once).max(1), watch };
+    let slices: BTreeMap<u8, &[Slice]> = manifest.logs().collect();
+    // The lowest shard with a fault so far: higher ones need not be read any further.
+    let faulty = AtomicUsize::new(usize::MAX);
+    let (waiting, faults) = (Mutex::new(shards.iter_mut()), Mutex::new(BTreeMap::new()));
+    let work = || {
+        while let Some(shard) = lock(&waiting).next() {
+            let number = shard.shard();
+            let is_moot = || faulty.load(Ordering::Relaxed) < usize::from(number);
+            let of_shard = slices.get(&number).copied().unwrap_or_default();
+            if let Err(error) = reviewer.replay(shard, of_shard, &is_moot) {
+                faulty.fetch_min(usize::from(number), Ordering::Relaxed);
+                lock(&faults).insert(number, error);
+            }
         }
-        ready = following.transpose()?.unwrap_or_default();
+    };
+    thread::scope(|scope| {
+        for _ in 1..at_once {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let faults = faults.into_inner().unwrap_or_else(PoisonError::into_inner);
+    faults.into_values().next().map_or(Ok(()), Err)
+}
+
+/// Nothing here panics while holding a lock but what it shows to, whose panic ends the review.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads the slices of one shard.
+struct Reviewer<'v, 'w, F> {
+    bundle: &'v Bundle,
+    seen: Option<&'v Seen>,
+    /// For each shard that is read at this time.
+    threads: usize,
+    watch: Mutex<Watch<'w, F>>,
+}
+
+impl<F: FnMut(&[Countersigned], (u64, u64)) + Send> Reviewer<'_, '_, F> {
+    fn replay(
+        &self,
+        shard: &mut ShardReplay<'_>,
+        slices: &[Slice],
+        is_moot: &dyn Fn() -> bool,
+    ) -> Result<(), ReviewError> {
+        let number = shard.shard();
+        let check = |slice: &Slice| check_slice(self.bundle, number, slice, self.seen, self.threads);
+        let mut ready = match slices.first() {
+            Some(first) => check(first)?,
+            None => return Ok(()),
+        };
+        for (place, slice) in slices.iter().enumerate() {
+            if is_moot() {
+                return Ok(());
+            }
+            let next = slices.get(place.saturating_add(1));
+            // The next slice is checked while this one is put together. Files that cannot be read matter only once they are reached.
+            let (merged, following) = thread::scope(|scope| {
+                let following = next.map(|next| scope.spawn(move || check(next)));
+                let show = |receipts: &[Countersigned], done| lock(&self.watch).show(number, receipts, done);
+                let merged = merge(slice, ready, shard, show);
+                (merged, following.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))))
+            });
+            merged?;
+            if let Some(seen) = self.seen {
+                let parts: Vec<Digest> = slice.parts.iter().map(|part| part.sha256).collect();
+                seen.add(&parts).map_err(ReviewError::Seen)?;
+            }
+            ready = following.transpose()?.unwrap_or_default();
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Puts a slice's leaves into the log, the lowest index first wherever it lies.
 fn merge(
     slice: &Slice,
     checked: Vec<CheckedPart>,
-    replay: &mut Replay<'_>,
-    see: &mut impl FnMut(&[Countersigned], (u64, u64)),
+    replay: &mut ShardReplay<'_>,
+    mut show: impl FnMut(&[Countersigned], u64),
 ) -> Result<(), ReviewError> {
     let (mut faults, mut queues) = (Vec::new(), Vec::new());
     for CheckedPart { leaves, wrong, fault } in checked {
@@ -304,32 +412,32 @@ fn merge(
                 let receipt = replay.push(leaf)?;
                 let ticket = receipt.ticket();
                 if (ticket.issued_at_ms / HOUR_MS, ticket.miner) != (part.hour, part.miner) {
-                    return Err(ReviewError::Misplaced { index, part: part.path() });
+                    let (shard, part) = (replay.named_shard(), name_of(replay.shard(), part));
+                    return Err(ReviewError::Misplaced { shard, index, part });
                 }
                 receipts.push(receipt);
                 if receipts.len() == SHOWN_TOGETHER {
-                    see(&receipts, replay.progress());
+                    show(&receipts, replay.progress().0);
                     receipts.clear();
                 }
             }
             None if index == expected => {
                 let Some((_, source)) = wrong.take() else { continue };
-                return Err(ReplayError::Leaf { index, source }.into());
+                return Err(replay.wrong(index, source).into());
             }
             None => {
                 let source = LeafError::Index { found: index };
-                return Err(ReplayError::Leaf { index: expected, source }.into());
+                return Err(replay.wrong(expected, source).into());
             }
         }
         let next = leaves.peek().map(|leaf| leaf.index()).or(wrong.as_ref().map(|(index, _)| *index));
         lowest.extend(next.map(|index| Reverse((index, number))));
     }
     if !receipts.is_empty() {
-        see(&receipts, replay.progress());
+        show(&receipts, replay.progress().0);
     }
-    let (found, expected) = (replay.progress().0, slice.end);
-    if found != expected {
-        return Err(ReplayError::Truncated { expected, found }.into());
+    if replay.progress().0 != slice.end {
+        return Err(replay.ends_early(slice.end).into());
     }
     // Leaves that are all good, in a file that is another one than listed.
     faults.into_iter().next().map_or(Ok(()), Err)
@@ -345,7 +453,7 @@ fn read(bundle: &Bundle, name: &str, bytes_max: u64) -> Result<Vec<u8>, ReviewEr
     bundle.file(name, bytes_max).map_err(failed)
 }
 
-fn decode<T: Decode>(bundle: &Bundle, name: &'static str, bytes_max: u64) -> Result<T, ReviewError> {
+fn decode<T: Decode>(bundle: &Bundle, name: &str, bytes_max: u64) -> Result<T, ReviewError> {
     let bytes = read(bundle, name, bytes_max)?;
-    T::decode_all(&mut bytes.as_slice()).map_err(|_| ReviewError::Decode(name))
+    T::decode_all(&mut bytes.as_slice()).map_err(|_| ReviewError::Decode(name.to_owned()))
 }

@@ -8,12 +8,18 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use protocol::digest::Digest;
 
-/// The list, held in memory and in a file.
+/// The list, held in memory and in a file. Reviews of several shards share it.
 #[derive(Debug)]
 pub struct Seen {
+    list: Mutex<List>,
+}
+
+#[derive(Debug)]
+struct List {
     parts: HashSet<Digest>,
     file: File,
 }
@@ -34,36 +40,42 @@ impl Seen {
         if !text.is_empty() && !text.ends_with('\n') {
             file.write_all(b"\n")?;
         }
-        Ok(Self { parts, file })
+        Ok(Self { list: Mutex::new(List { parts, file }) })
     }
 
     /// How many parts are on it.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.parts.len()
+        self.lock().parts.len()
     }
 
     /// Whether none is.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.parts.is_empty()
+        self.lock().parts.is_empty()
     }
 
     pub(super) fn has(&self, part: &Digest) -> bool {
-        self.parts.contains(part)
+        self.lock().parts.contains(part)
     }
 
     /// Adds parts whose every signature was verified.
-    pub(super) fn add(&mut self, parts: &[Digest]) -> io::Result<()> {
-        let new = parts.iter().filter(|part| !self.parts.contains(*part));
+    pub(super) fn add(&self, parts: &[Digest]) -> io::Result<()> {
+        let mut list = self.lock();
+        let new = parts.iter().filter(|part| !list.parts.contains(*part));
         let lines: String = new.map(|part| format!("{part}\n")).collect();
         if lines.is_empty() {
             return Ok(());
         }
-        self.file.write_all(lines.as_bytes())?;
-        self.file.sync_data()?;
-        self.parts.extend(parts);
+        list.file.write_all(lines.as_bytes())?;
+        list.file.sync_data()?;
+        list.parts.extend(parts);
         Ok(())
+    }
+
+    /// Nothing here panics while holding the lock.
+    fn lock(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -79,7 +91,7 @@ mod tests {
         Seen::open(&path).unwrap().add(&[one, two]).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, &text[..text.len() - 9]).unwrap();
-        let mut again = Seen::open(&path).unwrap();
+        let again = Seen::open(&path).unwrap();
         assert_eq!((again.len(), again.has(&one), again.has(&two)), (1, true, false));
         again.add(&[one, three]).unwrap();
         let again = Seen::open(&path).unwrap();

@@ -4,6 +4,8 @@
 //! index.json                                       the tempos
 //! 1207/manifest.json, heads.scale, policy.scale, ...
 //! parts/hour=486688/miner=5F.../000000000000-000000004711-0123456789abcdef.parquet
+//! shards/1/parts/hour=486688/...                   those of another shard than 0
+//! shards/1/manifest.json, frontier.scale           what its gateway wrote of them last ([`super::shard`])
 //! ```
 //!
 //! The same on a disk, below a URL and in object storage.
@@ -12,7 +14,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use protocol::manifest::{PARTS, Part};
+use protocol::manifest::{Part, parts_of};
 
 use super::store::Store;
 use super::{MANIFEST, publish};
@@ -98,15 +100,15 @@ impl Bundle {
     }
 
     /// A part's bytes.
-    pub(super) fn part(&self, part: &Part) -> io::Result<Vec<u8>> {
+    pub(super) fn part(&self, shard: u8, part: &Part) -> io::Result<Vec<u8>> {
         // A longer file is another one: its digest shows that.
-        self.shelf.read(&part_path(part), part.bytes.saturating_add(1 << 20))
+        self.shelf.read(&part_path(shard, part), part.bytes.saturating_add(1 << 20))
     }
 }
 
-/// Where a part lies below a shelf.
-pub(super) fn part_path(part: &Part) -> String {
-    format!("{PARTS}/{}", part.path())
+/// Where a shard's part lies below a shelf.
+pub(super) fn part_path(shard: u8, part: &Part) -> String {
+    format!("{}/{}", parts_of(shard), part.path())
 }
 
 fn check_length(found: u64, max: u64) -> io::Result<()> {

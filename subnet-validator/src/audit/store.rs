@@ -177,9 +177,10 @@ impl Store {
         if let Some(before) = epochs.iter().rev().find(|before| **before != epoch_index) {
             let path = format!("{before}/{MANIFEST}");
             let before = parse_manifest(&path, &self.get(&path, MANIFEST_BYTES_MAX).await?)?;
-            there.extend(before.manifest.parts().map(part_path));
+            there.extend(before.manifest.parts().map(|(shard, part)| part_path(shard, part)));
         }
-        let missing = manifest.manifest.parts().map(part_path).filter(|path| !there.contains(path));
+        let listed = manifest.manifest.parts().map(|(shard, part)| part_path(shard, part));
+        let missing = listed.filter(|path| !there.contains(path));
         let parts = missing.map(|path| (folder.join(&path), path)).collect::<Vec<_>>();
         let small = manifest.manifest.files.iter().map(|file| &file.name);
         let small = small.map(|name| (place.join(name), format!("{epoch_index}/{name}"))).collect::<Vec<_>>();

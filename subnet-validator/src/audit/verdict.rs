@@ -30,6 +30,9 @@ pub struct Verdict {
     pub head: Option<Digest>,
     /// Leaves read; 0 if the review failed.
     pub leaves: u64,
+    /// The shard at fault, if the validator has several and it is one shard's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<u8>,
     /// The first leaf at fault, if it is one leaf's.
     pub leaf: Option<u64>,
     /// Why the review failed.
@@ -60,6 +63,7 @@ impl Verdict {
             epoch_index: Some(head.epoch_index),
             head: Some(replayed.head),
             leaves: replayed.leaves,
+            shard: None,
             leaf: None,
             reason: None,
             compared_with_chain: findings.is_some(),
@@ -78,6 +82,7 @@ impl Verdict {
             epoch_index: None,
             head: None,
             leaves: 0,
+            shard: error.shard(),
             leaf: error.leaf(),
             reason: Some(with_causes(error)),
             compared_with_chain: false,

@@ -96,7 +96,10 @@ mod tests {
     use crate::audit::verdict::Verdict;
 
     fn verdict(reviewed_at_ms: u64) -> KeptVerdict {
-        KeptVerdict { verdict: Verdict::of_error(&ReviewError::Decode("heads.scale")), reviewed_at_ms }
+        KeptVerdict {
+            verdict: Verdict::of_error(&ReviewError::Decode("heads.scale".to_owned())),
+            reviewed_at_ms,
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! One probe from its words to the call as it was settled.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::StreamExt as _;
 use model_runtime::ModelHandle;
@@ -13,6 +15,7 @@ use crate::fleet::Fleet;
 use crate::fleet::call::{Answer, Call};
 use crate::fleet::relay::RelayEvent;
 use crate::fleet::selector::Selection;
+use crate::metrics::{Asked, Came, Metrics};
 
 /// Stands in a body for the words that are yet to come.
 pub(super) const PLACE: &str = "\u{1}";
@@ -28,6 +31,7 @@ pub(super) struct Asking {
     /// Tokens of the words, at most.
     pub(super) prompt_tokens_max: u32,
     pub(super) draw: u64,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Asking {
@@ -49,6 +53,7 @@ impl Asking {
             payer: probe::payer(self.draw),
             request_id: format!("req_{:016x}{:016x}", super::draw(), super::draw()),
         };
+        self.metrics.challenged(Asked::Probe, Came::Sent);
         // Before the call, so that its end is not missed.
         let mut settled = self.fleet.settled();
         let mut output = Vec::new();
@@ -64,11 +69,15 @@ impl Asking {
                         RelayEvent::Chunk(chunk) => take(&chunk),
                         RelayEvent::Done => break,
                         RelayEvent::Waiting { .. } => {}
-                        RelayEvent::Failed(_) | RelayEvent::Refused(_) => return None,
+                        RelayEvent::Failed(_) | RelayEvent::Refused(_) => {
+                            self.metrics.challenged(Asked::Probe, Came::Missed);
+                            return None;
+                        }
                     }
                 }
             }
             Err(error) => {
+                self.metrics.challenged(Asked::Probe, Came::Missed);
                 tracing::debug!(error = &error as &dyn std::error::Error, "a probe was not answered");
                 return None;
             }

@@ -20,6 +20,7 @@ use super::rows::Rows;
 use super::{ChallengesConfig, draw};
 use crate::clock::Clock;
 use crate::fleet::Fleet;
+use crate::metrics::{Asked, Came, Metrics};
 
 /// Asks miners to show what they have.
 pub(super) struct Proofs {
@@ -31,6 +32,8 @@ pub(super) struct Proofs {
     pub(super) clock: Arc<Clock>,
     /// The catalogue's models with their files.
     pub(super) offers: Vec<Offer>,
+    /// Counts them.
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Proofs {
@@ -91,18 +94,31 @@ impl Proofs {
 
     async fn put(&self, question: Question, issued_at_ms: u64, rows: &mut Rows) {
         let (netuid, miner) = (self.netuid, question.miner);
+        let asked = match &question.task {
+            Task::Weights(_) => Asked::Weights,
+            Task::Product(_) => Asked::Product,
+        };
         let Some(signed) = question.clone().ask(netuid, &self.hotkey, issued_at_ms) else { return };
         let time = Duration::from_millis(question.answer_ms_max.into());
         let about = About { netuid, miner, at_ms: issued_at_ms };
+        self.metrics.challenged(asked, Came::Sent);
         let finding = match judge(&signed, self.fleet.challenge(&signed, time).await).await {
-            Outcome::Shown => return rows.answered(&miner),
-            Outcome::Wrong(wrong) => Finding::WrongAnswer(wrong),
+            Outcome::Shown => {
+                self.metrics.challenged(asked, Came::Answered);
+                return rows.answered(&miner);
+            }
+            Outcome::Wrong(wrong) => {
+                self.metrics.challenged(asked, Came::Wrong);
+                Finding::WrongAnswer(wrong)
+            }
             Outcome::Missed(why) => {
+                self.metrics.challenged(asked, Came::Missed);
                 if !self.still_says(&question) {
                     return tracing::debug!(%miner, why, "a miner that serves no more has missed a challenge");
                 }
                 tracing::info!(%miner, why, "a challenge was missed");
                 let Some(row) = rows.missed(signed) else { return };
+                self.metrics.challenged(asked, Came::Doubted);
                 Finding::Missed(row)
             }
         };

@@ -39,7 +39,8 @@ pub enum Audit {
         #[command(flatten)]
         output: Output,
     },
-    /// Compute a bundle's scores again and compare. Ends with code 4 if the validator is found to be wrong.
+    /// Compute a bundle's scores again and compare. Ends with code 4 if the validator is found to be wrong, with 5 if it is right and a
+    /// miner that --challenge asked is caught.
     Review {
         /// The folder of bundles, whose newest is reviewed, or one tempo's folder in it; or s3://bucket/prefix or file:///folder.
         #[arg(value_name = "FOLDER")]

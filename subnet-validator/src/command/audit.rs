@@ -132,6 +132,9 @@ pub(super) async fn run(
                 print_lines(out, &lines)?;
             }
             match verdict.agreed {
+                true if rechallenge::is_anyone_caught(&challenged) => {
+                    Err(CommandError::Caught { folder: evidence })
+                }
                 true => Ok(()),
                 false => Err(CommandError::Disagreed(verdict.findings.join("; "))),
             }
@@ -167,7 +170,7 @@ fn write_bundle(
 ) -> Result<Exported, CommandError> {
     let hotkey = place.site.hotkey()?;
     let path = place.state(&hotkey.public()).join(validator::LEDGER_DIR);
-    let owner = Owner { validator: hotkey.public(), netuid: place.config.netuid };
+    let owner = Owner::single(hotkey.public(), place.config.netuid);
     let reader = Reader::open(&path, owner).map_err(CommandError::OpenLedger)?;
     let bar = Progress::new("leaves written", quiet);
     export(&reader, &hotkey, epoch, folder, |done, total| bar.show(done, total)).map_err(CommandError::Export)
@@ -197,9 +200,9 @@ async fn check(
             From::Store(store, epoch) => Shelf::Store(store).bundle(epoch),
         };
         let bundle = bundle.map_err(|source| ReviewError::Read { name, source })?;
-        let mut seen = resume.map(|path| Seen::open(&path)).transpose().map_err(ReviewError::Seen)?;
+        let seen = resume.map(|path| Seen::open(&path)).transpose().map_err(ReviewError::Seen)?;
         let options =
-            ReviewOptions { validator: validator.as_ref(), seen: seen.as_mut(), ..ReviewOptions::default() };
+            ReviewOptions { validator: validator.as_ref(), seen: seen.as_ref(), ..ReviewOptions::default() };
         let bar = Progress::new("leaves checked", quiet);
         review_with(&bundle, options, |_, (done, total)| bar.show(done, total))
     });

@@ -91,6 +91,12 @@ pub enum CommandError {
     /// The chain shows something else than the bundle.
     #[error("the validator did not do what its bundle says: {0}")]
     Disagreed(String),
+    /// The bundle is right, and a miner that it pays does not have its weights.
+    #[error("a miner that the bundle pays signed something else than its weights; the evidence is in {folder}", folder = folder.display())]
+    Caught {
+        /// Where.
+        folder: std::path::PathBuf,
+    },
     /// Bundles that do not go together.
     #[error("{folder} is of another tempo or policy than the bundles before it, or of the same validator", folder = folder.display())]
     Unmergeable {
@@ -127,7 +133,8 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// 2 for wrong usage, 3 for a hotkey that is not registered, 4 for an audit that disagrees, 1 otherwise.
+    /// 2 for wrong usage, 3 for a hotkey that is not registered, 4 for an audit that disagrees, 5 for a miner caught by an audit that
+    /// agrees, 1 otherwise.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -136,6 +143,7 @@ impl CommandError {
             Self::Recheck(error) if error.is_about_evidence() => 4,
             Self::Shared(error) => error.exit_code(),
             Self::Review(_) | Self::Disagreed(_) | Self::Paper(_) | Self::NotProven(_) | Self::Proof(_) => 4,
+            Self::Caught { .. } => 5,
             _ => 1,
         }
     }
@@ -151,6 +159,7 @@ impl CommandError {
             Self::NoSuchKey { .. } => "see `subnet-validator keys list`",
             Self::OpenLedger(_) => "check --wallet, --wallet-hotkey, --netuid and --state",
             Self::Fetch(_) => "run it again: it goes on where it broke off",
+            Self::Caught { .. } => "check it with `subnet-validator audit recheck`, and publish it",
             Self::ReadLedger(_) => "keep a copy of the folder, then restore a backup",
             _ => return None,
         };

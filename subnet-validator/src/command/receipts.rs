@@ -8,6 +8,7 @@ use protocol::digest::Digest;
 use protocol::head::SignedHead;
 use protocol::merkle::verify_inclusion;
 use protocol::receipt::{ReceiptError, UncheckedCountersigned};
+use protocol::ticket::Ticket;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -89,7 +90,7 @@ pub(super) fn run(command: &Receipts, out: &mut impl Write) -> Result<(), Comman
     let receipt = verify(&proof).map_err(CommandError::Proof)?;
     let ticket = receipt.ticket();
     if let Some(head) = head {
-        check_head(head, &proof, &ticket.validator).map_err(CommandError::Proof)?;
+        check_head(head, &proof, ticket).map_err(CommandError::Proof)?;
     }
     let Proof { index, size, root, .. } = &proof;
     if output.json {
@@ -143,13 +144,11 @@ fn verify(proof: &Proof) -> Result<protocol::receipt::Countersigned, ProofError>
 }
 
 /// A head in a file: SCALE bytes, as `heads.scale` holds several of.
-fn check_head(
-    file: &PathBuf,
-    proof: &Proof,
-    validator: &protocol::account::AccountId,
-) -> Result<(), ProofError> {
+fn check_head(file: &PathBuf, proof: &Proof, ticket: &Ticket) -> Result<(), ProofError> {
     let bytes = fs::read(file).map_err(ProofError::Read)?;
     let head = SignedHead::from_bytes(&bytes).and_then(|head| head.verify().ok()).ok_or(ProofError::Head)?;
-    let fits = (head.validator, head.tree_size, head.root) == (*validator, proof.size, proof.root);
+    // The call's number says whose log it must be in.
+    let log = head.log(ticket.shard()).map(|log| (log.tree_size, log.root));
+    let fits = head.validator == ticket.validator && log == Some((proof.size, proof.root));
     fits.then_some(()).ok_or(ProofError::Head)
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::stream;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use http::{HeaderMap, StatusCode};
-use protocol::manifest::PARTS;
+use protocol::manifest::parts_of;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
 
@@ -20,6 +20,7 @@ use super::State;
 use super::error::GatewayError;
 use crate::audit::fetch::Epochs;
 use crate::audit::publish;
+use crate::audit::shard::papers_folder;
 
 /// Bytes read from a file at a time.
 const PIECE_BYTES: usize = 64 << 10;
@@ -44,12 +45,31 @@ pub(super) async fn file(
 
 /// Leaves of one hour and miner, which several tempos' bundles share.
 pub(super) async fn part(
-    Handed(state): Handed<Arc<State>>,
+    handed: Handed<Arc<State>>,
     Path((hour, miner, name)): Path<(String, String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, GatewayError> {
+    part_of_shard(handed, Path((0, hour, miner, name)), headers).await
+}
+
+/// The same of another shard.
+pub(super) async fn part_of_shard(
+    Handed(state): Handed<Arc<State>>,
+    Path((shard, hour, miner, name)): Path<(u8, String, String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, GatewayError> {
     let plain = [&hour, &miner, &name].into_iter().all(|name| is_plain(name));
-    let place = plain.then(|| state.bundles.join(PARTS).join(hour).join(miner).join(name));
+    let place = plain.then(|| state.bundles.join(parts_of(shard)).join(hour).join(miner).join(name));
+    serve(place.ok_or(GatewayError::NoBundle)?, &headers).await
+}
+
+/// What the gateway of another shard wrote of it last, beside its parts.
+pub(super) async fn shard_file(
+    Handed(state): Handed<Arc<State>>,
+    Path((shard, name)): Path<(u8, String)>,
+    headers: HeaderMap,
+) -> Result<Response, GatewayError> {
+    let place = is_plain(&name).then(|| papers_folder(&state.bundles, shard).join(name));
     serve(place.ok_or(GatewayError::NoBundle)?, &headers).await
 }
 

@@ -58,6 +58,8 @@ pub(super) fn all() -> Vec<Route> {
         open_get("/audit/v1/epochs", get(bundles::list)),
         open_get("/audit/v1/epochs/{epoch}/{file}", get(bundles::file)),
         open_get("/audit/v1/parts/{hour}/{miner}/{file}", get(bundles::part)),
+        open_get("/audit/v1/shards/{shard}/{file}", get(bundles::shard_file)),
+        open_get("/audit/v1/shards/{shard}/parts/{hour}/{miner}/{file}", get(bundles::part_of_shard)),
         open_get("/health", get(operations::health)),
         open_get("/metrics", get(operations::metrics)),
         open_get("/openapi.json", get(openapi::document)),

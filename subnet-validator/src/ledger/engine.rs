@@ -11,12 +11,14 @@ use protocol::merkle::Frontier;
 use protocol::policy_document::SignedPolicyDocument;
 use protocol::receipt::Countersigned;
 use protocol::replay::LATE_MS_MAX;
+use protocol::ticket::first_sequence;
 use tokio::sync::{mpsc, watch};
 
 use super::error::ReadError;
 use super::ingress::{Message, Reply};
 use super::prune::{BLOCKS_TOGETHER, Pruned};
 use super::schema::{self, Owner};
+use super::shards::ShardRecord;
 use super::store::{Group, Store};
 use super::volume::Volume;
 use super::{AppendError, Appended, HeadRecord, HeadStored, LogHead};
@@ -58,6 +60,7 @@ struct Pending {
     by_sequence: HashMap<[u8; 40], (u64, Digest)>,
     sequences: HashMap<AccountId, u64>,
     head: Option<HeadRecord>,
+    shard_head: Option<ShardRecord>,
 }
 
 impl Engine {
@@ -134,6 +137,14 @@ impl Engine {
                     group.put_evidence(&evidence);
                     answers.evidence.push((reply, Ok(())));
                 }
+                Message::PutSums { sums, reply } => {
+                    group.put_sums(&sums);
+                    answers.evidence.push((reply, Ok(())));
+                }
+                Message::PutShardHead { record, reply } => {
+                    let outcome = self.prepare_shard_head(&record, &log, &mut pending, &mut group);
+                    answers.heads.push((reply, outcome));
+                }
                 Message::Prune { end, reply } => {
                     let outcome = store.prune(end, BLOCKS_TOGETHER).map_err(append_error);
                     answers.pruned.push((reply, outcome));
@@ -169,7 +180,8 @@ impl Engine {
         group: &mut Group<'_>,
     ) -> Result<Appended, AppendError> {
         let ticket = receipt.ticket();
-        if ticket.validator != self.owner.validator || ticket.netuid != self.owner.netuid {
+        let Owner { validator, netuid, shard } = self.owner;
+        if (ticket.validator, ticket.netuid, ticket.shard()) != (validator, netuid, shard) {
             return Err(AppendError::NotOurs);
         }
         let leaf = receipt.leaf_hash();
@@ -211,6 +223,9 @@ impl Engine {
         }
         let pending_head =
             pending.head.as_ref().filter(|known| known.head.head.epoch_index == head.epoch_index);
+        // A tree head names what its gateway's own log holds; the gateways of other shards sign none.
+        let own = head.log(0).filter(|_| self.owner.shard == 0);
+        let Some(own) = own else { return refused("only the gateway of shard 0 keeps tree heads") };
         let known = match pending_head {
             Some(known) => Some(known.clone()),
             None => group.store().head(head.epoch_index).map_err(append_error)?,
@@ -223,8 +238,8 @@ impl Engine {
         if document.document.hash() != head.policy {
             return refused("the policy document is not the one it names");
         }
-        if (record.frontier.size(), record.frontier.root()) != (head.tree_size, head.root)
-            || head.tree_size > log.frontier.size()
+        if (record.frontier.size(), record.frontier.root()) != (own.tree_size, own.root)
+            || own.tree_size > log.frontier.size()
         {
             return refused("its size or root is not the log's");
         }
@@ -243,6 +258,52 @@ impl Engine {
         Ok(HeadStored::New)
     }
 
+    fn prepare_shard_head(
+        &self,
+        record: &ShardRecord,
+        log: &Log,
+        pending: &mut Pending,
+        group: &mut Group<'_>,
+    ) -> Result<HeadStored, AppendError> {
+        let head = &record.head.head;
+        let refused = |why: &str| Err(AppendError::HeadRefused { why: why.to_owned() });
+        let Owner { validator, netuid, shard } = self.owner;
+        if (head.validator, head.netuid, head.shard) != (validator, netuid, shard) || shard == 0 {
+            return Err(AppendError::NotOurs);
+        }
+        let last = match &pending.shard_head {
+            Some(last) => Some(last.clone()),
+            None => group.store().latest_shard_head().map_err(append_error)?,
+        };
+        if (record.frontier.size(), record.frontier.root()) != (head.tree_size, head.root)
+            || head.tree_size > log.frontier.size()
+        {
+            return refused("its size or root is not the log's");
+        }
+        if let Some(last) = &last {
+            let before = &last.head.head;
+            if before.epoch_index == head.epoch_index {
+                let same = before == head;
+                let epoch_index = head.epoch_index;
+                return if same {
+                    Ok(HeadStored::Same)
+                } else {
+                    Err(AppendError::HeadConflict { epoch_index })
+                };
+            }
+            if before.epoch_index > head.epoch_index || before.window_end_ms >= head.window_end_ms {
+                return refused("a later head of this shard is there");
+            }
+        }
+        let previous = last.map_or(Digest::ZERO, |last| last.head.head.digest());
+        if head.previous != previous || record.head.clone().verify().is_err() {
+            return refused("it does not name the one before, or is not signed");
+        }
+        group.put_shard_head(record);
+        pending.shard_head = Some(record.clone());
+        Ok(HeadStored::New)
+    }
+
     fn prepare_reservation(
         &self,
         miner: AccountId,
@@ -252,7 +313,9 @@ impl Engine {
     ) -> Result<Range<u64>, AppendError> {
         let first = match pending.sequences.get(&miner) {
             Some(next) => *next,
-            None => group.store().next_sequence(&miner).map_err(append_error)?,
+            None => {
+                group.store().next_sequence(&miner, first_sequence(self.owner.shard)).map_err(append_error)?
+            }
         };
         let next = first.saturating_add(count);
         group.put_next_sequence(&miner, next);
@@ -303,9 +366,13 @@ impl Answers {
         match message {
             Message::Append { reply, .. } => drop(reply.send(Err(error.clone()))),
             Message::Reserve { reply, .. } => drop(reply.send(Err(error.clone()))),
-            Message::PutEvidence { reply, .. } => drop(reply.send(Err(error.clone()))),
+            Message::PutEvidence { reply, .. } | Message::PutSums { reply, .. } => {
+                drop(reply.send(Err(error.clone())));
+            }
             Message::Prune { reply, .. } => drop(reply.send(Err(error.clone()))),
-            Message::PutHead { reply, .. } => drop(reply.send(Err(error.clone()))),
+            Message::PutHead { reply, .. } | Message::PutShardHead { reply, .. } => {
+                drop(reply.send(Err(error.clone())));
+            }
         }
     }
 }

@@ -32,12 +32,16 @@ pub enum OpenError {
         expected: u32,
     },
     /// The folder belongs to another validator or subnet.
-    #[error("the ledger belongs to {validator} on subnet {netuid}; every hotkey needs its own state folder")]
+    #[error(
+        "the ledger belongs to shard {shard} of {validator} on subnet {netuid}; every hotkey and every shard needs its own state folder"
+    )]
     OtherOwner {
         /// The hotkey that wrote it.
         validator: AccountId,
         /// The subnet it was written for.
         netuid: u16,
+        /// The shard it was written as.
+        shard: u8,
     },
     /// Something in the folder contradicts itself.
     #[error("the ledger is damaged: {what}; restore a backup, nothing was changed")]
@@ -68,8 +72,8 @@ pub enum AppendError {
         /// Where the other one is.
         index: u64,
     },
-    /// The receipt is of another validator or subnet than this ledger.
-    #[error("the receipt belongs to another validator or subnet")]
+    /// The receipt is of another validator, subnet or shard than this ledger.
+    #[error("the receipt belongs to another validator, subnet or shard")]
     NotOurs,
     /// The receipt was issued too long before one that the log holds.
     #[error(

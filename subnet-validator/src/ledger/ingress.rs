@@ -9,6 +9,7 @@ use protocol::receipt::Countersigned;
 use tokio::sync::oneshot;
 
 use super::prune::Pruned;
+use super::shards::{ShardRecord, ShardSums};
 use super::{AppendError, Appended, HeadRecord, HeadStored};
 
 /// Where an answer goes.
@@ -45,6 +46,20 @@ pub(super) enum Message {
         end: u64,
         /// Answered after the sync.
         reply: Reply<Pruned>,
+    },
+    /// Keep the head of this shard.
+    PutShardHead {
+        /// The head with the frontier under it.
+        record: Box<ShardRecord>,
+        /// Answered after the sync.
+        reply: Reply<HeadStored>,
+    },
+    /// Keep what another shard said.
+    PutSums {
+        /// Its head and its sums.
+        sums: Box<ShardSums>,
+        /// Answered after the sync.
+        reply: Reply<()>,
     },
     /// Keep the head of a tempo.
     PutHead {

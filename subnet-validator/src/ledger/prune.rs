@@ -17,7 +17,7 @@ use rocksdb::{Direction, WriteBatch};
 use super::error::ReadError;
 use super::reader::leaf_of;
 use super::schema;
-use super::store::{Store, decode_head};
+use super::store::Store;
 
 /// Leaves that are removed together.
 pub const BLOCK_LEAVES: u64 = 1_024;
@@ -91,8 +91,8 @@ impl Store {
     /// Blocks in which a head's log ends.
     fn blocks_with_heads(&self) -> Result<HashSet<u64>, ReadError> {
         let mut blocks = HashSet::new();
-        for entry in self.scan(schema::HEADS, &schema::heads(0), Direction::Forward)? {
-            let size = decode_head(&entry?.1)?.head.head.tree_size;
+        for frontier in self.head_frontiers()? {
+            let size = frontier?.size();
             if size % BLOCK_LEAVES != 0 {
                 blocks.insert(size / BLOCK_LEAVES);
             }

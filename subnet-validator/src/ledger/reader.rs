@@ -24,7 +24,7 @@ use super::volume::Volume;
 /// Reads the ledger while its writer writes.
 #[derive(Clone)]
 pub struct Reader {
-    volume: Arc<Volume>,
+    pub(super) volume: Arc<Volume>,
 }
 
 /// A receipt with its place in the log.
@@ -213,11 +213,12 @@ impl Reader {
     pub fn frontier_at(&self, size: u64) -> Result<Frontier, ReadError> {
         let pruned = self.volume.store()?.pruned()?;
         let mut frontier = if pruned.size() <= size { pruned } else { Frontier::default() };
-        for entry in self.volume.store()?.scan(schema::HEADS, &schema::heads(u64::MAX), Direction::Reverse)? {
-            let record = decode_head(&entry?.1)?;
-            if record.frontier.size() <= size {
-                if record.frontier.size() > frontier.size() {
-                    frontier = record.frontier;
+        let store = self.volume.store()?;
+        for known in store.head_frontiers()? {
+            let known = known?;
+            if known.size() <= size {
+                if known.size() > frontier.size() {
+                    frontier = known;
                 }
                 break;
             }
@@ -440,8 +441,9 @@ impl Reader {
     /// The first receipt that must stay when those issued before this time go: the newest head's window is whole in any case, with
     /// the leaf that stands before it. Nothing can go while there is no head.
     pub fn prunable(&self, before_ms: u64) -> Result<u64, ReadError> {
-        let Some(head) = self.latest_head()? else { return Ok(0) };
-        let window = head.head.head.first_index;
+        let own = self.latest_head()?.and_then(|record| record.head.head.log(0)).map(|log| log.first_index);
+        let of_shard = self.latest_shard_head()?.map(|record| record.head.head.first_index);
+        let Some(window) = own.or(of_shard) else { return Ok(0) };
         Ok(self.window_first_index(before_ms)?.min(window).saturating_sub(1))
     }
 

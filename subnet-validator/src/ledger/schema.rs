@@ -4,7 +4,7 @@
 //! | family | key | value |
 //! |---|---|---|
 //! | `meta` | `format` | format version, u32 |
-//! | `meta` | `owner` | validator's public key (32) ‖ netuid, u16 |
+//! | `meta` | `owner` | validator's public key (32) ‖ netuid, u16 ‖ shard, u8, unless it is 0 |
 //! | `meta` | `frontier` | SCALE `protocol::merkle::Frontier` |
 //! | `meta` | `pruned` | the frontier over the receipts that were removed; absent until then |
 //! | `receipts` | index, u64 | SCALE `Countersigned` |
@@ -17,6 +17,8 @@
 //! | `heads` | epoch index, u64 | SCALE [`super::HeadRecord`] |
 //! | `documents` | hash of a policy document (32) | SCALE `SignedPolicyDocument` |
 //! | `evidence` | time of what it is about in ms, u64 ‖ digest (32) | SCALE `SignedEvidence` |
+//! | `shard_heads` | epoch index, u64 | SCALE [`super::ShardRecord`]: what a shard but 0 signed |
+//! | `sums` | shard, u8 | SCALE [`super::ShardSums`]: what shard 0 was last told by another |
 //! | `nodes` | number of a removed block of 1,024 leaves, u64 | root over its leaves (32) |
 //!
 //! History of the format:
@@ -24,16 +26,17 @@
 //! - 2: without `evidence`; heads end before their convictions, which are then none.
 //! - 3: without `nodes` and `pruned`.
 //! - 4: heads end after their convictions; nobody is doubted then.
-//! - 5: the layout above. An older ledger is raised when it is opened: it gets the empty families that it lacks.
+//! - 5: without `shard_heads` and `sums`: every ledger was of shard 0.
+//! - 6: the layout above. An older ledger is raised when it is opened: it gets the empty families that it lacks.
 
 use protocol::account::AccountId;
 use protocol::digest::Digest;
 
 /// The format this program reads and writes.
-pub const FORMAT_VERSION: u32 = 5;
+pub const FORMAT_VERSION: u32 = 6;
 
 /// Older formats that opening raises to [`FORMAT_VERSION`].
-pub const RAISED_FORMATS: [u32; 4] = [1, 2, 3, 4];
+pub const RAISED_FORMATS: [u32; 5] = [1, 2, 3, 4, 5];
 
 /// Facts about the ledger as a whole.
 pub const META: &str = "meta";
@@ -63,8 +66,14 @@ pub const EVIDENCE: &str = "evidence";
 /// Roots of blocks of removed leaves.
 pub const NODES: &str = "nodes";
 
+/// Heads that a shard but 0 signed.
+pub const SHARD_HEADS: &str = "shard_heads";
+
+/// What shard 0 was told by the others.
+pub const SUMS: &str = "sums";
+
 /// Every column family, in the order they are created.
-pub const FAMILIES: [&str; 12] = [
+pub const FAMILIES: [&str; 14] = [
     META,
     RECEIPTS,
     LEAVES,
@@ -77,6 +86,8 @@ pub const FAMILIES: [&str; 12] = [
     DOCUMENTS,
     EVIDENCE,
     NODES,
+    SHARD_HEADS,
+    SUMS,
 ];
 
 /// Key in [`META`] of the format version.
@@ -88,30 +99,44 @@ pub const FRONTIER: &[u8] = b"frontier";
 /// Key in [`META`] of the frontier over what was removed.
 pub const PRUNED: &[u8] = b"pruned";
 
-/// Whose ledger it is: one validator hotkey on one subnet. Sequence numbers mean nothing for anybody else.
+/// Whose ledger it is: one gateway of one validator hotkey on one subnet. Sequence numbers mean nothing for anybody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
     /// The validator's hotkey.
     pub validator: AccountId,
     /// The subnet.
     pub netuid: u16,
+    /// The shard that this log is: 0 for a validator's only gateway, and for the head gateway where there are several.
+    pub shard: u8,
 }
 
 impl Owner {
+    /// The owner of a validator's only ledger.
+    #[must_use]
+    pub fn single(validator: AccountId, netuid: u16) -> Self {
+        Self { validator, netuid, shard: 0 }
+    }
+
     /// Value under [`OWNER`].
     #[must_use]
-    pub fn to_bytes(self) -> [u8; 34] {
-        join(&self.validator.0, &self.netuid.to_be_bytes())
+    pub fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = self.validator.0.to_vec();
+        bytes.extend(self.netuid.to_be_bytes());
+        bytes.extend((self.shard > 0).then_some(self.shard));
+        bytes
     }
 
     /// Reads a value under [`OWNER`].
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (validator, netuid) = bytes.split_at_checked(32)?;
-        Some(Self {
-            validator: AccountId(validator.try_into().ok()?),
-            netuid: u16::from_be_bytes(netuid.try_into().ok()?),
-        })
+        let (validator, rest) = bytes.split_first_chunk::<32>()?;
+        let (netuid, shard) = rest.split_first_chunk::<2>()?;
+        let shard = match shard {
+            [] => 0,
+            [shard] if *shard > 0 => *shard,
+            _ => return None,
+        };
+        Some(Self { validator: AccountId(*validator), netuid: u16::from_be_bytes(*netuid), shard })
     }
 }
 
@@ -151,7 +176,13 @@ pub fn sequences(miner: &AccountId) -> [u8; 32] {
     miner.0
 }
 
-/// Key in [`HEADS`].
+/// Key in [`SUMS`].
+#[must_use]
+pub fn sums(shard: u8) -> [u8; 1] {
+    [shard]
+}
+
+/// Key in [`HEADS`] and [`SHARD_HEADS`].
 #[must_use]
 pub fn heads(epoch_index: u64) -> [u8; 8] {
     epoch_index.to_be_bytes()

@@ -17,6 +17,7 @@ use rocksdb::{
 use super::HeadRecord;
 use super::error::{OpenError, ReadError};
 use super::schema::{self, FAMILIES, Owner};
+use super::shards::{ShardRecord, ShardSums};
 
 /// The open database.
 pub(super) struct Store {
@@ -222,9 +223,9 @@ impl Store {
         self.index_under(schema::BY_RECEIPT, &schema::by_receipt(receipt_hash))
     }
 
-    /// First sequence number of this miner that nobody has reserved.
-    pub(super) fn next_sequence(&self, miner: &AccountId) -> Result<u64, ReadError> {
-        Ok(self.index_under(schema::SEQUENCES, &schema::sequences(miner))?.unwrap_or(0))
+    /// First sequence number of this miner that nobody has reserved; `first` if none was.
+    pub(super) fn next_sequence(&self, miner: &AccountId, first: u64) -> Result<u64, ReadError> {
+        Ok(self.index_under(schema::SEQUENCES, &schema::sequences(miner))?.unwrap_or(first))
     }
 
     /// The head of a tempo.
@@ -328,6 +329,14 @@ impl Group<'_> {
         self.put(schema::DOCUMENTS, schema::documents(&hash), document.encode());
     }
 
+    pub(super) fn put_shard_head(&mut self, record: &ShardRecord) {
+        self.put(schema::SHARD_HEADS, schema::heads(record.head.head.epoch_index), record.encode());
+    }
+
+    pub(super) fn put_sums(&mut self, sums: &ShardSums) {
+        self.put(schema::SUMS, schema::sums(sums.head.head.shard), sums.encode());
+    }
+
     pub(super) fn put_evidence(&mut self, evidence: &ValidEvidence) {
         let key = schema::evidence(evidence.at_ms(), &evidence.digest());
         self.put(schema::EVIDENCE, key, evidence.signed().encode());
@@ -354,7 +363,9 @@ impl Refusal {
         match self {
             Self::NotALedger => OpenError::NotALedger { path: path.to_owned() },
             Self::Format(found) => OpenError::WrongFormat { found, expected: schema::FORMAT_VERSION },
-            Self::Owner(held) => OpenError::OtherOwner { validator: held.validator, netuid: held.netuid },
+            Self::Owner(Owner { validator, netuid, shard }) => {
+                OpenError::OtherOwner { validator, netuid, shard }
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Bundles: written from a ledger, reviewed from the files alone, and every spoiled leaf named.
 
 mod parts;
+mod shards;
 mod stored;
 
 use std::fs;
@@ -57,7 +58,7 @@ pub fn manifest(folder: &Path) -> SignedManifest {
 fn rows(folder: &Path) -> Vec<(usize, Row)> {
     let manifest = manifest(folder).manifest;
     let mut rows = Vec::new();
-    for (number, part) in manifest.parts().enumerate() {
+    for (number, (_, part)) in manifest.parts().enumerate() {
         let bytes = fs::read(folder.join(PARTS).join(part.path())).unwrap();
         rows.extend(leaves::read(bytes.into(), part.rows).unwrap().into_iter().map(|row| (number, row)));
     }
@@ -295,7 +296,7 @@ async fn every_file_is_needed_as_it_was_signed() {
     let parts = manifest(&good)
         .manifest
         .parts()
-        .map(|part| format!("../{PARTS}/{}", part.path()))
+        .map(|(_, part)| format!("../{PARTS}/{}", part.path()))
         .collect::<Vec<_>>();
     assert_eq!(parts.len(), 3);
     for name in small.into_iter().map(str::to_owned).chain(parts) {
@@ -327,7 +328,7 @@ async fn a_bundle_is_fetched_from_the_gateway_and_goes_on_where_it_broke_off() {
     let published = stand.folder.path().join("audit");
     copy(&good, &published);
     let fetched = here.path().join("fetched");
-    let part = manifest(&good).manifest.parts().next().unwrap().path();
+    let part = manifest(&good).manifest.parts().next().unwrap().1.path();
     let half = fs::read(good.join(PARTS).join(&part)).unwrap();
     let begun = fetched.join(PARTS).join(format!("{part}.part"));
     fs::create_dir_all(begun.parent().unwrap()).unwrap();

@@ -129,7 +129,7 @@ async fn a_receipts_proof_is_checked_from_its_file() {
     fs::write(&head_file, head.encode()).unwrap();
     assert_eq!(check(&answer, &["--head", text(&head_file)]).await.unwrap()["headChecked"], true);
     let mut other = head.head;
-    other.tree_size += 1;
+    other.log_mut(0).unwrap().tree_size += 1;
     fs::write(&head_file, other.sign(&validator()).encode()).unwrap();
     assert_eq!(check(&answer, &["--head", text(&head_file)]).await, Err(4));
 
@@ -208,7 +208,7 @@ async fn scores_are_computed_again_from_bundles_alone() {
     assert_eq!(run(&["audit", "replay", text(&folder), text(&folder)]).await, Err(1));
     let manifest = fs::read(folder.join("1").join("manifest.json")).unwrap();
     let manifest: protocol::manifest::SignedManifest = serde_json::from_slice(&manifest).unwrap();
-    let leaves = folder.join("parts").join(manifest.manifest.parts().next().unwrap().path());
+    let leaves = folder.join("parts").join(manifest.manifest.parts().next().unwrap().1.path());
     let mut bytes = fs::read(&leaves).unwrap();
     bytes[50] ^= 1;
     fs::write(leaves, bytes).unwrap();

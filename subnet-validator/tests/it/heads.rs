@@ -60,7 +60,7 @@ async fn a_tempos_head_names_the_log_the_miners_and_the_scores() {
     serve(&ledger, "//Bob", 1, 0..5).await;
     let record = head(&ledger, 1).await;
     let head = valid(&record);
-    assert_eq!((head.tree_size, head.root), (ledger.head().size, ledger.head().root));
+    assert_eq!((head.receipts(), head.log(0).unwrap().root), (ledger.head().size, ledger.head().root));
     assert_eq!((head.epoch_index, head.block_number, head.window_end_ms), (1, 100, NOW_MS));
     assert_eq!(head.scores, scores_hash(&record.table));
     assert_eq!(record.table.rows.iter().map(|row| row.basis_points).sum::<u32>(), 10_000);
@@ -96,7 +96,7 @@ async fn a_tempo_has_one_head_also_after_a_restart_and_more_receipts() {
         ledger.put_head(first.clone(), rules().document().clone().sign(&validator())).await.unwrap(),
         HeadStored::Same
     );
-    assert_eq!(head(&ledger, 2).await.head.head.tree_size, 6, "the next head has them");
+    assert_eq!(head(&ledger, 2).await.head.head.receipts(), 6, "the next head has them");
 }
 
 #[tokio::test]
@@ -107,12 +107,13 @@ async fn a_head_that_is_not_true_of_the_log_is_not_kept() {
     let good = head(&ledger, 1).await;
     let document = || rules().document().clone().sign(&validator());
     let mut forked = good.clone();
-    forked.head.head.root = Digest::ZERO;
+    forked.head.head.log_mut(0).unwrap().root = Digest::ZERO;
     let refused = ledger.put_head(forked, document()).await;
     assert!(matches!(refused, Err(AppendError::HeadConflict { epoch_index: 1 })), "{refused:?}");
     for change in [
-        (|record: &mut HeadRecord| record.head.head.root = Digest::ZERO) as fn(&mut HeadRecord),
-        |record| record.head.head.tree_size = 2,
+        (|record: &mut HeadRecord| record.head.head.log_mut(0).unwrap().root = Digest::ZERO)
+            as fn(&mut HeadRecord),
+        |record| record.head.head.log_mut(0).unwrap().tree_size = 2,
         |record| record.head.head.previous = Digest::ZERO,
         |record| record.head.head.policy = Digest::ZERO,
         |record| record.head.head.window_end_ms = 1,

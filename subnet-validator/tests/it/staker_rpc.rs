@@ -217,6 +217,7 @@ async fn rpc_with(receipts: u64, change: impl FnOnce(&mut StakerRpcConfig)) -> R
 /// A verdict about Dave.
 fn verdict(epoch_index: u64, agreed: bool) -> KeptVerdict {
     let verdict = Verdict {
+        shard: None,
         agreed,
         validator: Some(miner_key("//Dave").public()),
         epoch_index: Some(epoch_index),

@@ -39,7 +39,7 @@ pub fn miner_key(name: &str) -> Keypair {
 }
 
 pub fn owner() -> Owner {
-    Owner { validator: validator().public(), netuid: NETUID }
+    Owner::single(validator().public(), NETUID)
 }
 
 pub fn weights_digest() -> Digest {

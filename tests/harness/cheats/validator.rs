@@ -158,7 +158,7 @@ async fn ledger(
     receipts: &[Countersigned],
     keep: impl Fn(&Countersigned) -> bool,
 ) -> Ledger {
-    let owner = Owner { validator: validator.hotkey(), netuid: NETUID };
+    let owner = Owner::single(validator.hotkey(), NETUID);
     let ledger = Ledger::open(LedgerConfig::new(path.to_owned(), owner)).expect("a new ledger");
     for receipt in receipts.iter().filter(|receipt| keep(receipt)) {
         ledger.append(receipt.clone()).await.expect("a receipt of its own");

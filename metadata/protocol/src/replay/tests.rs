@@ -4,8 +4,11 @@ use parity_scale_codec::Encode;
 
 use super::*;
 use crate::fixtures::{Call, account, catalogue, key};
+use crate::head::shards::{self, Logs};
 use crate::head::{TreeHead, miners_hash};
 use crate::scoring::{HOUR_MS, Policy};
+
+mod several;
 
 const END_MS: u64 = 1_752_076_800_000 + HOUR_MS / 2;
 const START_MS: u64 = 1_752_076_800_000 - 167 * HOUR_MS;
@@ -72,9 +75,7 @@ impl Log {
             epoch_index,
             block_number: epoch_index,
             block_hash: Digest::ZERO,
-            tree_size,
-            root: merkle::root(&leaves),
-            first_index: 1,
+            logs: Logs::One(shards::Log { tree_size, root: merkle::root(&leaves), first_index: 1 }),
             previous,
             policy: self.rules.document.hash(),
             miners: miners_hash(&self.miners),
@@ -137,7 +138,7 @@ fn a_window_replays_from_the_leaf_before_its_first() {
     };
     let mut log = Log::of([vec![old(100), old(101)], records.clone()].concat());
     log.heads.remove(0);
-    log.heads[0].first_index = 3;
+    log.heads[0].log_mut(0).unwrap().first_index = 3;
     log.heads[0].scores = Log::of(records).heads[1].scores;
     let mut start = Frontier::new();
     log.leaves()[..2].iter().for_each(|(_, hash, _)| start.push(*hash));
@@ -258,7 +259,7 @@ fn a_receipt_of_another_subnet_is_wrong() {
 #[test]
 fn a_window_that_hides_its_first_receipts_is_wrong() {
     let mut log = Log::honest();
-    log.heads.iter_mut().for_each(|head| head.first_index = 2);
+    log.heads.iter_mut().for_each(|head| head.log_mut(0).unwrap().first_index = 2);
     log.heads[1].previous = log.heads[0].digest();
     let mut replay = Replay::new(
         &log.rules,

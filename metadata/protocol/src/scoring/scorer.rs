@@ -21,23 +21,23 @@ use crate::ticket::ModelId;
 /// be merged.
 #[derive(Debug, Clone)]
 pub struct Scorer<'a> {
-    policy: Policy,
-    catalogue: &'a Catalogue,
-    window_ms: Range<u64>,
-    tickets: HashMap<Digest, Counted>,
+    pub(super) policy: Policy,
+    pub(super) catalogue: &'a Catalogue,
+    pub(super) window_ms: Range<u64>,
+    pub(super) tickets: HashMap<Digest, Counted>,
     /// What the tickets above add up to.
     hours: Hours<'a>,
     /// The same for tickets known to come once.
-    hours_once: Hours<'a>,
-    set_aside: SetAside,
+    pub(super) hours_once: Hours<'a>,
+    pub(super) set_aside: SetAside,
 }
 
 /// By miner and hour.
-type Hours<'a> = BTreeMap<(AccountId, u64), HourTally<'a>>;
+pub(super) type Hours<'a> = BTreeMap<(AccountId, u64), HourTally<'a>>;
 
 /// What one ticket has added to its hour. All else that counts is fixed by the ticket itself.
 #[derive(Debug, Clone, Copy)]
-struct Counted {
+pub(super) struct Counted {
     miner: AccountId,
     hour: u64,
     payer: Digest,
@@ -48,19 +48,19 @@ struct Counted {
 
 /// What one miner did in one hour.
 #[derive(Debug, Clone, Default)]
-struct HourTally<'a> {
+pub(super) struct HourTally<'a> {
     /// Time that the calls took together.
-    busy_ms: u128,
-    payers: BTreeMap<Digest, PayerTally<'a>>,
+    pub(super) busy_ms: u128,
+    pub(super) payers: BTreeMap<Digest, PayerTally<'a>>,
 }
 
 /// What one payer brought to one miner in one hour.
 #[derive(Debug, Clone, Default)]
-struct PayerTally<'a> {
-    compute_units: u128,
-    invocations: u64,
-    bounties: u64,
-    models: BTreeSet<&'a ModelId>,
+pub(super) struct PayerTally<'a> {
+    pub(super) compute_units: u128,
+    pub(super) invocations: u64,
+    pub(super) bounties: u64,
+    pub(super) models: BTreeSet<&'a ModelId>,
 }
 
 /// What one miner did over the window.
@@ -135,9 +135,23 @@ impl<'a> Scorer<'a> {
         Some((new, &model.id))
     }
 
-    /// Adds all that another scorer has added. Both must have the same policy, catalogue and window; the
-    /// result is as if one scorer had seen everything.
-    pub fn merge(&mut self, other: Self) {
+    /// Adds all that another scorer has added. Both must have the same policy and catalogue; the result is as if one scorer had
+    /// seen everything.
+    ///
+    /// The other's window may be an earlier one, as that of a shard that was away ([`crate::head::shards`]): what it counted in
+    /// hours before this window is then outside of it.
+    pub fn merge(&mut self, mut other: Self) {
+        let first_hour = self.window_ms.start / HOUR_MS;
+        for hours in [&mut other.hours, &mut other.hours_once] {
+            hours.retain(|(_, hour), tally| {
+                let is_outside = *hour < first_hour;
+                if is_outside {
+                    add(&mut other.set_aside.outside_window, tally.receipts());
+                }
+                !is_outside
+            });
+        }
+        other.tickets.retain(|_, counted| counted.hour >= first_hour);
         for (ticket_hash, counted) in other.tickets {
             self.count(ticket_hash, counted);
         }

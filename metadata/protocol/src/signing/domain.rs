@@ -33,8 +33,16 @@ pub enum Domain {
     Inventory,
     /// The head of a validator's receipt log.
     TreeHead,
+    /// The head of a validator's logs, where it has several.
+    TreeHeadOfShards,
+    /// The head of one shard's log, signed by the gateway that keeps it.
+    ShardHead,
+    /// What a gateway answers to the head gateway of its validator.
+    ShardAnswer,
     /// An audit bundle's manifest.
     Manifest,
+    /// The same where there are several logs.
+    ManifestOfShards,
     /// The rules a validator scores by.
     PolicyDocument,
     /// A validator's evidence against a miner.
@@ -60,7 +68,11 @@ impl Domain {
             Self::Acknowledgement => b"SN_ACKNOWLEDGEMENT_V1\0",
             Self::Inventory => b"SN_INVENTORY_V1\0",
             Self::TreeHead => b"SN_TREE_HEAD_V1\0",
+            Self::TreeHeadOfShards => b"SN_TREE_HEAD_V2\0",
+            Self::ShardHead => b"SN_SHARD_HEAD_V1\0",
+            Self::ShardAnswer => b"SN_SHARD_ANSWER_V1\0",
             Self::Manifest => b"SN_MANIFEST_V2\0",
+            Self::ManifestOfShards => b"SN_MANIFEST_V3\0",
             Self::PolicyDocument => b"SN_POLICY_DOCUMENT_V1\0",
             Self::Evidence => b"SN_EVIDENCE_V1\0",
             Self::Catalogue => b"SN_CATALOGUE_V1\0",

@@ -65,7 +65,7 @@ fn signing_is_deterministic_and_the_nonce_depends_on_key_and_message() {
 
 #[test]
 fn domain_prefixes_are_frozen() {
-    let prefixes: [(Domain, &[u8]); 11] = [
+    let prefixes: [(Domain, &[u8]); 15] = [
         (Domain::Extrinsic, b""),
         (Domain::Btauth, b""),
         (Domain::Ticket, b"SN_TICKET_V1\0"),
@@ -74,6 +74,10 @@ fn domain_prefixes_are_frozen() {
         (Domain::Acknowledgement, b"SN_ACKNOWLEDGEMENT_V1\0"),
         (Domain::Inventory, b"SN_INVENTORY_V1\0"),
         (Domain::TreeHead, b"SN_TREE_HEAD_V1\0"),
+        (Domain::TreeHeadOfShards, b"SN_TREE_HEAD_V2\0"),
+        (Domain::ShardHead, b"SN_SHARD_HEAD_V1\0"),
+        (Domain::ShardAnswer, b"SN_SHARD_ANSWER_V1\0"),
+        (Domain::ManifestOfShards, b"SN_MANIFEST_V3\0"),
         (Domain::Manifest, b"SN_MANIFEST_V2\0"),
         (Domain::PolicyDocument, b"SN_POLICY_DOCUMENT_V1\0"),
         (Domain::Catalogue, b"SN_CATALOGUE_V1\0"),

@@ -9,7 +9,7 @@ use parquet::column::reader::ColumnReader;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use protocol::digest::Digest;
-use protocol::manifest::{PARTS, SignedManifest};
+use protocol::manifest::{SignedManifest, parts_of};
 use protocol::replay::Leaf;
 
 use super::ProofError;
@@ -44,9 +44,9 @@ pub(super) fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ProofError> {
 }
 
 /// One of the bundle's SCALE files.
-pub(super) fn decode<T: Decode>(folder: &Path, name: &'static str, bytes_max: u64) -> Result<T, ProofError> {
+pub(super) fn decode<T: Decode>(folder: &Path, name: &str, bytes_max: u64) -> Result<T, ProofError> {
     let bytes = read(&folder.join(name), bytes_max)?;
-    T::decode_all(&mut bytes.as_slice()).map_err(|_| ProofError::Bundle(name))
+    T::decode_all(&mut bytes.as_slice()).map_err(|_| ProofError::Bundle(name.to_owned()))
 }
 
 /// The folder of the newest tempo, if this is a folder of tempos; otherwise the folder itself.
@@ -61,20 +61,22 @@ pub(super) fn tempo(folder: &Path) -> Result<PathBuf, ProofError> {
         let name = entry.map_err(failed)?.file_name();
         newest = newest.max(name.to_str().and_then(|name| name.parse().ok()));
     }
-    newest.map(|tempo| folder.join(tempo.to_string())).ok_or(ProofError::Bundle(MANIFEST))
+    newest.map(|tempo| folder.join(tempo.to_string())).ok_or_else(|| ProofError::Bundle(MANIFEST.to_owned()))
 }
 
-/// Shows the leaves of the bundle in a tempo's folder in the log's order, a slice at a time.
+/// Shows the leaves of one shard of the bundle in a tempo's folder in the log's order, a slice at a time.
 pub(super) fn for_each_slice(
     tempo: &Path,
+    shard: u8,
     mut show: impl FnMut(&[Row]) -> Result<(), ProofError>,
 ) -> Result<(), ProofError> {
     let bytes = read(&tempo.join(MANIFEST), MANIFEST_BYTES_MAX)?;
     let manifest =
         serde_json::from_slice::<SignedManifest>(&bytes).ok().and_then(|signed| signed.verify().ok());
-    let manifest = manifest.ok_or(ProofError::Bundle(MANIFEST))?;
-    let parts = tempo.parent().unwrap_or(tempo).join(PARTS);
-    for slice in &manifest.slices {
+    let manifest = manifest.ok_or_else(|| ProofError::Bundle(MANIFEST.to_owned()))?;
+    let parts = tempo.parent().unwrap_or(tempo).join(parts_of(shard));
+    let slices = manifest.logs().find(|(number, _)| *number == shard).map(|(_, slices)| slices);
+    for slice in slices.unwrap_or_default() {
         let mut rows = Vec::new();
         for part in &slice.parts {
             let path = parts.join(part.path());

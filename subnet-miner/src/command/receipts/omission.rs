@@ -1,5 +1,6 @@
 //! `receipts prove-omission`: whether a validator's log lacks a call that it countersigned.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
@@ -7,6 +8,7 @@ use chain_client::cli::Output;
 use protocol::dispute::{Contradiction, Found, Omission, RecordBytes};
 use protocol::evidence::SignedEvidence;
 use protocol::head::SignedHead;
+use protocol::manifest::frontier_file;
 use protocol::merkle::Frontier;
 use protocol::policy_document::{self, SignedPolicyDocument};
 use protocol::receipt::Countersigned;
@@ -58,34 +60,41 @@ pub(super) fn run(
     writeln!(out, "{text} (validator {}, head {head})", call.ticket().validator).map_err(CommandError::Output)
 }
 
-/// Reads the whole log of the bundle's last head, and looks for the call in it. The proof holds only if the log is as the head says, so
+/// Reads the whole log of the bundle's last head, of all shards where there are several, and looks for the call in it. The proof holds only if the log is as the head says, so
 /// everything is checked that a reviewer checks.
 fn search(call: Countersigned, folder: &Path) -> Result<(protocol::Digest, Found), ProofError> {
     let folder = &bundle::tempo(folder)?;
+    let no = |name: &str| ProofError::Bundle(name.to_owned());
     let heads: Vec<SignedHead> = bundle::decode(folder, "heads.scale", HEADS_BYTES_MAX)?;
     let heads = heads.into_iter().map(SignedHead::verify).collect::<Result<Vec<_>, _>>();
-    let heads = heads.map_err(|_| ProofError::Bundle("heads.scale"))?;
-    let head = heads.last().cloned().ok_or(ProofError::Bundle("heads.scale"))?;
+    let heads = heads.map_err(|_| no("heads.scale"))?;
+    let head = heads.last().cloned().ok_or_else(|| no("heads.scale"))?;
     let document: SignedPolicyDocument =
         bundle::decode(folder, "policy.scale", policy_document::BYTES_MAX as u64)?;
-    let document = document.verify().map_err(|_| ProofError::Bundle("policy.scale"))?;
-    let rules = Rules::new(document).map_err(|_| ProofError::Bundle("policy.scale"))?;
+    let document = document.verify().map_err(|_| no("policy.scale"))?;
+    let rules = Rules::new(document).map_err(|_| no("policy.scale"))?;
     let miners: Vec<Miner> = bundle::decode(folder, "miners.scale", MINERS_BYTES_MAX)?;
-    let frontier: Frontier = bundle::decode(folder, "frontier.scale", FRONTIER_BYTES_MAX)?;
+    let mut starts = BTreeMap::new();
+    for shard in head.shards() {
+        let name = frontier_file(shard.shard);
+        starts.insert(shard.shard, bundle::decode::<Frontier>(folder, &name, FRONTIER_BYTES_MAX)?);
+    }
 
     let mut omission = Omission::new(call, &head)?;
-    let mut replay = Replay::new(&rules, heads, frontier)?;
-    bundle::for_each_slice(folder, |rows| {
-        for part in rows.chunks(PART_LEAVES) {
-            let leaves = part.iter().map(bundle::Row::as_leaf).collect::<Vec<_>>();
-            replay.push_all(&leaves)?.iter().for_each(|receipt| omission.see(receipt));
-        }
-        Ok(())
-    })?;
+    let mut replay = Replay::of_shards(&rules, heads, starts)?;
+    for shard in replay.shards_mut() {
+        bundle::for_each_slice(folder, shard.shard(), |rows| {
+            for part in rows.chunks(PART_LEAVES) {
+                let leaves = part.iter().map(bundle::Row::as_leaf).collect::<Vec<_>>();
+                shard.push_all(&leaves)?.iter().for_each(|receipt| omission.see(receipt));
+            }
+            Ok(())
+        })?;
+    }
     if folder.join("evidence.scale").exists() {
         let evidence: Vec<SignedEvidence> = bundle::decode(folder, "evidence.scale", EVIDENCE_BYTES_MAX)?;
         let evidence = evidence.into_iter().map(SignedEvidence::verify).collect::<Result<Vec<_>, _>>();
-        replay.judge(&evidence.map_err(|_| ProofError::Bundle("evidence.scale"))?);
+        replay.judge(&evidence.map_err(|_| no("evidence.scale"))?);
     }
     replay.finish(&miners)?;
     Ok((head.digest(), omission.finish()))

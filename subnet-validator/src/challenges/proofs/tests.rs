@@ -152,7 +152,7 @@ impl Stage {
 
         let folder = tempfile::tempdir().unwrap();
         let (hotkey, clock) = (key("//Alice"), Arc::new(Clock::new()));
-        let owner = Owner { validator: hotkey.public(), netuid: 64 };
+        let owner = Owner::single(hotkey.public(), 64);
         let ledger = Ledger::open(LedgerConfig::new(folder.path().to_owned(), owner)).unwrap();
         let weights = hashed(&file());
         let model = Model {
@@ -214,6 +214,7 @@ impl Stage {
             docket: Arc::new(Docket::new(ledger.clone(), hotkey.clone(), Arc::clone(&clock))),
             hotkey,
             clock,
+            metrics: Arc::default(),
             offers: vec![Offer { model, modality: Modality::Text, files: vec![file] }],
         };
         Self { proofs, ledger, server, _folder: folder }
@@ -233,6 +234,12 @@ impl Stage {
         let question = self.proofs.of_products().pop().unwrap();
         self.proofs.put(question, NOW_MS, &mut Rows::default()).await;
         self.evidence()
+    }
+
+    /// How many challenges about weights came to what: sent, answered, missed, wrong, doubted.
+    fn counted(&self) -> [u64; 5] {
+        [Came::Sent, Came::Answered, Came::Missed, Came::Wrong, Came::Doubted]
+            .map(|came| self.proofs.metrics.challenges(Asked::Weights, came))
     }
 
     fn evidence(&self) -> Vec<ValidEvidence> {
@@ -255,6 +262,8 @@ async fn an_honest_miner_shows_weights_and_product_and_nothing_is_kept_against_i
     let stage = Stage::with(Way::Honest).await;
     assert_eq!(stage.ask_for_weights(4).await, []);
     assert_eq!(stage.ask_for_product().await, []);
+    assert_eq!(stage.counted(), [4, 4, 0, 0, 0]);
+    assert_eq!(stage.proofs.metrics.challenges(Asked::Product, Came::Answered), 1);
 }
 
 #[tokio::test]
@@ -262,6 +271,7 @@ async fn another_file_of_the_same_size_convicts_at_once() {
     let stage = Stage::with(Way::Other).await;
     let found = stage.ask_for_weights(1).await;
     assert_eq!((found.len(), standing(&found)), (1, Standing::Convicted));
+    assert_eq!(stage.counted(), [1, 0, 0, 1, 0]);
 }
 
 #[tokio::test]
@@ -288,6 +298,7 @@ async fn a_miner_without_the_file_and_one_that_is_late_are_doubted_after_a_row_a
         assert_eq!(stage.ask_for_weights(2).await, [], "{way:?}: two are no row");
         let found = stage.ask_for_weights(3).await;
         assert_eq!((found.len(), standing(&found)), (1, Standing::Doubted), "{way:?}");
+        assert_eq!(stage.counted(), [5, 0, 5, 0, 1], "{way:?}");
     }
 }
 

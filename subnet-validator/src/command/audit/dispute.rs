@@ -53,11 +53,17 @@ fn contradiction(papers: &Path) -> Result<Outcome, CommandError> {
     let guilt = Contradiction::from_bytes(&bytes).and_then(Contradiction::verify);
     let guilt = guilt.map_err(|source| CommandError::Paper(PaperError::Nothing { path: path(), source }))?;
     let (node, offence) = match guilt {
-        Guilt::ForkedLog { validator } => (validator, "signed two tree heads that fit no one log"),
-        Guilt::DoubledCall { validator } => (validator, "signed two different calls under one number"),
-        Guilt::DoubledReceipt { miner } => (miner, "signed two different receipts for one ticket"),
+        Guilt::ForkedLog { validator } => (validator, "signed two tree heads that fit no one log".to_owned()),
+        Guilt::ForkedShard { validator, shard } => (
+            validator,
+            format!("signed two heads that fit no one log of shard {shard}, or left the shard out"),
+        ),
+        Guilt::DoubledCall { validator } => {
+            (validator, "signed two different calls under one number".to_owned())
+        }
+        Guilt::DoubledReceipt { miner } => (miner, "signed two different receipts for one ticket".to_owned()),
     };
-    Ok(Outcome::Guilty { node: node.to_string(), offence: offence.to_owned() })
+    Ok(Outcome::Guilty { node: node.to_string(), offence })
 }
 
 fn omission(papers: &Path, bundle: &Path, quiet: bool) -> Result<Outcome, CommandError> {

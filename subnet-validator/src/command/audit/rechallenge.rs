@@ -14,6 +14,9 @@ use crate::challenges::question::Outcome;
 use crate::clock::Clock;
 use crate::fleet::axon::AxonClient;
 
+/// The result of a miner that is caught.
+const WRONG: &str = "wrong";
+
 /// What one miner did, as it is printed.
 pub(super) struct Row {
     miner: AccountId,
@@ -55,12 +58,17 @@ pub(super) async fn run(
             (None, _) => ("notAsked", "holds no model whose file has a root in the catalogue".to_owned()),
             (Some(Outcome::Wrong(_)), path) => {
                 let path = path.map(|path| path.display().to_string()).unwrap_or_default();
-                ("wrong", format!("signed something else than its weights; the evidence is in {path}"))
+                (WRONG, format!("signed something else than its weights; the evidence is in {path}"))
             }
         };
         rows.push(Row { miner: challenged.miner, result, words });
     }
     Ok(rows)
+}
+
+/// Whether one of them has signed something else than its weights.
+pub(super) fn is_anyone_caught(rows: &[Row]) -> bool {
+    rows.iter().any(|row| row.result == WRONG)
 }
 
 impl Row {

@@ -55,6 +55,12 @@ pub(super) fn operation(method: &str, path: &str) -> Value {
         }
         ("get", "/audit/v1/epochs") => read("list_epochs", "The bundles that auditors can fetch", "Object"),
         ("get", "/audit/v1/epochs/{epoch}/{file}") => plain("get_epoch_file", "One file of a bundle"),
+        ("get", "/audit/v1/shards/{shard}/{file}") => {
+            plain("get_shard_file", "What another gateway of this validator wrote of its leaves")
+        }
+        ("get", "/audit/v1/shards/{shard}/parts/{hour}/{miner}/{file}") => {
+            plain("get_shard_part", "Leaves of one hour and miner of another gateway of this validator")
+        }
         ("get", "/audit/v1/parts/{hour}/{miner}/{file}") => {
             plain("get_part", "Receipts of one hour and miner, as Parquet")
         }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use jsonrpsee::types::ErrorObjectOwned;
-use protocol::manifest::SignedManifest;
+use protocol::manifest::{SignedManifest, parts_of};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -153,7 +153,9 @@ impl Bundle {
         let at = |name: &str| format!("/audit/v1/epochs/{epoch_index}/{name}");
         let files = manifest.manifest.files.iter().map(|file| (at(&file.name), file.bytes, file.sha256));
         let parts = manifest.manifest.parts();
-        let parts = parts.map(|part| (format!("/audit/v1/parts/{}", part.path()), part.bytes, part.sha256));
+        let parts = parts.map(|(shard, part)| {
+            (format!("/audit/v1/{}/{}", parts_of(shard), part.path()), part.bytes, part.sha256)
+        });
         Self {
             epoch_index,
             head: manifest.manifest.head.into(),

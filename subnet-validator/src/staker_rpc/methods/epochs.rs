@@ -2,6 +2,8 @@
 
 use jsonrpsee::types::ErrorObjectOwned;
 use parity_scale_codec::Encode;
+use protocol::head::TreeHead;
+use protocol::head::shards::{Logs, ShardLog};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -17,6 +19,24 @@ use crate::staker_rpc::values::Hash;
 /// The newest heads, among which the one committed on chain is looked for.
 const COMMITTED_AMONG: usize = 16;
 
+/// One of several logs under a head.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::staker_rpc) struct Shard {
+    /// Its number.
+    pub shard: u8,
+    /// Whether its gateway is gone for good.
+    pub closed: bool,
+    /// The tempo of its own head: an earlier one if its gateway was away.
+    pub epoch_index: u64,
+    /// Receipts in its log.
+    pub receipts: u64,
+    /// RFC 6962 root over their leaf hashes.
+    pub root: Hash,
+    /// The first receipt that its window can hold.
+    pub first_index: u64,
+}
+
 /// One tempo's head: what the log held, and which scores follow, under one signature.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -27,12 +47,15 @@ pub(in crate::staker_rpc) struct Epoch {
     pub head: Hash,
     /// The digest of the head before; zeroes for the first.
     pub previous: Hash,
-    /// Receipts in the log.
+    /// Receipts in the log; in all shards' where there are several.
     pub receipts: u64,
-    /// RFC 6962 root over their leaf hashes.
+    /// RFC 6962 root over the leaf hashes of the log; of shard 0's where there are several.
     pub root: Hash,
-    /// The first receipt that the window can hold.
+    /// The first receipt of that log that the window can hold.
     pub first_index: u64,
+    /// The logs of the validator's gateways, by number. None if it has one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<Shard>,
     /// The finalised block at which miners and time were read.
     pub block: u64,
     /// Its hash.
@@ -112,6 +135,19 @@ fn committed_epoch(at: &At, known: &[HeadRecord]) -> Result<Option<u64>, ErrorOb
     Ok(found.map(|record| record.head.head.epoch_index))
 }
 
+fn shards(head: &TreeHead) -> Vec<Shard> {
+    let Logs::Shards { shards } = &head.logs else { return Vec::new() };
+    let answer = |shard: &ShardLog| Shard {
+        shard: shard.shard,
+        closed: shard.closed,
+        epoch_index: shard.epoch_index,
+        receipts: shard.log.tree_size,
+        root: shard.log.root.into(),
+        first_index: shard.log.first_index,
+    };
+    shards.iter().map(answer).collect()
+}
+
 impl Epoch {
     pub(in crate::staker_rpc) fn new(
         record: &HeadRecord,
@@ -119,14 +155,16 @@ impl Epoch {
         committed: Option<u64>,
     ) -> Result<Self, ErrorObjectOwned> {
         let head = &record.head.head;
+        let log = head.log(0).ok_or_else(|| not_found("log of that epoch"))?;
         let commitment = at.market()?.commitments.get(&at.hotkey);
         Ok(Self {
             epoch_index: head.epoch_index,
             head: head.digest().into(),
             previous: head.previous.into(),
-            receipts: head.tree_size,
-            root: head.root.into(),
-            first_index: head.first_index,
+            receipts: head.receipts(),
+            root: log.root.into(),
+            first_index: log.first_index,
+            shards: shards(head),
             block: head.block_number,
             block_hash: head.block_hash.into(),
             window_start_ms: head.window_start_ms,

@@ -207,7 +207,7 @@ async fn of_epoch(
         catalogue: Arc::new(catalogue),
         related: related.unwrap_or_default(),
         standing: record.standings.of(&miner),
-        places: head.first_index..head.tree_size,
+        places: head.log(0).map_or(0..0, |log| log.first_index..log.tree_size),
         table: record.table,
     })
 }

@@ -112,6 +112,8 @@ pub(in crate::staker_rpc) struct WholeReceipt {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::staker_rpc) struct Proof {
+    /// The shard whose log it is; 0 for a validator with one gateway.
+    pub shard: u8,
     /// The receipt's place.
     pub index: u64,
     /// SHA-256 of 0x00 and `encoded`.
@@ -122,7 +124,8 @@ pub(in crate::staker_rpc) struct Proof {
     pub root: Hash,
     /// The tempo whose head signs that root; null for the log as it is.
     pub epoch: Option<u64>,
-    /// Digest of that head, which the validator commits to on chain.
+    /// Digest of that head, which the validator commits to on chain; null for the log as it is, and from the gateway of another shard
+    /// than 0, which keeps its own shard's heads.
     pub head: Option<Hash>,
     /// The siblings on the way to the root, lowest first (RFC 6962, section 2.1.1).
     pub path: Vec<Hash>,
@@ -150,16 +153,19 @@ pub(in crate::staker_rpc) async fn one(params: HashParams, at: At) -> Result<Who
 
 pub(in crate::staker_rpc) async fn proof(params: ProofParams, at: At) -> Result<Proof, ErrorObjectOwned> {
     let stored = find(params.hash, &at).await?;
-    let head = match params.epoch {
-        None => None,
+    let shard = at.ledger.owner().shard;
+    let (size, head) = match params.epoch {
+        None => (at.ledger.head().size, None),
         Some(epoch) => {
-            let record =
-                at.ledger.read(move |reader| reader.head(epoch)).await.map_err(|error| ledger(&error))?;
-            Some(record.ok_or_else(|| not_found("head of that epoch"))?.head.head)
+            let read = at.ledger.read(move |reader| Ok((reader.head(epoch)?, reader.shard_head(epoch)?)));
+            let (record, own) = read.await.map_err(|error| ledger(&error))?;
+            let of_tempo = record.map(|record| record.head.head);
+            let named = of_tempo.and_then(|head| Some((head.log(shard)?.tree_size, Some(head.digest()))));
+            let own = own.map(|own| (own.head.head.tree_size, None));
+            named.or(own).ok_or_else(|| not_found("head of that epoch"))?
         }
     };
     let (index, leaves_max) = (stored.index, at.config.proof_leaves_max);
-    let size = head.as_ref().map_or_else(|| at.ledger.head().size, |head| head.tree_size);
     if index >= size {
         return Err(not_found("such receipt in that epoch's log"));
     }
@@ -167,12 +173,13 @@ pub(in crate::staker_rpc) async fn proof(params: ProofParams, at: At) -> Result<
     let proof = proof.map_err(|error| ledger(&error))?;
     let proof = proof.ok_or_else(|| too_large("the log has outgrown proofs on request"))?;
     Ok(Proof {
+        shard,
         index: proof.index,
         leaf_hash: proof.leaf.into(),
         size: proof.size,
         root: proof.root.into(),
         epoch: params.epoch,
-        head: head.map(|head| head.digest().into()),
+        head: head.map(Into::into),
         path: proof.path.into_iter().map(Into::into).collect(),
         encoded: encoded(&stored),
     })

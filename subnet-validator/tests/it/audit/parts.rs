@@ -22,9 +22,9 @@ async fn written(ledger: &Ledger, folder: &Path) -> Result<Exported, ExportError
     ledger.read(move |reader| Ok(export(reader, &validator(), None, &to, |_, _| ()))).await.unwrap()
 }
 
-fn resumed(folder: &Path, list: &Path, see: impl FnMut()) -> Result<Reviewed, ReviewError> {
-    let (mut seen, mut see) = (Seen::open(list).unwrap(), see);
-    let options = ReviewOptions { seen: Some(&mut seen), ..ReviewOptions::default() };
+fn resumed(folder: &Path, list: &Path, see: impl FnMut() + Send) -> Result<Reviewed, ReviewError> {
+    let (seen, mut see) = (Seen::open(list).unwrap(), see);
+    let options = ReviewOptions { seen: Some(&seen), ..ReviewOptions::default() };
     review_with(&Bundle::at(folder).unwrap(), options, |_, _| see())
 }
 
@@ -135,7 +135,7 @@ async fn a_part_that_was_seen_is_still_read_and_hashed() {
     let (_ledger, folder) = bundle(root.path()).await;
     let list = root.path().join("seen");
     resumed(&folder, &list, || ()).unwrap();
-    for part in manifest(&folder).manifest.parts() {
+    for (_, part) in manifest(&folder).manifest.parts() {
         let place = folder.join(PARTS).join(part.path());
         let good = fs::read(&place).unwrap();
         let mut altered = good.clone();

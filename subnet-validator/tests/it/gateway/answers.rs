@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use crate::support::miner::{Manner, TOKENS, TestMiner, chunks};
 use crate::support::stand::{Stand, events};
 use http::StatusCode;
@@ -115,6 +117,54 @@ async fn health_and_metrics_need_no_key() {
     let metrics = open("/metrics").await.text();
     assert!(metrics.contains("subnet_validator_calls_total{outcome=\"answered\"} 1\n"), "{metrics}");
     assert!(metrics.contains("subnet_validator_ledger_receipts 1\n"), "{metrics}");
+}
+
+/// The metrics of ours that a text names.
+fn named(text: &str) -> BTreeSet<&str> {
+    text.split(|character: char| !(character.is_ascii_alphanumeric() || character == '_'))
+        .filter(|word| word.starts_with("subnet_validator_"))
+        .collect()
+}
+
+#[tokio::test]
+async fn dashboard_rules_and_reference_name_the_metrics_and_labels_that_the_page_has() {
+    let stand = Stand::start(&[]).await;
+    let page = crate::support::Ask::new("GET", stand.gateway.address(), "/metrics").send().await.text();
+    let read = |path: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        std::fs::read_to_string(format!("{folder}/{path}")).unwrap()
+    };
+    let (dashboard, reference) =
+        (read("packaging/grafana-validator.json"), read("docs/reference/metrics.md"));
+    let rules = read("packaging/prometheus-alerts.yaml");
+    let known = named(&page);
+    assert!(!known.is_empty());
+    assert_eq!(named(&dashboard), known);
+    assert_eq!(named(&reference), known);
+    assert!(named(&rules).is_subset(&known), "{:?}", named(&rules).difference(&known));
+
+    // What a dashboard or a rule selects by has been on the page from the start.
+    let selected = dashboard.replace("\\\"", "\"") + &rules;
+    let selectors = selected.split("subnet_validator_").skip(1).filter_map(|after| {
+        let (name, after) = after.split_once('{')?;
+        let is_name = name.chars().all(|character| character.is_ascii_lowercase() || character == '_');
+        is_name.then(|| after.split_once('}')).flatten().map(|(labels, _)| (name, labels))
+    });
+    let mut checked = 0;
+    for (name, labels) in selectors {
+        for label in labels.split(',') {
+            let (label, values) = label.split_once('=').unwrap();
+            for value in values.trim_matches(['~', '"']).split('|') {
+                let wanted = format!("{label}=\"{value}\"");
+                let has = |line: &str| {
+                    line.starts_with(&format!("subnet_validator_{name}{{")) && line.contains(&wanted)
+                };
+                assert!(page.lines().any(has), "{name} has no {wanted}");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 9, "{checked}");
 }
 
 #[tokio::test]

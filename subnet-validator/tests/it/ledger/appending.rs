@@ -50,7 +50,7 @@ async fn the_same_and_conflicting_receipts_are_told_apart_also_within_one_group(
 #[tokio::test]
 async fn a_receipt_of_another_validator_or_subnet_does_not_belong_here() {
     let folder = tempfile::tempdir().unwrap();
-    let owner = Owner { validator: miner_key("//Eve").public(), netuid: 64 };
+    let owner = Owner::single(miner_key("//Eve").public(), 64);
     let ledger = Ledger::open(LedgerConfig::new(folder.path().join("a"), owner)).unwrap();
     let append = ledger.append(receipt(&miner_key("//Bob"), 0)).await;
     assert!(matches!(append, Err(AppendError::NotOurs)));

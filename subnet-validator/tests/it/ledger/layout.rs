@@ -38,7 +38,7 @@ async fn the_keys_and_values_on_disk_are_these() {
 
     let meta = entries(&db, "meta");
     assert_eq!(meta[0].0, hex::encode("format"));
-    assert_eq!(meta[0].1, "00000005");
+    assert_eq!(meta[0].1, "00000006");
     assert_eq!(meta[1].0, hex::encode("frontier"));
     assert_eq!(meta[1].1.get(..16), Some("0200000000000000"), "SCALE: size, then peaks");
     assert_eq!(meta[2], (hex::encode("owner"), format!("{ALICE}0040")));

@@ -5,6 +5,7 @@ use std::path::Path;
 use parity_scale_codec::Encode;
 use protocol::digest::Digest;
 use protocol::head::TreeHead;
+use protocol::head::shards::{Log, Logs};
 use protocol::merkle;
 use serde_json::{Value, json};
 
@@ -31,9 +32,7 @@ fn vectors() -> Value {
         epoch_index: 7,
         block_number: 2_520,
         block_hash: Digest::of(b"block"),
-        tree_size: 13,
-        root: merkle::root(&leaves),
-        first_index: 2,
+        logs: Logs::One(Log { tree_size: 13, root: merkle::root(&leaves), first_index: 2 }),
         previous: Digest::ZERO,
         policy: Digest::of(b"policy"),
         miners: Digest::of(b"miners"),
