@@ -71,7 +71,7 @@ pub fn logits_with_windows(file: &File, sizes: Sizes, tokens: &[u32], windows: &
     let factors = Matrix::of(file, "rope_freqs.weight");
     let mut rows: Vec<Vec<f64>> =
         tokens.iter().map(|token| embedding.row(*token as usize).to_vec()).collect();
-    for layer in 0..sizes.layers {
+    for (layer, window) in windows.iter().enumerate() {
         let of = |name: &str| named(&format!("blk.{layer}.{name}.weight"));
         let normed: Vec<_> = rows.iter().map(|x| norm(x, &of("attn_norm"))).collect();
         let turned = |matrix: Matrix| {
@@ -82,7 +82,7 @@ pub fn logits_with_windows(file: &File, sizes: Sizes, tokens: &[u32], windows: &
         let (queries, keys) = (turned(of("attn_q")), turned(of("attn_k")));
         let values: Vec<_> = normed.iter().map(|x| of("attn_v").times(x)).collect();
         for (position, x) in rows.iter_mut().enumerate() {
-            let seen = windows[layer].map_or(0, |window| (position + 1).saturating_sub(window))..=position;
+            let seen = window.map_or(0, |window| (position + 1).saturating_sub(window))..=position;
             let mixed: Vec<f64> = (0..sizes.heads)
                 .flat_map(|h| {
                     let shared = h / (sizes.heads / sizes.kv_heads);

@@ -157,7 +157,7 @@ async fn measure(model: &ModelHandle, args: &Args, batch: usize) -> anyhow::Resu
         generated_tokens: rounds[0].generated,
         first_token_ms: of_rounds(|round| round.first_token_s * 1000.0),
         first_token_p50_ms: firsts[firsts.len() / 2],
-        first_token_p99_ms: firsts[(firsts.len() - 1) * 99 / 100],
+        first_token_p99_ms: firsts[(firsts.len() * 99).div_ceil(100) - 1],
         total_tokens_per_second: of_rounds(|round| round.tokens as f64 / (round.prefill_s + round.decode_s)),
         prefill_tokens_per_second: of_rounds(|round| round.prompt_tokens as f64 / round.prefill_s),
         decode_tokens_per_second: of_rounds(decoded),
