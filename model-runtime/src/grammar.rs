@@ -19,6 +19,8 @@ pub enum Grammar {
     JsonSchema(serde_json::Value),
     /// A text that a regular expression matches as a whole; the syntax is the `regex` crate's, without anchors and look-around.
     Regex(String),
+    /// One of these texts.
+    Choice(Vec<String>),
     /// A text of a language, by llguidance's variant of Lark's grammars; its rule `start` is where it begins.
     Lark(String),
 }
@@ -75,6 +77,7 @@ impl Grammars {
             Grammar::JsonObject => 0,
             Grammar::JsonSchema(schema) => schema.to_string().len(),
             Grammar::Regex(text) | Grammar::Lark(text) => text.len(),
+            Grammar::Choice(texts) => texts.iter().map(String::len).sum(),
         };
         if size > GRAMMAR_BYTES_MAX {
             return Err(GrammarError::TooLarge(size));
@@ -83,6 +86,7 @@ impl Grammars {
             Grammar::JsonObject => TopLevelGrammar::from_json_schema(serde_json::json!({ "type": "object" })),
             Grammar::JsonSchema(schema) => TopLevelGrammar::from_json_schema(schema.clone()),
             Grammar::Regex(expression) => TopLevelGrammar::from_regex(expression),
+            Grammar::Choice(texts) => TopLevelGrammar::from_regex(&alternatives(texts)),
             Grammar::Lark(grammar) => TopLevelGrammar::from_lark(grammar.clone()),
         };
         let parser = self.factory.create_parser(grammar).map_err(unsupported)?;
@@ -91,6 +95,25 @@ impl Grammars {
         matcher.compute_mask().map_err(unsupported)?;
         Ok(Constraint { matcher })
     }
+}
+
+/// Marks that mean something else in a regular expression. (Those that mean nothing may not be escaped: `\<` does.)
+const MEANINGFUL: &str = r"\.+*?()|[]{}^$#&-~";
+
+/// A regular expression that matches each of the texts, and nothing else.
+fn alternatives(texts: &[String]) -> String {
+    let mut expression = String::new();
+    for text in texts {
+        expression.push(if expression.is_empty() { '(' } else { '|' });
+        for character in text.chars() {
+            if MEANINGFUL.contains(character) {
+                expression.push('\\');
+            }
+            expression.push(character);
+        }
+    }
+    expression.push(')');
+    expression
 }
 
 impl Constraint {
@@ -180,6 +203,18 @@ mod tests {
             assert!(allows(&grammar, text), "{text}");
         }
         for text in ["+49/abc", "+1234/a é", "d é", "a é "] {
+            assert!(!allows(&grammar, text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_choice_allows_its_texts_and_nothing_else() {
+        let texts = ["yes", "y(e|s)?", "a\nb \\ é", "[x]", "{\"n\":1}", "#-/~&!`^$.*+<>='@%,:;_"];
+        let grammar = Grammar::Choice(texts.map(str::to_owned).to_vec());
+        for text in texts {
+            assert!(allows(&grammar, text), "{text}");
+        }
+        for text in ["", "y", "ye", "yesyes", "x", "anb", "yes|"] {
             assert!(!allows(&grammar, text), "{text}");
         }
     }

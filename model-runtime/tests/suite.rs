@@ -17,6 +17,8 @@ mod suite {
     mod gguf;
     mod hub;
     mod llama;
+    mod long;
+    mod program;
     mod real_model;
     mod reference;
     mod rewrite;

@@ -16,6 +16,7 @@ use crate::audit::store::StoreConfig;
 use crate::challenges::ChallengesConfig;
 use crate::demand::DemandConfig;
 use crate::gateway::CorsConfig;
+use crate::shards::ShardsConfig;
 pub use crate::staker_rpc::config::StakerRpcConfig;
 use crate::tls::TlsConfig;
 
@@ -61,6 +62,8 @@ pub struct Config {
     pub audit: AuditConfig,
     /// What miners are checked by.
     pub challenges: ChallengesConfig,
+    /// Several gateways under one hotkey.
+    pub shards: ShardsConfig,
     /// The stakers' side.
     pub staker_rpc: StakerRpcConfig,
     /// Where traces go.
@@ -230,6 +233,7 @@ impl Default for Config {
             weights: WeightsConfig::default(),
             audit: AuditConfig::default(),
             challenges: ChallengesConfig::default(),
+            shards: ShardsConfig::default(),
             staker_rpc: StakerRpcConfig::default(),
             telemetry: TelemetryConfig::default(),
         }
@@ -401,6 +405,13 @@ impl Config {
             let problem = "bounty_cooldown_ms must be at least 60000 and bounty_claims_max at most 1000: auditors would take more \
                            for a bounty that is paid twice";
             return Err(ConfigError::Value { field: "fleet.demand", problem });
+        }
+        if let Some((field, problem)) = self.shards.fault() {
+            return Err(ConfigError::Value { field, problem });
+        }
+        if !self.shards.peers.is_empty() && self.shards.give_up_percent > self.weights.submit_after_percent {
+            let problem = "must be at most weights.submit_after_percent: weights follow from heads";
+            return Err(ConfigError::Value { field: "shards.give_up_percent", problem });
         }
         let at_least_one: [(&'static str, u64); 8] = [
             ("gateway.connections_max", self.gateway.connections_max as u64),

@@ -10,6 +10,7 @@ mod bundles;
 mod calls;
 mod catalogue;
 mod demand;
+pub(crate) mod files;
 mod inner;
 mod messages;
 mod models;
@@ -137,6 +138,17 @@ impl Gateway {
         // An aborted or panicked task is as stopped as a finished one.
         let _ = (&mut self.task).await;
     }
+}
+
+/// Serves a router without TLS until stopped, with the limits that a gateway has by default and so many connections.
+pub(crate) async fn serve_plain(
+    listener: TcpListener,
+    router: Router,
+    connections_max: usize,
+    stop: CancellationToken,
+) {
+    let limits = serve::Limits::new(&GatewayConfig { connections_max, ..GatewayConfig::default() });
+    serve::serve(listener, router, limits, None, stop).await;
 }
 
 impl Drop for Gateway {

@@ -26,6 +26,7 @@ pub mod ledger;
 pub mod market;
 pub mod metrics;
 pub mod registration;
+pub mod shards;
 pub mod staker_rpc;
 pub mod state_dir;
 pub mod usage;

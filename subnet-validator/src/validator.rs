@@ -44,6 +44,8 @@ use crate::market::desk::Desk;
 use crate::market::history::History;
 use crate::metrics::Metrics;
 use crate::registration::{Standing, standing};
+use crate::shards::collect::{Collector, CollectorParts};
+use crate::shards::door::{Door, DoorParts};
 use crate::staker_rpc::{self, StakerRpc, StakerRpcParts};
 use crate::state_dir;
 use crate::usage;
@@ -77,6 +79,7 @@ pub struct Validator {
     weights: watch::Receiver<WeightsState>,
     peers: Peers,
     tasks: Tasks,
+    door: Option<Door>,
     stop: CancellationToken,
     drain_timeout: Duration,
 }
@@ -94,6 +97,7 @@ impl Validator {
             ledger,
             weights,
             audit,
+            shards,
             staker_rpc,
             challenges,
             ..
@@ -118,7 +122,9 @@ impl Validator {
         state_dir::create(&state_dir).map_err(at_state)?;
         let published = state_dir.join(AUDIT_DIR).join(build::PUBLISHED_FILE);
         let document = CatalogueDocument::new(netuid, account, clock.now_ms(), offers.clone());
-        build::publish(&published, document.sign(&hotkey)).map_err(at_state)?;
+        if shards.own == 0 {
+            build::publish(&published, document.sign(&hotkey)).map_err(at_state)?;
+        }
         let payer_salt = state_dir::secret(&state_dir.join(SALT_FILE)).map_err(at_state)?;
         let target = WeightsTarget {
             netuid,
@@ -136,7 +142,7 @@ impl Validator {
         let retention_days = ledger.retention_days;
         let ledger = open_ledger(LedgerConfig {
             path: state_dir.join(LEDGER_DIR),
-            owner: Owner::single(account, netuid),
+            owner: Owner { validator: account, netuid, shard: shards.own },
             queue_receipts_max: ledger.queue_receipts_max,
             group_receipts_max: ledger.group_receipts_max,
         })
@@ -246,7 +252,39 @@ impl Validator {
         tasks.spawn("following the chain", chain_view::follow(following));
         tasks.spawn("counting usage", Arc::clone(&accounts).follow(stop.clone()));
         tasks.spawn("watching the fleet", fleet::refresh::run(fleet.clone(), chain.clone(), stop.clone()));
-        if !weights.own_log_only {
+        let door = if shards.own > 0 {
+            let parts = DoorParts {
+                config: shards.clone(),
+                hotkey: signer.clone(),
+                rules: Arc::clone(&rules),
+                ledger: ledger.clone(),
+                payer_salt,
+                bundles: state_dir.join(AUDIT_DIR),
+                leaves_max: audit.bundle_leaves_max,
+                clock: Arc::clone(&clock),
+            };
+            let at = shards.bind;
+            let opened = Door::bind(parts).await;
+            Some(opened.map_err(|source| StartError::Bind {
+                server: "door of this shard",
+                address: at,
+                source,
+            })?)
+        } else {
+            None
+        };
+        let is_head = door.is_none();
+        let collector = (!shards.peers.is_empty()).then(|| {
+            Collector::new(CollectorParts {
+                config: shards.clone(),
+                hotkey: signer.clone(),
+                rules: Arc::clone(&rules),
+                ledger: ledger.clone(),
+                payer_salt,
+                clock: Arc::clone(&clock),
+            })
+        });
+        if is_head && !weights.own_log_only {
             let checking = PeersParts {
                 config: audit.clone(),
                 folder: state_dir.join(PEERS_DIR),
@@ -268,7 +306,9 @@ impl Validator {
                 let accounts = Arc::clone(&accounts);
                 Arc::new(move || accounts.signing_payers())
             },
-            publisher: Publisher::new(ledger.clone(), signer.clone(), state_dir.join(AUDIT_DIR), audit),
+            publisher: Publisher::new(ledger.clone(), signer.clone(), state_dir.join(AUDIT_DIR), audit)
+                .with_shards(shards),
+            collector,
             rules,
             ledger: ledger.clone(),
             hotkey: signer.clone(),
@@ -288,7 +328,9 @@ impl Validator {
             metrics,
         };
         tasks.spawn("challenging miners", challenges::run(challenging, checked, stop.clone()));
-        tasks.spawn("setting weights", weights::run(setting, weights_sender, stop.clone()));
+        if is_head {
+            tasks.spawn("setting weights", weights::run(setting, weights_sender, stop.clone()));
+        }
 
         let (gateway_address, rpc_address) = (gateway.address(), rpc.address());
         tracing::info!(hotkey = %account, netuid, gateway = %gateway_address, rpc = %rpc_address, "validator is up");
@@ -305,6 +347,7 @@ impl Validator {
             weights,
             peers,
             tasks,
+            door,
             stop,
             drain_timeout,
         })
@@ -326,6 +369,12 @@ impl Validator {
     #[must_use]
     pub fn rpc_addr(&self) -> SocketAddr {
         self.rpc.address()
+    }
+
+    /// Where this gateway answers the head gateway, if it is of another shard than 0.
+    #[must_use]
+    pub fn door_addr(&self) -> Option<SocketAddr> {
+        self.door.as_ref().map(Door::address)
     }
 
     /// The fleet.
@@ -392,6 +441,7 @@ impl Validator {
         }
         self.gateway.shutdown().await;
         self.rpc.shutdown().await;
+        drop(self.door);
         self.stop.cancel();
         self.tasks.all_to_end().await;
         // Closing waits for the writer and for RocksDB, which no executor thread should.

@@ -39,6 +39,7 @@ use crate::config::WeightsConfig;
 use crate::heads::{self, TempoFacts};
 use crate::ledger::{HeadRecord, Ledger};
 use crate::metrics::{Count, Metrics};
+use crate::shards::collect::Collector;
 
 /// What the driver is built from.
 pub struct WeightsParts {
@@ -54,6 +55,8 @@ pub struct WeightsParts {
     pub payers: SigningPayers,
     /// How the terms are weighed, and what tokens are worth.
     pub rules: Arc<Rules>,
+    /// Asks the other gateways, at a head gateway.
+    pub collector: Option<Collector>,
     /// Where receipts are.
     pub ledger: Ledger,
     /// Signs heads and commitments.
@@ -105,6 +108,7 @@ struct Scoring {
     merges: PathBuf,
     payers: SigningPayers,
     rules: Arc<Rules>,
+    collector: Option<Collector>,
     ledger: Ledger,
     hotkey: Keypair,
     client: ChainClient,
@@ -126,7 +130,7 @@ struct Driver {
 /// Runs until stopped. `state` is kept up to date.
 pub async fn run(parts: WeightsParts, state: watch::Sender<WeightsState>, stop: CancellationToken) {
     let WeightsParts { config, publisher, peers, merges, payers, rules, ledger, hotkey, .. } = parts;
-    let WeightsParts { mut chain, client, setter, metrics, .. } = parts;
+    let WeightsParts { mut chain, client, setter, metrics, collector, .. } = parts;
     chain.mark_changed();
     state.send_modify(|state| state.last = setter.last().cloned());
     let commitment = Commitment::new(client.clone(), hotkey.clone());
@@ -137,6 +141,7 @@ pub async fn run(parts: WeightsParts, state: watch::Sender<WeightsState>, stop: 
         merges,
         payers,
         rules,
+        collector,
         ledger,
         hotkey,
         client,
@@ -229,7 +234,14 @@ impl Scoring {
         // The head stands on the newest receipts, not on the last page shown.
         self.again_at = None;
         self.score(snapshot).await;
-        if self.state.borrow().scored.as_ref().is_none_or(|scored| scored.weights.is_empty()) {
+        let nothing = self.state.borrow().scored.as_ref().is_none_or(|scored| scored.weights.is_empty());
+        if let Some(collector) = &mut self.collector {
+            // Who has not answered may still do so at the next block.
+            let missing = collector.collect(epoch_index, snapshot.timestamp_ms).await;
+            if !missing.is_empty() && !is_due(snapshot, collector.give_up_percent()) {
+                return;
+            }
+        } else if nothing {
             return;
         }
         let registered = match self.registered(snapshot) {

@@ -8,12 +8,13 @@
 //! never computed with.
 //!
 //! Left out, and refused by name: parts of messages other than texts, `suffix`, `best_of` beyond `n`, tokens as the input of
-//! embeddings, `logprobs` together with `echo`.
+//! embeddings, `logprobs` together with `echo`, grammars in GBNF, structural tags.
 
 mod completion;
 mod embedding;
 mod endpoint;
 mod error;
+mod guided;
 mod logprobs;
 mod model;
 mod request;
@@ -34,6 +35,7 @@ pub use embedding::{
 };
 pub use endpoint::Endpoint;
 pub use error::{ErrorBody, ErrorDetail, RequestError};
+pub use guided::{AskedForm, FORM_CHOICES_MAX, GuidedFields, StructuredOutputs};
 pub use logprobs::{LOGPROB_MIN, TokenLogprob, TokenLogprobs};
 pub use model::{ModelList, ModelObject};
 pub use request::{

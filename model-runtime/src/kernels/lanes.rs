@@ -8,6 +8,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod plain;
 
 use self::plain::Plain;
@@ -136,6 +138,10 @@ enum Kind {
     Avx512(avx512::Avx512),
     #[cfg(target_arch = "x86_64")]
     Avx2(avx2::Avx2),
+    #[cfg(target_arch = "aarch64")]
+    Sdot(neon::Neon<true>),
+    #[cfg(target_arch = "aarch64")]
+    Neon(neon::Neon<false>),
     Plain,
 }
 
@@ -155,6 +161,11 @@ impl Isa {
             all.extend(avx512::Avx512::detect().map(|l| Self(Kind::Avx512(l))));
             all.extend(avx2::Avx2::detect().map(|l| Self(Kind::Avx2(l))));
         }
+        #[cfg(target_arch = "aarch64")]
+        {
+            all.extend(neon::Neon::detect().map(|l| Self(Kind::Sdot(l))));
+            all.extend(neon::Neon::detect().map(|l| Self(Kind::Neon(l))));
+        }
         all.push(Self(Kind::Plain));
         all
     }
@@ -167,6 +178,10 @@ impl Isa {
             Kind::Avx512(_) => "AVX-512 VNNI",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(_) => "AVX2",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Sdot(_) => "NEON SDOT",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(_) => "NEON",
             Kind::Plain => "plain",
         }
     }
@@ -180,6 +195,12 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Kind::Avx2(lanes) => unsafe { avx2::run(kernel, lanes) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: as above.
+            Kind::Sdot(lanes) => unsafe { neon::run(kernel, lanes) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: as above.
+            Kind::Neon(lanes) => unsafe { neon::run(kernel, lanes) },
             Kind::Plain => kernel.run(Plain),
         }
     }

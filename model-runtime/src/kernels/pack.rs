@@ -51,12 +51,19 @@ fn write_block(form: Integers, block: &Block, lane: usize, out: &mut [u8]) {
         scale(1, block.minimum);
     }
     let quants = &mut out[form.scale_bytes() * if form.minimum { 2 } else { 1 }..];
-    for (column, q) in block.q[..form.block].iter().enumerate() {
-        let (at, shift) = place(form, column, lane);
-        if form.nibbles {
-            quants[at] |= q.cast_unsigned() << shift;
-        } else {
-            quants[at] = q.cast_unsigned() ^ 0x80;
+    // Four bytes of a lane lie side by side: as [`place`] has them, a word at a time.
+    let (words, _) = block.q[..form.block].as_chunks::<4>();
+    let mut put = |index: usize, word: [u8; 4]| {
+        let at = index * 64 + lane * 4;
+        quants[at..at + 4].copy_from_slice(&word);
+    };
+    if form.nibbles {
+        for (index, [low, high]) in words.as_chunks::<2>().0.iter().enumerate() {
+            put(index, std::array::from_fn(|i| low[i].cast_unsigned() | high[i].cast_unsigned() << 4));
+        }
+    } else {
+        for (index, word) in words.iter().enumerate() {
+            put(index, word.map(|q| q.cast_unsigned() ^ 0x80));
         }
     }
 }

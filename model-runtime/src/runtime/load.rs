@@ -252,13 +252,6 @@ fn load_files(thread: &Thread, path: &Path) -> Result<Loaded<Box<dyn Model>>, Lo
     let Decoder { family, mut spec, weights } = files
         .decoder(config.context_tokens_max as usize)
         .map_err(|source| LoadError::Model { path: at(), source: source.into() })?;
-    let tokenizer =
-        files.tokenizer().map_err(|source| LoadError::Tokenizer { path: at(), source: source.into() })?;
-    if tokenizer.vocabulary().len() > spec.vocabulary {
-        let source = TokenizerError::Inconsistent("there are more tokens than rows of the embedding");
-        return Err(LoadError::Tokenizer { path: at(), source: source.into() });
-    }
-    let template = template(&files, &tokenizer, path)?;
     // A model of f32 weights is asked for exact numbers; all others have rounded ones already.
     let exact_cache = weights.layers.iter().all(|layer| layer.k.kind == BlockKind::F32);
     let device = &thread.inner.device;
@@ -279,23 +272,26 @@ fn load_files(thread: &Thread, path: &Path) -> Result<Loaded<Box<dyn Model>>, Lo
     let reserved = thread.inner.memory.reserve(bytes).map_err(memory)?;
     let executor = |source: CpuError| LoadError::Executor { path: at(), source: source.into() };
     let (context_tokens, vocabulary_tokens) = (spec.context_max as u32, spec.vocabulary as u32);
-    let (weights_sha256, model, device_name): (_, Box<dyn Model>, _) = match device.executor() {
+    // What takes one thread each goes first, and packing fills up whatever threads are left.
+    let digest_and_text = || {
+        let text = || text_side(&files, path, vocabulary_tokens);
+        thread.inner.threads.install(|| rayon::join(|| files.weights_sha256(), text))
+    };
+    let ((weights_sha256, text_side), model, device_name): (_, Box<dyn Model>, _) = match device.executor() {
         Executor::Kernels => {
             let isa = Isa::detect();
             let cpu_config = CpuConfig { pages, exact_cache, isa };
             let team = thread.inner.team.clone();
-            let build =
-                || rayon::join(|| files.weights_sha256(), || CpuModel::new(spec, &weights, cpu_config, team));
-            let (weights_sha256, model) = thread.inner.threads.install(build);
+            let build = || rayon::join(digest_and_text, || CpuModel::new(spec, &weights, cpu_config, team));
+            let (digest_and_text, model) = thread.inner.threads.install(build);
             let name = format!("cpu ({}, {})", std::env::consts::ARCH, isa.name());
-            (weights_sha256, Box::new(model.map_err(executor)?), name)
+            (digest_and_text, Box::new(model.map_err(executor)?), name)
         }
         // On this thread, which is the one that will compute: a card's streams belong to threads.
         Executor::Tensors => {
             cpu::check(&spec, &weights).map_err(executor)?;
             let model = BurnDecoder::new(spec, &weights, device, pages);
-            let weights_sha256 = thread.inner.threads.install(|| files.weights_sha256());
-            (weights_sha256, Box::new(model), device.name().to_owned())
+            (digest_and_text(), Box::new(model), device.name().to_owned())
         }
         #[cfg(feature = "cuda")]
         Executor::Card(index) => {
@@ -306,10 +302,10 @@ fn load_files(thread: &Thread, path: &Path) -> Result<Loaded<Box<dyn Model>>, Lo
             let board = cube::card::Card::new(index, kernels).map_err(card)?;
             let mut model = CubeDecoder::new(spec, &weights, board, pages, exact_cache).map_err(card)?;
             model.warm_up().map_err(|error| card(error.to_string()))?;
-            let weights_sha256 = thread.inner.threads.install(|| files.weights_sha256());
-            (weights_sha256, Box::new(model), device.name().to_owned())
+            (digest_and_text(), Box::new(model), device.name().to_owned())
         }
     };
+    let text_side = text_side?;
     let facts = ModelFacts {
         id: thread.id.clone(),
         architecture: family.name().to_owned(),
@@ -317,14 +313,25 @@ fn load_files(thread: &Thread, path: &Path) -> Result<Loaded<Box<dyn Model>>, Lo
         memory_bytes: weights_bytes,
         context_tokens,
         vocabulary_tokens,
-        end_tokens: tokenizer.vocabulary().end_tokens().iter().copied().collect(),
+        end_tokens: text_side.tokenizer.vocabulary().end_tokens().iter().copied().collect(),
         weights_sha256,
         device: device_name,
         load_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     };
-    let text_side = TextSide { tokenizer, template, vocabulary_tokens, grammars: OnceLock::new() };
     let encoder = Encoder::Model(Box::new(text_side));
     Ok(Loaded { facts, encoder, model, pages, reserved: Some(reserved) })
+}
+
+fn text_side(files: &Checkpoint, path: &Path, vocabulary_tokens: u32) -> Result<TextSide, LoadError> {
+    let failed =
+        |source: TokenizerError| LoadError::Tokenizer { path: path.to_owned(), source: source.into() };
+    let tokenizer = files.tokenizer().map_err(failed)?;
+    if tokenizer.vocabulary().len() > vocabulary_tokens as usize {
+        let text = "there are more tokens than rows of the embedding";
+        return Err(failed(TokenizerError::Inconsistent(text)));
+    }
+    let template = template(files, &tokenizer, path)?;
+    Ok(TextSide { tokenizer, template, vocabulary_tokens, grammars: OnceLock::new() })
 }
 
 fn template(

@@ -60,13 +60,18 @@ fn half_value(bits: u16) -> f64 {
 
 /// Logits after the last of `tokens`.
 pub fn logits(file: &File, sizes: Sizes, tokens: &[u32]) -> Vec<f64> {
+    logits_with_windows(file, sizes, tokens, &vec![None; sizes.layers])
+}
+
+/// The same, where a token of some layers sees only itself and the tokens just before it, so many in all.
+pub fn logits_with_windows(file: &File, sizes: Sizes, tokens: &[u32], windows: &[Option<usize>]) -> Vec<f64> {
     let named = |name: &str| Matrix::of(file, name).unwrap();
     let embedding = named("token_embd.weight");
     let head = sizes.hidden / sizes.heads;
     let factors = Matrix::of(file, "rope_freqs.weight");
     let mut rows: Vec<Vec<f64>> =
         tokens.iter().map(|token| embedding.row(*token as usize).to_vec()).collect();
-    for layer in 0..sizes.layers {
+    for (layer, window) in windows.iter().enumerate() {
         let of = |name: &str| named(&format!("blk.{layer}.{name}.weight"));
         let normed: Vec<_> = rows.iter().map(|x| norm(x, &of("attn_norm"))).collect();
         let turned = |matrix: Matrix| {
@@ -77,10 +82,11 @@ pub fn logits(file: &File, sizes: Sizes, tokens: &[u32]) -> Vec<f64> {
         let (queries, keys) = (turned(of("attn_q")), turned(of("attn_k")));
         let values: Vec<_> = normed.iter().map(|x| of("attn_v").times(x)).collect();
         for (position, x) in rows.iter_mut().enumerate() {
+            let seen = window.map_or(0, |window| (position + 1).saturating_sub(window))..=position;
             let mixed: Vec<f64> = (0..sizes.heads)
                 .flat_map(|h| {
                     let shared = h / (sizes.heads / sizes.kv_heads);
-                    attend(&queries[position], h, &keys[..=position], &values[..=position], shared, head)
+                    attend(&queries[position], h, &keys[seen.clone()], &values[seen.clone()], shared, head)
                 })
                 .collect();
             add(x, &of("attn_output").times(&mixed));

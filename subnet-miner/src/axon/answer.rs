@@ -35,6 +35,8 @@ pub(super) struct Asked {
     pub completion_tokens_max: Option<u32>,
     /// The field that holds the prompts, for errors.
     pub param: &'static str,
+    /// The field that asks for a form, for errors.
+    pub form_param: &'static str,
 }
 
 /// The answers in the making. Dropping them cancels the generations and frees their slot.
@@ -90,7 +92,7 @@ impl Answer {
         slot: Slot,
         limits: Limits,
     ) -> Result<Self, AxonError> {
-        let Asked { id_prefix, requests, choices, completion_tokens_max, param } = asked;
+        let Asked { id_prefix, requests, choices, completion_tokens_max, param, form_param } = asked;
         let prompts = u32::try_from(requests.len()).unwrap_or(u32::MAX);
         let count = NonZeroU32::new(choices).unwrap_or(NonZeroU32::MIN);
         let ticket_tokens = ticket.completion_tokens_max / prompts.saturating_mul(count.get()).max(1);
@@ -114,7 +116,12 @@ impl Answer {
                 let generation = tokio::time::timeout_at(limits.deadline, model.handle().generate(request))
                     .await
                     .map_err(|_| AxonError::Deadline)?
-                    .map_err(|error| refused(error, param))?;
+                    .map_err(|error| match error {
+                        GenerateError::Grammar(error) => {
+                            AxonError::Form { param: form_param, reason: error.to_string() }
+                        }
+                        error => refused(error, param),
+                    })?;
                 if index == 0 {
                     prompt_tokens = prompt_tokens.saturating_add(generation.prompt_tokens());
                 }
@@ -318,6 +325,9 @@ pub(super) fn grammar(form: AnswerForm) -> Option<Grammar> {
         AnswerForm::Text => None,
         AnswerForm::JsonObject => Some(Grammar::JsonObject),
         AnswerForm::JsonSchema(schema) => Some(Grammar::JsonSchema(schema)),
+        AnswerForm::Regex(expression) => Some(Grammar::Regex(expression)),
+        AnswerForm::Choice(texts) => Some(Grammar::Choice(texts)),
+        AnswerForm::Lark(grammar) => Some(Grammar::Lark(grammar)),
     }
 }
 
@@ -328,7 +338,7 @@ pub(super) fn refused(error: GenerateError, param: &'static str) -> AxonError {
         GenerateError::PromptTooLong { prompt_tokens, context_tokens } => {
             AxonError::PromptTooLong { param, tokens: prompt_tokens, tokens_max: context_tokens.into() }
         }
-        GenerateError::Grammar(error) => AxonError::Form { reason: error.to_string() },
+        GenerateError::Grammar(error) => AxonError::Form { param, reason: error.to_string() },
         GenerateError::NoText | GenerateError::NoEmbeddings | GenerateError::NoVocabulary => {
             AxonError::WrongModel { reason: error.to_string() }
         }

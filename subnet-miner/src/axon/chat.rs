@@ -93,5 +93,6 @@ fn ask(request: ValidChatRequest, form: Form) -> Asked {
         choices: request.choices,
         completion_tokens_max: request.completion_tokens_max,
         param: "messages",
+        form_param: request.form_param,
     }
 }

@@ -98,6 +98,7 @@ fn ask(request: ValidCompletionRequest) -> Asked {
     };
     Asked {
         id_prefix: "cmpl-",
+        form_param: request.form_param,
         requests: request.prompts.into_iter().map(one).collect(),
         choices: request.choices,
         completion_tokens_max: Some(request.completion_tokens_max),

@@ -68,7 +68,7 @@ pub(super) enum AxonError {
     #[error("the request cannot be turned into a prompt: {reason}")]
     Prompt { param: &'static str, reason: String },
     #[error("the answer cannot be kept to this form: {reason}")]
-    Form { reason: String },
+    Form { param: &'static str, reason: String },
     #[error("this model cannot do that: {reason}")]
     WrongModel { reason: String },
     #[error("the model makes vectors of {width} numbers; leave dimensions out or set it to {width}")]
@@ -207,8 +207,9 @@ impl AxonError {
             Self::UnknownModel { .. } | Self::OtherWeights { .. } | Self::TicketModel { .. } => {
                 Some("model".to_owned())
             }
-            Self::PromptTooLong { param, .. } | Self::Prompt { param, .. } => Some((*param).to_owned()),
-            Self::Form { .. } => Some("response_format".to_owned()),
+            Self::PromptTooLong { param, .. } | Self::Prompt { param, .. } | Self::Form { param, .. } => {
+                Some((*param).to_owned())
+            }
             Self::WrongModel { .. } => Some("model".to_owned()),
             Self::Dimensions { .. } => Some("dimensions".to_owned()),
             _ => None,

@@ -158,6 +158,33 @@ async fn a_model_of_text_makes_no_embeddings_and_the_echo_has_no_vocabulary() {
 }
 
 #[tokio::test]
+async fn a_real_model_keeps_to_the_forms_that_other_servers_have() {
+    let fixture = smollm2().await;
+    let ask = |more: Value| chat(SMOLLM2, "Is snow white? Say yes or no.", more);
+    for (more, right) in [
+        (json!({"guided_choice": ["affirmative (yes)", "negative"]}), &["affirmative (yes)", "negative"][..]),
+        (json!({"guided_regex": "(ja|nein)\\."}), &["ja.", "nein."]),
+        (json!({"guided_grammar": "start: \"si\" | \"no\" \"!\""}), &["si", "no!"]),
+        (json!({"guided_json": {"enum": [17, 23]}}), &["17", "23"]),
+        (json!({"structured_outputs": {"choice": ["oui", "non"]}}), &["oui", "non"]),
+    ] {
+        let (answer, _) = whole(&fixture, Endpoint::Chat, &ask(more.clone())).await;
+        let choice = &answer["choices"][0];
+        let content = choice["message"]["content"].as_str().unwrap();
+        assert!(right.contains(&content), "{more}: {content:?}");
+        assert_eq!(choice["finish_reason"], "stop", "{more}");
+    }
+    let body = json!({"model": SMOLLM2, "prompt": "Snow is", "max_tokens": 8, "guided_choice": [" white", " black"]});
+    let (answer, _) = whole(&fixture, Endpoint::Completion, &body).await;
+    assert!([" white", " black"].contains(&answer["choices"][0]["text"].as_str().unwrap()), "{answer}");
+
+    let broken = ask(json!({"guided_regex": "a("}));
+    assert_eq!(refused(&fixture, Endpoint::Chat, &broken).await, (400, "invalid_schema".to_owned()));
+    let two = ask(json!({"guided_regex": "a", "guided_choice": ["a"]}));
+    assert_eq!(refused(&fixture, Endpoint::Chat, &two).await.0, 400);
+}
+
+#[tokio::test]
 async fn a_real_model_keeps_to_schemas_and_calls_what_it_must_call() {
     let fixture = smollm2().await;
     let schema = json!({

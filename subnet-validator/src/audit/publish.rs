@@ -19,6 +19,8 @@ use super::verdict::with_causes;
 use super::{INDEX, MANIFEST};
 use crate::config::AuditConfig;
 use crate::ledger::{Ledger, Reader};
+use crate::shards::ShardsConfig;
+use crate::shards::papers::{PapersError, bring};
 
 /// Writes bundles, one at a time.
 #[derive(Clone)]
@@ -28,13 +30,21 @@ pub struct Publisher {
     folder: PathBuf,
     config: AuditConfig,
     writing: Arc<Mutex<()>>,
+    /// Where the other gateways' parts are fetched from, at a head gateway.
+    shards: Option<Arc<ShardsConfig>>,
 }
 
 impl Publisher {
     /// A publisher into this folder, which is made when the first bundle is written.
     #[must_use]
     pub fn new(ledger: Ledger, hotkey: Keypair, folder: PathBuf, config: AuditConfig) -> Self {
-        Self { ledger, hotkey, folder, config, writing: Arc::default() }
+        Self { ledger, hotkey, folder, config, writing: Arc::default(), shards: None }
+    }
+
+    /// The same for a head gateway, which fetches the others' parts first.
+    #[must_use]
+    pub fn with_shards(self, shards: ShardsConfig) -> Self {
+        Self { shards: Some(Arc::new(shards)), ..self }
     }
 
     /// Writes the bundle of a tempo that has its head, in the background. What goes wrong is logged: the log itself is not
@@ -49,7 +59,13 @@ impl Publisher {
                 tracing::warn!(epoch_index, "the last bundle is still being written: this one is left out");
                 return;
             };
-            let Publisher { ledger, hotkey, folder, config, .. } = publisher;
+            let Publisher { ledger, hotkey, folder, config, shards, .. } = publisher;
+            if let Some(shards) = shards
+                && let Err(error) = bring_papers(&ledger, &shards, epoch_index, &folder).await
+            {
+                let error = with_causes(&error);
+                tracing::warn!(epoch_index, error, "what the bundle needs of another gateway is not there");
+            }
             let (place, limits) = (folder.clone(), config.clone());
             let written =
                 ledger.read(move |reader| Ok(write(reader, &hotkey, epoch_index, &place, &limits))).await;
@@ -84,6 +100,20 @@ impl Publisher {
                 }
             }
         });
+    }
+}
+
+/// Fetches what a tempo's bundle needs of the other gateways.
+async fn bring_papers(
+    ledger: &Ledger,
+    shards: &ShardsConfig,
+    epoch_index: u64,
+    folder: &Path,
+) -> Result<(), PapersError> {
+    match ledger.read(move |reader| reader.head(epoch_index)).await {
+        Ok(Some(record)) => bring(shards, &record.head.head, folder).await,
+        // Writing the bundle tells why there is none.
+        Ok(None) | Err(_) => Ok(()),
     }
 }
 

@@ -129,6 +129,12 @@ pub(super) fn papers(folder: &Path, head: &TreeHead, named: &ShardLog) -> Result
     Ok(Papers { slices: slices.to_vec(), frontier })
 }
 
+/// Whether the papers of a shard as a tree head names it are in the folder of bundles.
+#[must_use]
+pub fn has_papers(folder: &Path, head: &TreeHead, named: &ShardLog) -> bool {
+    papers(folder, head, named).is_ok()
+}
+
 /// The manifest in this folder, if it is one that this validator signed.
 pub(super) fn manifest_at(place: &Path, validator: &AccountId) -> Option<Manifest> {
     let bytes = fs::read(place.join(MANIFEST)).ok()?;

@@ -91,7 +91,18 @@ impl Form {
     fn of(body: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(body).ok().filter(|text| text.len() <= FORM_BYTES_MAX)?;
         let fields: Value = serde_json::from_str(text).ok()?;
-        if ["user", "metadata", "tools", "response_format"].iter().any(|name| !fields[*name].is_null()) {
+        const OTHER_FORMS: [&str; 9] = [
+            "user",
+            "metadata",
+            "tools",
+            "response_format",
+            "guided_json",
+            "guided_regex",
+            "guided_choice",
+            "guided_grammar",
+            "structured_outputs",
+        ];
+        if OTHER_FORMS.iter().any(|name| !fields[*name].is_null()) {
             return None;
         }
         let messages = messages_of(text)?;

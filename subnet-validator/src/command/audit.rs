@@ -170,7 +170,8 @@ fn write_bundle(
 ) -> Result<Exported, CommandError> {
     let hotkey = place.site.hotkey()?;
     let path = place.state(&hotkey.public()).join(validator::LEDGER_DIR);
-    let owner = Owner::single(hotkey.public(), place.config.netuid);
+    let owner =
+        Owner { shard: place.config.shards.own, ..Owner::single(hotkey.public(), place.config.netuid) };
     let reader = Reader::open(&path, owner).map_err(CommandError::OpenLedger)?;
     let bar = Progress::new("leaves written", quiet);
     export(&reader, &hotkey, epoch, folder, |done, total| bar.show(done, total)).map_err(CommandError::Export)

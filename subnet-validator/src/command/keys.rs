@@ -108,7 +108,7 @@ fn used(place: &Place, hotkey: &AccountId) -> Result<Usage, CommandError> {
     let folder = place.state(hotkey);
     let mut usage = Usage::load(&folder.join(validator::USAGE_FILE)).map_err(CommandError::Keys)?;
     let catalogue = place.listed()?.catalogue;
-    let owner = Owner::single(*hotkey, place.config.netuid);
+    let owner = Owner { shard: place.config.shards.own, ..Owner::single(*hotkey, place.config.netuid) };
     let path = folder.join(validator::LEDGER_DIR);
     if !path.exists() {
         return Ok(usage);

@@ -20,7 +20,7 @@ pub(super) async fn run(
 ) -> Result<(), CommandError> {
     let hotkey = place.site.hotkey_account()?;
     let path = place.state(&hotkey).join(validator::LEDGER_DIR);
-    let owner = Owner::single(hotkey, place.config.netuid);
+    let owner = Owner { shard: place.config.shards.own, ..Owner::single(hotkey, place.config.netuid) };
     match command {
         LedgerCommand::Verify(output) => verify(path, owner, *output, out),
         LedgerCommand::Backup { out: folder, output } => {

@@ -8,6 +8,7 @@ mod gateway;
 mod heads;
 mod ledger;
 mod merged;
+mod shards;
 mod staker_rpc;
 mod start;
 mod support;

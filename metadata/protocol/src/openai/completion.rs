@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::sampling::{count, with_sampling_fields};
 use super::validate::{choices, model_id};
 use super::{
-    AnswerForm, FinishReason, RequestError, ResponseFormat, StreamHead, StreamOptions, Streaming, Usage,
-    ValidSampling,
+    AnswerForm, AskedForm, FinishReason, RequestError, ResponseFormat, StreamHead, StreamOptions, Streaming,
+    Usage, ValidSampling,
 };
 use crate::ticket::ModelId;
 
@@ -104,6 +104,8 @@ pub struct ValidCompletionRequest {
     pub stream: Streaming,
     /// The form of the answer.
     pub form: AnswerForm,
+    /// The field that asks for it, for errors.
+    pub form_param: &'static str,
     /// How tokens are drawn and what ends the answer.
     pub sampling: ValidSampling,
 }
@@ -144,6 +146,7 @@ impl CompletionRequest {
     /// Checks every field.
     pub fn validate(mut self) -> Result<ValidCompletionRequest, RequestError> {
         let sampling = self.take_sampling().validate()?;
+        let AskedForm { form, param: form_param } = self.take_guided().read(self.response_format)?;
         let error = |param: &str, text: &str| RequestError::new(param, text);
         let model = model_id(self.model)?;
         let prompt = self
@@ -188,7 +191,8 @@ impl CompletionRequest {
             echo,
             logprobs,
             stream: Streaming::read(self.stream, self.stream_options),
-            form: AnswerForm::read(self.response_format)?,
+            form,
+            form_param,
             sampling,
         })
     }

@@ -1,4 +1,4 @@
-//! How tokens are drawn and what ends an answer: the fields that chat and text completions share.
+//! How tokens are drawn, what ends an answer and its form: the fields that chat and text completions share.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,8 @@ pub const BIASES_MAX: usize = 1_024;
 /// Of how many tokens probabilities can be told.
 pub const TOP_LOGPROBS_MAX: u32 = 20;
 
-/// Declares a request with its own fields and those of sampling, which are then taken out as [`SamplingFields`]. Fields that are not here
+/// Declares a request with its own fields and those of sampling, which are then taken out as [`SamplingFields`] and
+/// [`super::GuidedFields`]. Fields that are not here
 /// change nothing. (serde's `flatten` would do the same, but not for numbers with an exponent, where serde_json keeps them as written.)
 macro_rules! with_sampling_fields {
     ($(#[$meta:meta])* pub struct $name:ident { $($own:tt)* }) => {
@@ -61,9 +62,35 @@ macro_rules! with_sampling_fields {
             /// Whether the model's own end is ignored.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub ignore_eos: Option<bool>,
+            /// The answer is JSON of this schema, which may be given as text.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub guided_json: Option<serde_json::Value>,
+            /// The answer is matched by this regular expression as a whole.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub guided_regex: Option<String>,
+            /// The answer is one of these texts.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub guided_choice: Option<Vec<String>>,
+            /// The answer belongs to the language of this grammar, in Lark.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub guided_grammar: Option<String>,
+            /// The newer name of these four.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub structured_outputs: Option<$crate::openai::StructuredOutputs>,
         }
 
         impl $name {
+            /// Takes out the forms that are asked for beside `response_format`.
+            pub(super) fn take_guided(&mut self) -> $crate::openai::GuidedFields {
+                $crate::openai::GuidedFields {
+                    json: self.guided_json.take(),
+                    regex: self.guided_regex.take(),
+                    choice: self.guided_choice.take(),
+                    grammar: self.guided_grammar.take(),
+                    structured: self.structured_outputs.take(),
+                }
+            }
+
             /// Takes out how tokens are drawn and what ends an answer.
             pub(super) fn take_sampling(&mut self) -> $crate::openai::SamplingFields {
                 $crate::openai::SamplingFields {

@@ -105,6 +105,14 @@ fn each_value_out_of_range_names_its_parameter() {
         ("stop", json!("x".repeat(STOP_BYTES_MAX + 1))),
         ("response_format", json!({"type": "json_schema", "json_schema": {}})),
         ("response_format", json!({"type": "xml"})),
+        ("guided_json", json!("{")),
+        ("guided_json", json!([1])),
+        ("guided_choice", json!([])),
+        ("guided_choice", json!(["a", ""])),
+        ("guided_choice", json!(vec!["a"; FORM_CHOICES_MAX + 1])),
+        ("guided_grammar", json!("root ::= \"a\"")),
+        ("structured_outputs", json!({"structural_tag": "{}"})),
+        ("structured_outputs", json!({"regex": "a", "choice": ["a"]})),
         ("tool_choice", json!("required")),
         ("tool_choice", json!("perhaps")),
         ("tool_choice", json!({"type": "function", "function": {"name": "absent"}})),
@@ -342,4 +350,54 @@ fn vectors_are_numbers_or_base64_of_little_endian_floats() {
         ],
     });
     assert_eq!(serde_json::to_value(&list).unwrap(), expected);
+}
+
+#[test]
+fn forms_by_the_names_of_other_servers_are_read_in_chats_and_completions() {
+    let schema = json!({"type": "object"});
+    for (field, value, form) in [
+        ("guided_json", schema.clone(), AnswerForm::JsonSchema(schema.clone())),
+        ("guided_json", json!(schema.to_string()), AnswerForm::JsonSchema(schema.clone())),
+        ("guided_regex", json!("[a-c]+"), AnswerForm::Regex("[a-c]+".to_owned())),
+        ("guided_choice", json!(["yes", "no"]), AnswerForm::Choice(vec!["yes".to_owned(), "no".to_owned()])),
+        ("guided_grammar", json!("start: \"a\""), AnswerForm::Lark("start: \"a\"".to_owned())),
+        ("structured_outputs", json!({"json": schema}), AnswerForm::JsonSchema(schema.clone())),
+        ("structured_outputs", json!({"regex": "a"}), AnswerForm::Regex("a".to_owned())),
+        ("structured_outputs", json!({"choice": ["a"]}), AnswerForm::Choice(vec!["a".to_owned()])),
+        ("structured_outputs", json!({"grammar": "start: A"}), AnswerForm::Lark("start: A".to_owned())),
+        ("structured_outputs", json!({"json_object": true}), AnswerForm::JsonObject),
+    ] {
+        let chat = with(field, value.clone()).validate().unwrap();
+        assert_eq!((&chat.form, chat.form_param), (&form, field), "{value}");
+        let completion = completion(field, value.clone()).validate().unwrap();
+        assert_eq!((&completion.form, completion.form_param), (&form, field), "{value}");
+    }
+    for (field, value) in [
+        ("structured_outputs", json!({})),
+        ("structured_outputs", json!({"json_object": false})),
+        ("guided_json", json!(null)),
+        ("guided_decoding_backend", json!("xgrammar")),
+    ] {
+        assert_eq!(with(field, value).validate().unwrap().form, AnswerForm::Text, "{field}");
+    }
+}
+
+#[test]
+fn two_forms_at_once_are_refused() {
+    let body = |more: Value| {
+        let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        parse(body)
+    };
+    let tools = json!([{"type": "function", "function": {"name": "f"}}]);
+    for (more, at_fault) in [
+        (json!({"guided_regex": "a", "guided_choice": ["a"]}), "guided_choice"),
+        (json!({"response_format": {"type": "json_object"}, "guided_json": {}}), "guided_json"),
+        (json!({"guided_regex": "a", "structured_outputs": {"regex": "a"}}), "structured_outputs"),
+        (json!({"guided_regex": "a", "tools": tools, "tool_choice": "required"}), "guided_regex"),
+    ] {
+        assert_eq!(param(body(more.clone())), at_fault, "{more}");
+    }
+    let text = json!({"response_format": {"type": "text"}, "guided_regex": "a", "tools": tools});
+    assert_eq!(body(text).validate().unwrap().form, AnswerForm::Regex("a".to_owned()));
 }

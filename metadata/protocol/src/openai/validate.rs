@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use super::sampling::{TOP_LOGPROBS_MAX, count};
 use super::tools::{ToolChoice, valid_tools};
 use super::{
-    ChatMessage, ChatRequest, Content, RequestError, ResponseFormat, StreamOptions, Tool, ToolCall,
-    ValidSampling,
+    AskedForm, ChatMessage, ChatRequest, Content, RequestError, ResponseFormat, StreamOptions, Tool,
+    ToolCall, ValidSampling,
 };
 use crate::ticket::ModelId;
 
@@ -35,6 +35,8 @@ pub struct ValidChatRequest {
     pub sampling: ValidSampling,
     /// The form of the answer.
     pub form: AnswerForm,
+    /// The field that asks for it, for errors.
+    pub form_param: &'static str,
     /// Functions that may be called.
     pub tools: Vec<Tool>,
     /// Whether and which of them must be called.
@@ -68,6 +70,12 @@ pub enum AnswerForm {
     JsonObject,
     /// JSON of this schema.
     JsonSchema(Value),
+    /// A text that this regular expression matches as a whole.
+    Regex(String),
+    /// One of these texts.
+    Choice(Vec<String>),
+    /// A text of this grammar's language, in Lark.
+    Lark(String),
 }
 
 /// One message with its parts joined.
@@ -117,6 +125,7 @@ impl ChatRequest {
     /// Checks every field. The length of the texts together is bounded by whoever bounds the request's body.
     pub fn validate(mut self) -> Result<ValidChatRequest, RequestError> {
         let sampling = self.take_sampling().validate()?;
+        let AskedForm { form, param: form_param } = self.take_guided().read(self.response_format)?;
         let model = model_id(self.model)?;
         let messages = valid_messages(self.messages)?;
         let completion_tokens_max = match (self.max_completion_tokens, self.max_tokens) {
@@ -126,6 +135,11 @@ impl ChatRequest {
         };
         let tools = valid_tools(self.tools.unwrap_or_default())?;
         let tool_choice = ToolChoice::read(self.tool_choice.as_ref(), &tools)?;
+        if form_param != "response_format" && tool_choice.required_call(&tools).is_some() {
+            let text =
+                format!("a call that tool_choice demands has a form of its own: leave {form_param} out");
+            return Err(RequestError::new(form_param, text));
+        }
         let mut template_variables = self.chat_template_kwargs.unwrap_or_default();
         if let Some(effort) = self.reasoning_effort {
             template_variables.entry("reasoning_effort").or_insert(effort.into());
@@ -143,7 +157,8 @@ impl ChatRequest {
             completion_tokens_max,
             logprobs: logprobs(self.logprobs, self.top_logprobs)?,
             sampling,
-            form: AnswerForm::read(self.response_format)?,
+            form,
+            form_param,
             tools,
             tool_choice,
             parallel_tool_calls: self.parallel_tool_calls.unwrap_or(true),

@@ -64,6 +64,9 @@ struct Row {
     /// With a listener to hidden states: the median over the rounds of what it adds to the time of decoding, as a part of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     states_share: Option<f64>,
+    /// The same by the clock around each call of the listener: what other work on the machine does to a round does not blur it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    states_share_by_call: Option<f64>,
 }
 
 /// What one round took.
@@ -119,9 +122,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         ))?;
         if let Some(share) = row.states_share {
             output::line(&format!(
-                "{:>6} hidden states add {:.2} % to the time of decoding",
+                "{:>6} hidden states add {:.2} % to the time of decoding; {:.3} % are spent in the listener",
                 "",
-                share * 100.0
+                share * 100.0,
+                row.states_share_by_call.unwrap_or_default() * 100.0
             ))?;
         }
     }
@@ -129,12 +133,14 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn measure(model: &ModelHandle, args: &Args, batch: usize) -> anyhow::Result<Row> {
-    let (mut rounds, mut shares) = (Vec::new(), Vec::new());
+    let (mut rounds, mut shares, mut shares_by_call) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..args.rounds.max(1) {
         eprintln!("batch {batch}, round {}", round + 1);
-        let without = self::round(model, args, batch, round, false).await?;
+        let without = self::round(model, args, batch, round, None).await?;
         if args.states {
-            let with = self::round(model, args, batch, args.rounds + round, true).await?;
+            let spent = Arc::new(Spent::default());
+            let with = self::round(model, args, batch, args.rounds + round, Some(&spent)).await?;
+            shares_by_call.push(spent.seconds_per_token() / with.seconds_per_token());
             shares.push(with.seconds_per_token() / without.seconds_per_token() - 1.0);
         }
         rounds.push(without);
@@ -151,11 +157,12 @@ async fn measure(model: &ModelHandle, args: &Args, batch: usize) -> anyhow::Resu
         generated_tokens: rounds[0].generated,
         first_token_ms: of_rounds(|round| round.first_token_s * 1000.0),
         first_token_p50_ms: firsts[firsts.len() / 2],
-        first_token_p99_ms: firsts[(firsts.len() - 1) * 99 / 100],
+        first_token_p99_ms: firsts[(firsts.len() * 99).div_ceil(100) - 1],
         total_tokens_per_second: of_rounds(|round| round.tokens as f64 / (round.prefill_s + round.decode_s)),
         prefill_tokens_per_second: of_rounds(|round| round.prompt_tokens as f64 / round.prefill_s),
         decode_tokens_per_second: of_rounds(decoded),
         states_share: args.states.then(|| median(shares)),
+        states_share_by_call: args.states.then(|| median(shares_by_call)),
     })
 }
 
@@ -174,11 +181,26 @@ impl Round {
 const CHUNK_TOKENS: u64 = 32;
 const KEPT: usize = 128;
 
+/// Time in listeners of one round.
+#[derive(Debug, Default)]
+struct Spent {
+    nanoseconds: AtomicU64,
+    tokens: AtomicU64,
+}
+
+impl Spent {
+    fn seconds_per_token(&self) -> f64 {
+        self.nanoseconds.load(Relaxed) as f64 / 1e9 / self.tokens.load(Relaxed).max(1) as f64
+    }
+}
+
 /// Does with states what fingerprints do.
-fn listener() -> HiddenSink {
+fn listener(spent: &Arc<Spent>) -> HiddenSink {
+    let spent = spent.clone();
     let seen = Arc::new(AtomicU64::new(0));
     let kept = std::sync::Mutex::new(Vec::with_capacity(KEPT + 1));
     HiddenSink::new(move |_, state: &[f32]| {
+        let started = Instant::now();
         let mut kept = kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if seen.fetch_add(1, Relaxed).is_multiple_of(CHUNK_TOKENS) {
             kept.clear();
@@ -191,6 +213,8 @@ fn listener() -> HiddenSink {
                 kept.truncate(KEPT);
             }
         }
+        spent.tokens.fetch_add(1, Relaxed);
+        spent.nanoseconds.fetch_add(started.elapsed().as_nanos() as u64, Relaxed);
     })
 }
 
@@ -200,7 +224,7 @@ async fn round(
     args: &Args,
     batch: usize,
     round: u32,
-    states: bool,
+    states: Option<&Arc<Spent>>,
 ) -> anyhow::Result<Round> {
     let vocabulary = model.facts().vocabulary_tokens;
     let started = Instant::now();
@@ -211,7 +235,7 @@ async fn round(
         let (prompt_tokens, gen_tokens) = (eighths(args.prompt_tokens), eighths(args.gen_tokens));
         let tokens = (0..prompt_tokens).map(|i| (i * 7919 + first) % vocabulary).collect();
         let plain = GenerateRequest::greedy(Prompt::Tokens(tokens), gen_tokens);
-        let hidden = states.then(listener);
+        let hidden = states.map(listener);
         let mut generation = model.generate(GenerateRequest { ignore_end: true, hidden, ..plain }).await?;
         let mut times = Vec::new();
         while let Some(event) = generation.next().await {

@@ -1,7 +1,11 @@
-//! `model-runtime inspect`: what a weights file holds.
+//! `model-runtime inspect`: what a weights file holds, or a folder of them.
 
+mod folder;
+
+use std::fmt::Display;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use model_runtime::weights::gguf::{Gguf, Value};
 use serde_json::json;
 
@@ -9,7 +13,7 @@ use crate::output;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The GGUF file.
+    /// The GGUF file, or a folder of safetensors with its config.json.
     path: PathBuf,
     /// Print one JSON object instead of tables.
     #[arg(long)]
@@ -20,7 +24,11 @@ pub(crate) struct Args {
 const SHOWN_CHARACTERS: usize = 60;
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let gguf = Gguf::open(&args.path)?;
+    if args.path.is_dir() {
+        return folder::run(&args.path, args.json);
+    }
+    let cannot = || format!("cannot inspect {}", args.path.display());
+    let gguf = Gguf::open(&args.path).with_context(cannot)?;
     let sha256 = hex::encode(gguf.sha256());
     if args.json {
         return as_json(&gguf, &sha256);
@@ -38,13 +46,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     for (key, value) in gguf.metadata() {
         output::line(&format!("{key:<44} {}", shown(&gguf, key, value)))?;
     }
-    output::line(&format!("\n{:<32} {:<8} {:>20} {:>14}", "TENSOR", "TYPE", "SIZES", "BYTES"))?;
+    output::line(&tensor_head())?;
     for (name, tensor) in gguf.tensors() {
-        let sizes: Vec<String> = tensor.dimensions.iter().map(ToString::to_string).collect();
         let bytes = tensor.bytes().map_or_else(|| "?".to_owned(), |bytes| bytes.to_string());
-        output::line(&format!("{name:<32} {:<8} {:>20} {bytes:>14}", tensor.kind.name(), sizes.join(" x ")))?;
+        output::line(&as_row(name, &tensor.kind.name(), &tensor.dimensions, bytes))?;
     }
     Ok(())
+}
+
+fn tensor_head() -> String {
+    format!("\n{:<32} {:<8} {:>20} {:>14}", "TENSOR", "TYPE", "SIZES", "BYTES")
+}
+
+fn as_row(name: &str, kind: &str, sizes: &[impl Display], bytes: impl Display) -> String {
+    let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
+    format!("{name:<32} {kind:<8} {:>20} {bytes:>14}", sizes.join(" x "))
 }
 
 fn shown(gguf: &Gguf, key: &str, value: &Value) -> String {
@@ -78,6 +94,7 @@ fn as_json(gguf: &Gguf, sha256: &str) -> anyhow::Result<()> {
         .map(|(name, t)| json!({ "name": name, "type": t.kind.name(), "sizes": t.dimensions, "bytes": t.bytes() }))
         .collect();
     output::json(&json!({
+        "format": "gguf",
         "bytes": gguf.file_bytes(),
         "version": gguf.version(),
         "sha256": sha256,

@@ -136,6 +136,11 @@ fn some_list(of: Value) -> Value {
     json!({ "type": "array", "minItems": 1, "items": of })
 }
 
+fn form_choices() -> Value {
+    let texts = json!({ "type": "string", "minLength": 1 });
+    json!({ "type": ["array", "null"], "minItems": 1, "maxItems": protocol::openai::FORM_CHOICES_MAX, "items": texts })
+}
+
 /// The fields that chat and text completions share, and more.
 fn with_sampling(mut properties: Value) -> Value {
     let stop =
@@ -163,6 +168,19 @@ fn with_sampling(mut properties: Value) -> Value {
         ),
         ("max_tokens", count(1)),
         ("response_format", json!({ "oneOf": [{ "type": "null" }, named("ResponseFormat")] })),
+        ("guided_json", json!({ "type": ["object", "boolean", "string", "null"] })),
+        ("guided_regex", json!({ "type": ["string", "null"] })),
+        ("guided_choice", form_choices()),
+        (
+            "guided_grammar",
+            json!({ "type": ["string", "null"], "description": "in Lark, as llguidance reads it" }),
+        ),
+        (
+            "structured_outputs",
+            json!({ "type": ["object", "null"], "description": "one of these, instead of a guided_* field", "properties": {
+            "json": { "type": ["object", "boolean", "string", "null"] }, "regex": { "type": ["string", "null"] },
+            "choice": form_choices(), "grammar": { "type": ["string", "null"] }, "json_object": flag() } }),
+        ),
     ] {
         properties[name] = schema;
     }
