@@ -48,6 +48,12 @@ struct Report {
     furthest_behind: f32,
     /// Whether logits are the same bits however a prompt is cut and whatever else is in the pass.
     same_bits: bool,
+    /// The first position whose bits depend on how the prompt was cut.
+    cut_differs_from: Option<usize>,
+    /// How many do.
+    cut_differs: usize,
+    /// Whether the last position's bits depend on what else is in the pass.
+    beside_differs: bool,
     /// Whether the card's own choice of the likeliest token is that of its logits.
     same_choice: bool,
 }
@@ -82,7 +88,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let found = feed(&mut card, &table(0), &tokens, &whole)?;
     let cut = feed(&mut card, &table(1), &tokens, &[args.prompt_tokens / 3, 1, 7])?;
     let last = beside_others(&mut card, &tokens, [0, 1, 2].map(table))?;
-    let same_bits = found == cut && found.last() == Some(&last);
+    let differs = |at: &usize| found[*at] != cut[*at];
+    let cut_differs = (0..count).filter(differs).count();
+    let cut_differs_from = (0..count).find(differs);
+    let beside_differs = found.last() != Some(&last);
+    let same_bits = cut_differs == 0 && !beside_differs;
 
     let errors = found.iter().zip(&expected).map(|(found, expected)| error(found, expected));
     let best = |logits: &Vec<f32>| argmax(logits).unwrap_or(0) as usize;
@@ -109,6 +119,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         positions: count,
         furthest_behind: behind.fold(0.0, f32::max),
         same_bits,
+        cut_differs_from,
+        cut_differs,
+        beside_differs,
         same_choice: chosen == Place::Likeliest(found.last().and_then(|logits| argmax(logits))),
     };
     if args.json {

@@ -594,8 +594,8 @@ impl<B: Board> Launches<'_, B> {
             shape = smaller;
         }
         let together = match (form, eights) {
-            (Form::Thin, 1) => 1024 / (shape.planes() * UNITS),
-            (Form::Thin, _) => 512 / (shape.planes() * UNITS),
+            (Form::Thin, 1) => (1024 / (shape.planes() * UNITS)).max(1),
+            (Form::Thin, _) => (512 / (shape.planes() * UNITS)).max(1),
             (Form::Staged { .. }, _) => 1,
         };
         (shape, units(UNITS, shape.planes()), Grid { cubes: cubes(&shape), together })
