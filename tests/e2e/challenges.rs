@@ -42,7 +42,10 @@ async fn a_file_of_the_same_size_convicts_its_miner_and_who_has_the_weights_show
     let convicted = protocol::standing::standings(&found, 0..u64::MAX).convicted;
     assert_eq!(convicted.len(), 1);
 
-    // The same by hand, as `audit review --challenge` does it for the miners that a bundle pays.
+    // The same by hand, as `audit review --challenge` does it for the miners that a bundle pays. A miner answers one at a time, so the
+    // validator's own questions have ended.
+    subnet.validators[0].stop().await;
+    let validator = &subnet.validators[0];
     let (client, hotkey) = (subnet.client(), validator.wallet().hotkey());
     let metagraph = client.metagraph(NETUID, client.finalized().await.unwrap()).await.unwrap();
     let listed = subnet_validator::catalogue::built_in();

@@ -7,6 +7,7 @@ mod chaos;
 mod cheats;
 mod dishonest_miners;
 mod failures;
+mod gateways;
 mod miner_papers;
 mod operations;
 mod processes;

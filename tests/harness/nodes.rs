@@ -1,5 +1,6 @@
 //! One miner or validator of a test subnet, with what is needed to start it again.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use chain_client::wallet::{self, KeySource, Role, WalletPath};
@@ -10,7 +11,9 @@ use subnet_miner::miner::{Miner, StartError as MinerStartError};
 use subnet_validator::catalogue::Listed;
 use subnet_validator::challenges::ChallengesConfig;
 use subnet_validator::gateway::access::ApiKeys;
-use subnet_validator::validator::{KEYS_FILE, StartError as ValidatorStartError, Validator, ValidatorConfig};
+use subnet_validator::validator::{
+    KEYS_FILE, SALT_FILE, StartError as ValidatorStartError, Validator, ValidatorConfig,
+};
 use zeroize::Zeroizing;
 
 /// A wallet on disk with both keys in the clear, as dev wallets are.
@@ -138,6 +141,26 @@ impl ValidatorNode {
     /// Its hotkey with the secret, for tests in which it is misused.
     pub fn hotkey_secret(&self) -> &Keypair {
         &self.wallet.hotkey
+    }
+
+    /// Another gateway of this validator, which was started before: of shard `shard`, with its state in `state_dir`. Not started.
+    pub fn another_gateway(&self, shard: u8, state_dir: PathBuf) -> Self {
+        let api_key = Self::create_api_key(&state_dir);
+        // A payer must have one name at both.
+        std::fs::copy(self.state_dir.join(SALT_FILE), state_dir.join(SALT_FILE)).unwrap();
+        let mut settings = self.settings.clone();
+        settings.shards.own = shard;
+        settings.shards.bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let TestWallet { path, coldkey, hotkey } = &self.wallet;
+        Self {
+            settings,
+            listed: self.listed.clone(),
+            endpoints: self.endpoints.clone(),
+            state_dir,
+            wallet: TestWallet { path: path.clone(), coldkey: coldkey.clone(), hotkey: hotkey.clone() },
+            api_key,
+            running: None,
+        }
     }
 
     /// The models it knows.
