@@ -16,7 +16,7 @@ async fn audited(subnet: &Subnet, receipts: u64, folder: &Path) -> Reviewed {
         subnet.produce_blocks(1).await;
         fetch(&gateway, None, folder, |_, _| ()).await.ok()?;
         let reviewed = review(folder, Some(&head_gateway.hotkey()), |_, _| ()).expect("an honest bundle");
-        let at = subnet.client().finalized().await.unwrap();
+        let at = subnet.client().finalized().await.expect("a chain");
         let facts = ChainFacts::read(subnet.client(), &reviewed, at).await.ok()?;
         let agreed = facts.committed == Some(reviewed.head.digest()) && compare(&reviewed, &facts).is_empty();
         (reviewed.replayed.leaves == receipts && agreed).then_some(reviewed)
@@ -47,13 +47,12 @@ async fn two_gateways_have_one_head_on_chain_and_weights_follow_from_both_logs_a
     let named = both.head.shard(1).expect("the head names the second gateway's log");
     assert_eq!(named.log.tree_size, 3);
     assert_eq!(both.replayed.table.rows.iter().map(|row| row.invocations).sum::<u64>(), 7);
-    let of_second = named.clone();
 
     // Away, it is named as it was, and its calls go on counting.
     subnet.validators[1].stop().await;
     assert_eq!(subnet.validators[0].chat(ECHO_MODEL, "while the other is away").await.status, 200);
     let alone = audited(&subnet, 8, &folder.path().join("bundle")).await;
     assert!(alone.head.epoch_index > both.head.epoch_index);
-    assert_eq!(alone.head.shard(1).map(|named| named.log.tree_size), Some(of_second.log.tree_size));
+    assert_eq!(alone.head.shard(1).map(|named| named.log.tree_size), Some(3));
     assert_eq!(alone.replayed.table.rows.iter().map(|row| row.invocations).sum::<u64>(), 8);
 }
