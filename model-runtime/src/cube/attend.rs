@@ -2,10 +2,10 @@
 //!
 //! A cube takes one token and the query heads that share a key head; its planes take pages in turn. A page has as many positions as a plane
 //! has units: a unit computes its position's scores for all heads of the group, so that keys and values come from the cache once. Planes'
-//! parts meet in shared memory. A token that sees many positions is divided over [`SPLITS`] cubes, and [`merge`] puts their parts together;
+//! parts meet in shared memory. A token that sees many positions is divided over [`SPLITS`] cubes, and [`merge()`] puts their parts together;
 //! whether it is depends on its own position only, so that its numbers do not depend on the rows beside it.
 //!
-//! This is the way of exact models and of heads that tensor cores do not fit; [`super::flash`] has the other. In the cache a page of a key head
+//! This is the way of exact models and of heads that tensor cores do not fit; [`crate::cube::flash`] has the other. In the cache a page of a key head
 //! is one stretch, see [`CacheOrder`].
 #![allow(clippy::too_many_arguments, reason = "a kernel's buffers")]
 
@@ -45,7 +45,7 @@ pub struct AttendShape {
     pub chunks: usize,
     /// See there.
     pub parts: usize,
-    /// See [`super::inputs`].
+    /// See [`crate::cube::inputs`].
     pub rows_max: usize,
 }
 
@@ -76,7 +76,7 @@ pub fn stored<E: Float>(number: f32) -> E {
 pub enum CacheOrder {
     /// Keys as [head_dim / 4, positions, 4], so that units of a plane read side by side; values as [positions, head_dim].
     Plain,
-    /// As tensor cores take them ([`super::flash`]): keys as [positions, head_dim], values as [head_dim, positions].
+    /// As tensor cores take them ([`crate::cube::flash`]): keys as [positions, head_dim], values as [head_dim, positions].
     Tensor,
 }
 
@@ -348,7 +348,7 @@ pub fn attend<E: Float>(
     }
 }
 
-/// Puts the parts of [`attend`] together, for tokens that were divided. Cubes: (tokens, heads). Units: [`UNITS`].
+/// Puts the parts of [`attend()`] together, for tokens that were divided. Cubes: (tokens, heads). Units: [`UNITS`].
 #[cube(launch_unchecked)]
 pub fn merge(mixed: &[f32], sums: &[f32], inputs: &[u32], out: &mut [u32], #[comptime] shape: AttendShape) {
     let_next_begin();

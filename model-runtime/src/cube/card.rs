@@ -1,7 +1,7 @@
 //! An NVIDIA card.
 //!
 //! Kernels are written in cubecl, and compiled and launched here, not by cubecl's runtime: so kernels begin before the one before has ended
-//! ([`super::order`]), what is compiled stays compiled, memory that is not there is an error, and a pass waits for nothing but its last copy.
+//! ([`crate::cube::order`]), what is compiled stays compiled, memory that is not there is an error, and a pass waits for nothing but its last copy.
 
 mod driver;
 mod programs;

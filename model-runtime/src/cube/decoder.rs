@@ -1,7 +1,7 @@
 //! The formula of [`crate::decoder`] on a board.
 //!
 //! Rows of a pass, whoever's they are, go through the same launches. Their number is rounded up to one of a few, and rows too many write to
-//! a page of their own that nobody reads. All that changes from pass to pass lies in [`super::inputs`], so a pass of each size is recorded
+//! a page of their own that nobody reads. All that changes from pass to pass lies in [`crate::cube::inputs`], so a pass of each size is recorded
 //! when it first runs and replayed from then on: a card starts a hundred kernels in the time of one.
 //!
 //! A row's numbers come from its own inputs in an order that the others do not change.

@@ -7,7 +7,7 @@
 //! Scores are rows times keys, 8 positions at a time, in an order of positions that makes a unit's scores of a page those that it needs to
 //! multiply with the eight positions of values it reads at once.
 //!
-//! Tokens that see [`SPLIT_FROM`] positions are divided over [`SPLITS`] cubes, whose parts [`super::attend::merge`] puts together.
+//! Tokens that see [`SPLIT_FROM`] positions are divided over [`SPLITS`] cubes, whose parts [`crate::cube::attend::merge()`] puts together.
 #![allow(clippy::too_many_arguments, reason = "a kernel's buffers")]
 
 use cubecl::prelude::*;
@@ -93,7 +93,7 @@ fn sum_of_row(value: f32) -> f32 {
 /// Cubes: (tokens / `beside`, kv heads, [`SPLITS`] or 1). Units: ([`UNITS`], `at_once`): of [`planes`] parts each plane computes several, one
 /// after another, where more cubes than a card has processors would otherwise wait for each other.
 ///
-/// Buffers as in [`super::attend::attend`], the cache in tensor cores' order. `beside` tokens a cube, of which only those of one sequence
+/// Buffers as in [`crate::cube::attend::attend()`], the cache in tensor cores' order. `beside` tokens a cube, of which only those of one sequence
 /// are computed together.
 #[cube(launch_unchecked)]
 pub fn flash(

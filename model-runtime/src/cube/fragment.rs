@@ -40,7 +40,7 @@ pub fn multiply(a: Words, b: Pair, c: Four) -> Four {
     d
 }
 
-/// [`multiply`] of numbers of 16 bits.
+/// [`multiply()`] of numbers of 16 bits.
 #[cube]
 pub fn multiply_halves(a: Words, b: Pair, c: Four) -> Four {
     let a0 = a.extract(0usize);
@@ -286,7 +286,7 @@ pub fn eight_numbers(
     }
 }
 
-/// Writes numbers `k` (even) and `k + 1` of row `row`; see [`super::packing::fragments`].
+/// Writes numbers `k` (even) and `k + 1` of row `row`; see [`crate::cube::packing::fragments`].
 #[cube]
 pub fn put(
     out: &mut [u32],

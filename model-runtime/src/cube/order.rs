@@ -2,7 +2,7 @@
 //!
 //! A pass is a row of kernels that each need the last one's numbers, but not for everything: weights do not change. So a kernel's cubes may
 //! come while the last kernel still runs, ask for weights, and wait only then. Every kernel lets the next one come at once
-//! ([`let_next_begin`]) and waits before it reads or writes anything that a kernel wrote ([`wait_for_last`]): the one before has then ended and
+//! ([`let_next_begin()`]) and waits before it reads or writes anything that a kernel wrote ([`wait_for_last()`]): the one before has then ended and
 //! its numbers are there, and so have all before that, since it waited too. Source: CUDA programming guide, programmatic dependent launch;
 //! PTX ISA, `griddepcontrol`.
 

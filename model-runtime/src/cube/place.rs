@@ -33,7 +33,7 @@ pub struct PlaceShape {
     pub scale: u32,
     /// Of the cache.
     pub order: CacheOrder,
-    /// See [`super::inputs`].
+    /// See [`crate::cube::inputs`].
     pub rows_max: usize,
 }
 
@@ -42,7 +42,7 @@ pub struct PlaceShape {
 /// - `rows`: [tokens, (heads + 2 kv heads) * head_dim], queries, keys, values; `bias`: the same without tokens;
 /// - `query_weight`, `key_weight`: `[head_dim]`;
 /// - `angles`: [positions, pairs, 2], cosine and sine;
-/// - `queries`: [tokens, heads * head_dim], written; `keys`, `values`: the cache, see [`super::attend`].
+/// - `queries`: [tokens, heads * head_dim], written; `keys`, `values`: the cache, see [`crate::cube::attend`].
 #[cube(launch_unchecked)]
 pub fn place<E: Float>(
     rows: &[f32],

@@ -6,7 +6,7 @@
 //! so a row's numbers do not depend on the rows beside it.
 //!
 //! Rows come as `x * weight` of a norm, not yet divided by the root of their mean square: that is one number per row, which the product is
-//! multiplied with at last. Its squares' sum comes in as many parts as tiles wrote it (see [`add`]).
+//! multiplied with at last. Its squares' sum comes in as many parts as tiles wrote it (see [`add()`]).
 #![allow(clippy::too_many_arguments, reason = "a kernel's buffers")]
 
 use cubecl::prelude::*;
@@ -322,7 +322,7 @@ pub struct HeadsShape {
     pub scale: u32,
     /// Of the cache.
     pub order: CacheOrder,
-    /// See [`super::inputs`].
+    /// See [`crate::cube::inputs`].
     pub rows_max: usize,
 }
 
@@ -353,7 +353,7 @@ fn look_up(
 
 /// Queries, keys and values, turned and put where attention reads them. Every head's tiles have 8 numbers and those they turn with.
 ///
-/// `queries`: [rows, heads, head_dim], scaled; `keys`, `values`: the cache, see [`super::attend`].
+/// `queries`: [rows, heads, head_dim], scaled; `keys`, `values`: the cache, see [`crate::cube::attend`].
 #[cube(launch_unchecked)]
 pub fn heads<E: Float>(
     words: &[Words],

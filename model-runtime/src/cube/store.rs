@@ -74,7 +74,7 @@ pub(super) struct Store<B: Board> {
 
 /// What passes read and write. Rows of products are in tensor cores' order.
 pub(super) struct Work<B: Board> {
-    /// See [`super::inputs`].
+    /// See [`crate::cube::inputs`].
     pub(super) inputs: B::Buffer,
     /// Words that block tables may have.
     pub(super) table_words: usize,

@@ -17,8 +17,8 @@
 //! | `heads` | epoch index, u64 | SCALE [`super::HeadRecord`] |
 //! | `documents` | hash of a policy document (32) | SCALE `SignedPolicyDocument` |
 //! | `evidence` | time of what it is about in ms, u64 ‖ digest (32) | SCALE `SignedEvidence` |
-//! | `shard_heads` | epoch index, u64 | SCALE [`super::ShardRecord`]: what a shard but 0 signed |
-//! | `sums` | shard, u8 | SCALE [`super::ShardSums`]: what shard 0 was last told by another |
+//! | `shard_heads` | epoch index, u64 | SCALE [`super::shards::ShardRecord`]: what a shard but 0 signed |
+//! | `sums` | shard, u8 | SCALE [`super::shards::ShardSums`]: what shard 0 was last told by another |
 //! | `nodes` | number of a removed block of 1,024 leaves, u64 | root over its leaves (32) |
 //!
 //! History of the format:
