@@ -8,8 +8,9 @@
 use std::ffi::{CStr, CString, c_char};
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cubecl::{Compiler as _, CubeKernel};
 use cubecl_cpp::shared::{CompilationOptions, CppCompiler, CppSupportedFeatures};
@@ -49,7 +50,7 @@ impl Compiler {
     /// Keeps what it compiles in `folder`, if that can be written.
     pub(super) fn new(capability: u32, folder: Option<PathBuf>) -> Self {
         let folder = folder.filter(|folder| {
-            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            let made = own_folder(folder);
             if let Err(error) = &made {
                 let folder = folder.display();
                 tracing::warn!(%folder, %error, "compiled kernels are not kept: every start compiles them again");
@@ -112,6 +113,16 @@ impl Compiler {
     }
 }
 
+/// Makes the folder, unless it is there; one that others may write to is not taken.
+fn own_folder(folder: &Path) -> std::io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    if fs::metadata(folder)?.permissions().mode() & 0o022 != 0 {
+        let words = "others may write to it, and so decide what the card runs: chmod go-w";
+        return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, words));
+    }
+    Ok(())
+}
+
 /// The code in a file, if it is as it was written.
 fn kept(file: &Path) -> Option<Vec<u8>> {
     let mut found = fs::read(file).ok()?;
@@ -127,9 +138,11 @@ fn kept(file: &Path) -> Option<Vec<u8>> {
     whole.then_some(code)
 }
 
-/// Another process may write the same file: each writes its own and renames it.
+/// Another process or thread may write the same file: each writes its own and renames it.
 fn keep(file: &Path, code: &[u8]) -> std::io::Result<()> {
-    let own = file.with_extension(format!("{}.new", std::process::id()));
+    static WRITTEN: AtomicU64 = AtomicU64::new(0);
+    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let own = file.with_extension(format!("{}-{number}.new", std::process::id()));
     let mut to = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&own)?;
     to.write_all(&Sha256::digest(code))?;
     to.write_all(code)?;
@@ -235,6 +248,16 @@ mod tests {
             fs::write(&file, &bytes[..length]).unwrap();
             assert_eq!(kept(&file), None, "{length} bytes");
         }
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_to_is_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().join("a/kernels");
+        own_folder(&own).unwrap();
+        assert_eq!(fs::metadata(&own).unwrap().permissions().mode() & 0o777, 0o700);
+        fs::set_permissions(&own, fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(own_folder(&own).unwrap_err().to_string().contains("chmod go-w"));
     }
 
     #[test]
