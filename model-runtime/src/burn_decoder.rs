@@ -178,6 +178,11 @@ impl Model for BurnDecoder {
             places: &[],
         })
     }
+
+    fn take_hidden(&mut self, mut emptied: Vec<f32>) -> Vec<f32> {
+        emptied.clear();
+        std::mem::replace(&mut self.hidden, emptied)
+    }
 }
 
 fn floats(tensor: Tensor<2>) -> Vec<f32> {

@@ -36,6 +36,10 @@ impl Model for Echo {
         }
         Ok(Rows { vocabulary, logits: &self.logits, hidden_width: 0, hidden: &[], places: &[] })
     }
+
+    fn take_hidden(&mut self, emptied: Vec<f32>) -> Vec<f32> {
+        emptied
+    }
 }
 
 /// Words with the space before them; space at the end belongs to the last.

@@ -1,11 +1,14 @@
 //! One thread per loaded model. In every pass it computes the next token of all running requests together, and reads on in the prompts of
 //! those that have none yet; [`crate::scheduler`] decides which, and draws nothing from time or chance.
 //!
+//! Hidden states go to who listens to them on a thread of its own, [`listening`].
+//!
 //! A model gives a sequence the same numbers whatever else is in the pass, and a request draws from its own numbers only: its tokens are
 //! the same whether it is alone or not.
 
 pub(crate) mod answer;
 pub mod ingress;
+pub(crate) mod listening;
 pub mod metrics;
 
 use std::collections::BTreeMap;
@@ -18,6 +21,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 
 use self::answer::Step as AnswerStep;
 use self::ingress::{Event, FinishReason, Finished, Request};
+use self::listening::{Heard, Last, Listening, Told};
 use self::metrics::MetricsBoard;
 use crate::decoder::{Model, Part, Place, Rows, Step};
 use crate::sampling::NotFinite;
@@ -29,6 +33,7 @@ pub(crate) struct Engine<M: Model> {
     model: M,
     queue: mpsc::UnboundedReceiver<Request>,
     metrics: Arc<MetricsBoard>,
+    listening: Listening,
     // State.
     scheduler: Scheduler,
     active: BTreeMap<u64, Active>,
@@ -42,10 +47,11 @@ impl<M: Model> Engine<M> {
         model: M,
         queue: mpsc::UnboundedReceiver<Request>,
         metrics: Arc<MetricsBoard>,
+        listening: Listening,
         config: SchedulerConfig,
     ) -> Self {
         let scheduler = Scheduler::new(config);
-        Self { model, queue, metrics, scheduler, active: BTreeMap::new(), arrivals: 0, open: true }
+        Self { model, queue, metrics, listening, scheduler, active: BTreeMap::new(), arrivals: 0, open: true }
     }
 
     /// Works until every handle is gone and every request is answered.
@@ -61,6 +67,7 @@ impl<M: Model> Engine<M> {
     /// Takes what has arrived, and waits when there is nothing else to do. False when nothing will come any more.
     fn take_requests(&mut self) -> bool {
         if self.open && self.active.is_empty() {
+            self.listening.flush();
             match self.queue.blocking_recv() {
                 Some(request) => self.arrive(request),
                 None => self.open = false,
@@ -130,7 +137,7 @@ impl<M: Model> Engine<M> {
             plan.iter().zip(&choices).map(|(planned, choice)| part(planned, choice.as_deref())).collect();
         let hidden = plan.iter().any(|p| self.active.get(&p.id).is_some_and(|a| a.request.hidden.is_some()));
         let step = Step { parts: &parts, hidden };
-        let Self { model, scheduler, active, metrics, .. } = self;
+        let Self { model, scheduler, active, metrics, listening, .. } = self;
         let failure = match catch_unwind(AssertUnwindSafe(move || {
             // Moved in, so that the rows may leave.
             let model = model;
@@ -138,9 +145,10 @@ impl<M: Model> Engine<M> {
         })) {
             Ok(Ok(rows)) => {
                 let mut row = 0;
+                let mut told = Told { width: rows.hidden_width, ..Told::default() };
                 for planned in plan {
                     let ended = match active.get_mut(&planned.id) {
-                        Some(active) => active.take(planned, rows, row, scheduler, metrics),
+                        Some(active) => active.take(planned, rows, row, scheduler, metrics, &mut told),
                         None => true,
                     };
                     row += if planned.complete { planned.drafts + 1 } else { 0 };
@@ -148,6 +156,10 @@ impl<M: Model> Engine<M> {
                         scheduler.leave(planned.id);
                         active.remove(&planned.id);
                     }
+                }
+                if hidden {
+                    told.states = self.model.take_hidden(listening.buffer());
+                    listening.pass(told);
                 }
                 return;
             }
@@ -158,9 +170,11 @@ impl<M: Model> Engine<M> {
         match plan {
             [only] => {
                 tracing::error!(%failure, "a request failed inside of the model");
+                let mut told = Told::default();
                 if let Some(active) = self.active.get(&only.id) {
-                    active.send(Event::Failed(failure));
+                    active.close(only.id, Event::Failed(failure), &mut told);
                 }
+                self.listening.pass(told);
                 self.end(only.id);
             }
             several => several.chunks(1).for_each(|one| self.compute(one)),
@@ -193,6 +207,7 @@ impl Active {
         first_row: usize,
         scheduler: &mut Scheduler,
         metrics: &MetricsBoard,
+        told: &mut Told,
     ) -> bool {
         if !planned.complete {
             scheduler.advance(planned, &[]);
@@ -205,7 +220,8 @@ impl Active {
         let position = planned.start + planned.tokens.len() - planned.drafts;
         let mut drawn = Vec::with_capacity(guesses.len() + 1);
         for index in 0..=guesses.len() {
-            let Some(token) = self.draw(rows, first_row + index, position + index, metrics) else {
+            let heard = (planned.id, first_row + index, position + index);
+            let Some(token) = self.draw(rows, heard, metrics, told) else {
                 return true;
             };
             drawn.push(token);
@@ -224,8 +240,14 @@ impl Active {
         plain.then(|| answer.forbidden())
     }
 
-    /// Draws the token at `position` from row `row` and tells about it; `None` when the request is over with it.
-    fn draw(&mut self, rows: Rows<'_>, row: usize, position: usize, metrics: &MetricsBoard) -> Option<u32> {
+    /// Draws the token at `position` of request `id` from row `row` and tells about it; `None` when the request is over with it.
+    fn draw(
+        &mut self,
+        rows: Rows<'_>,
+        (id, row, position): (u64, usize, usize),
+        metrics: &MetricsBoard,
+        told: &mut Told,
+    ) -> Option<u32> {
         let request = &mut self.request;
         let forbidden = request.answer.forbidden();
         let logits = rows.logits(row);
@@ -252,12 +274,12 @@ impl Active {
         let drawn = match draw() {
             Ok(drawn) => drawn,
             Err(error) => {
-                self.send(Event::Failed(error));
+                self.close(id, Event::Failed(error), told);
                 return None;
             }
         };
         if let Some(sink) = &request.hidden {
-            sink.give(position, rows.hidden(row));
+            told.heard.push(Heard { id, sink: sink.clone(), position, row });
         }
         let AnswerStep { text, end } = request.answer.push(drawn.token);
         let now = Instant::now();
@@ -270,7 +292,7 @@ impl Active {
         match end {
             None => Some(drawn.token),
             Some(reason) => {
-                self.send(Event::Finished(self.finished(reason)));
+                self.close(id, Event::Finished(self.finished(reason)), told);
                 None
             }
         }
@@ -290,6 +312,14 @@ impl Active {
             queued_ms: since(self.started),
             first_token_ms: since(self.first_token),
             total_ms: since(None),
+        }
+    }
+
+    /// Sends the last event: after the request's states, where somebody listens to them.
+    fn close(&self, id: u64, event: Event, told: &mut Told) {
+        match self.request.hidden {
+            Some(_) => told.last.push(Last { id, events: self.request.events.clone(), event }),
+            None => self.send(event),
         }
     }
 

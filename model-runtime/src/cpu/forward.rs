@@ -30,6 +30,13 @@ impl Model for CpuModel {
             Rows { vocabulary, logits, hidden_width: 0, hidden: &[], places: &[] }
         })
     }
+
+    /// Copies: the rows are what the output matrix was multiplied with.
+    fn take_hidden(&mut self, mut emptied: Vec<f32>) -> Vec<f32> {
+        emptied.clear();
+        emptied.extend_from_slice(self.buffers.input.values());
+        emptied
+    }
 }
 
 fn part_rows<'a>(parts: &[Part<'a>]) -> Vec<PartRows<'a>> {

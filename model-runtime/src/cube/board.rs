@@ -60,11 +60,16 @@ pub trait Board: Send + 'static {
     /// When something before has failed, in the board's own words.
     fn write(&mut self, buffer: &Self::Buffer, words: &[u32]) -> Result<(), String>;
 
-    /// Words of these ranges of buffers, once everything launched before has run. Waits once, however many they are.
+    /// Gives `take` the words of these ranges of buffers, with the index of their range, once everything launched before has run: in order,
+    /// a long range in pieces. Waits once, however many they are, unless they are very long.
     ///
     /// # Errors
     /// When something launched before has failed, in the board's own words.
-    fn read(&mut self, ranges: &[(&Self::Buffer, Range<usize>)]) -> Result<Vec<Vec<u32>>, String>;
+    fn read(
+        &mut self,
+        ranges: &[(&Self::Buffer, Range<usize>)],
+        take: &mut dyn FnMut(usize, &[u32]),
+    ) -> Result<(), String>;
 
     /// Runs a kernel that checks no bounds, after those launched before. Buffers are in the order of the kernel's parameters, and as long
     /// as it needs them.

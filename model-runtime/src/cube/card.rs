@@ -148,9 +148,11 @@ impl Board for Card {
         self.stream.write(&buffer.0, &mut self.sent, from, words.len())
     }
 
-    fn read(&mut self, ranges: &[(&CardBuffer, Range<usize>)]) -> Result<Vec<Vec<u32>>, String> {
-        let mut found: Vec<Vec<u32>> =
-            ranges.iter().map(|(_, range)| Vec::with_capacity(range.len())).collect();
+    fn read(
+        &mut self,
+        ranges: &[(&CardBuffer, Range<usize>)],
+        take: &mut dyn FnMut(usize, &[u32]),
+    ) -> Result<(), String> {
         // What is on its way: which range, and how many of its words.
         let mut under_way: Vec<(usize, usize)> = Vec::new();
         let mut used = 0;
@@ -158,7 +160,7 @@ impl Board for Card {
             let mut from = range.start;
             while from < range.end {
                 if used == STAGED {
-                    self.receive(&mut under_way, &mut found)?;
+                    self.receive(&mut under_way, take)?;
                     used = 0;
                 }
                 let length = (range.end - from).min(STAGED - used);
@@ -168,8 +170,7 @@ impl Board for Card {
                 from += length;
             }
         }
-        self.receive(&mut under_way, &mut found)?;
-        Ok(found)
+        self.receive(&mut under_way, take)
     }
 
     fn launch<K: CubeKernel>(
@@ -201,11 +202,15 @@ impl Board for Card {
 
 impl Card {
     /// Waits for copies, and takes what came.
-    fn receive(&mut self, under_way: &mut Vec<(usize, usize)>, found: &mut [Vec<u32>]) -> Result<(), String> {
+    fn receive(
+        &mut self,
+        under_way: &mut Vec<(usize, usize)>,
+        take: &mut dyn FnMut(usize, &[u32]),
+    ) -> Result<(), String> {
         self.wait()?;
         let mut at = 0;
         for (index, length) in under_way.drain(..) {
-            found[index].extend_from_slice(&self.received.words()[at..at + length]);
+            take(index, &self.received.words()[at..at + length]);
             at += length;
         }
         Ok(())

@@ -241,12 +241,17 @@ impl<B: Board> CubeDecoder<B> {
         if hidden {
             ranges.push((&work.hidden, of(0..wanted.len(), width)));
         }
-        let mut found = self.passes.board.read(&ranges).map_err(ForwardError::Device)?.into_iter();
         let mut next = self.logits.len() / vocabulary;
-        for words in found.by_ref().take(stretches.len()) {
-            self.logits.extend(words.into_iter().map(f32::from_bits));
-        }
-        let chosen = found.next().unwrap_or_default();
+        let mut chosen = Vec::new();
+        let mut take = |index: usize, words: &[u32]| {
+            let floats = words.iter().copied().map(f32::from_bits);
+            match index.checked_sub(stretches.len()) {
+                None => self.logits.extend(floats),
+                Some(0) => chosen.extend_from_slice(words),
+                Some(_) => self.hidden.extend(floats),
+            }
+        };
+        self.passes.board.read(&ranges, &mut take).map_err(ForwardError::Device)?;
         for (row, choice) in choices.iter().enumerate() {
             self.places.push(if choice.is_some() {
                 Place::Likeliest((chosen[row] != NONE).then_some(chosen[row]))
@@ -254,9 +259,6 @@ impl<B: Board> CubeDecoder<B> {
                 next += 1;
                 Place::Logits(next - 1)
             });
-        }
-        for words in found {
-            self.hidden.extend(words.into_iter().map(f32::from_bits));
         }
         Ok(())
     }
@@ -295,6 +297,11 @@ impl<B: Board> Model for CubeDecoder<B> {
             hidden: &self.hidden,
             places: &self.places,
         })
+    }
+
+    fn take_hidden(&mut self, mut emptied: Vec<f32>) -> Vec<f32> {
+        emptied.clear();
+        std::mem::replace(&mut self.hidden, emptied)
     }
 }
 

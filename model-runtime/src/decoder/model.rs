@@ -88,11 +88,18 @@ pub trait Model: Send + 'static {
     /// # Errors
     /// When the step does not fit the model, or the device failed. The pages of the step's sequences are then undefined.
     fn forward(&mut self, step: &Step<'_>) -> Result<Rows<'_>, ForwardError>;
+
+    /// [`Rows::hidden`] of the last pass for keeps, in a buffer that may be the empty one given, for which nothing need be allocated then.
+    fn take_hidden(&mut self, emptied: Vec<f32>) -> Vec<f32>;
 }
 
 impl Model for Box<dyn Model> {
     fn forward(&mut self, step: &Step<'_>) -> Result<Rows<'_>, ForwardError> {
         (**self).forward(step)
+    }
+
+    fn take_hidden(&mut self, emptied: Vec<f32>) -> Vec<f32> {
+        (**self).take_hidden(emptied)
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use super::answer::{Answer, AnswerLimits};
 use super::*;
 use crate::decoder::ForwardError;
+use crate::runtime::HiddenSink;
 use crate::sampling::{Sampler, Sampling};
 use crate::stop::StopScanner;
 use crate::tokenizer::{EncodedPrompt, Vocabulary};
@@ -23,6 +24,7 @@ struct Scribe {
     passes: Arc<Mutex<Vec<Pass>>>,
     hook: Hook,
     logits: Vec<f32>,
+    hidden: Vec<f32>,
 }
 
 impl Model for Scribe {
@@ -32,10 +34,18 @@ impl Model for Scribe {
         (self.hook)(count, &pass);
         self.passes.lock().unwrap().push(pass);
         self.logits.clear();
+        self.hidden.clear();
         for token in step.parts.iter().flat_map(|part| &part.tokens[part.rows_from..]) {
             self.logits.extend((0..100).map(|other| f32::from(other == (*token + 1) % 100)));
+            self.hidden.push(*token as f32);
         }
-        Ok(Rows { vocabulary: 100, logits: &self.logits, hidden_width: 0, hidden: &[], places: &[] })
+        let hidden = &self.hidden;
+        Ok(Rows { vocabulary: 100, logits: &self.logits, hidden_width: 1, hidden, places: &[] })
+    }
+
+    fn take_hidden(&mut self, mut emptied: Vec<f32>) -> Vec<f32> {
+        emptied.clear();
+        std::mem::replace(&mut self.hidden, emptied)
     }
 }
 
@@ -53,7 +63,16 @@ impl Desk {
     }
 
     fn submit(&self, prompt: &[u32], tokens_max: u32) -> mpsc::Receiver<Event> {
-        self.submit_guessing(prompt, tokens_max, 0)
+        self.submit_guessing(prompt, tokens_max, 0, None)
+    }
+
+    fn submit_listening(
+        &self,
+        first: u32,
+        tokens_max: u32,
+        take: impl Fn(usize, &[f32]) + Send + Sync + 'static,
+    ) -> mpsc::Receiver<Event> {
+        self.submit_guessing(&[first], tokens_max, 0, Some(HiddenSink::new(take)))
     }
 
     fn submit_guessing(
@@ -61,6 +80,7 @@ impl Desk {
         prompt: &[u32],
         tokens_max: u32,
         draft_tokens_max: u32,
+        hidden: Option<HiddenSink>,
     ) -> mpsc::Receiver<Event> {
         let pieces = (0..100).map(|token: u32| token.to_string().into_bytes());
         let vocabulary = Arc::new(Vocabulary::new(pieces, BTreeSet::new()));
@@ -76,7 +96,7 @@ impl Desk {
             account: 0,
             draft_tokens_max,
             dictated: Vec::new(),
-            hidden: None,
+            hidden,
             constraint: None,
             _place: self.places.clone().try_acquire_owned().unwrap(),
         };
@@ -87,12 +107,12 @@ impl Desk {
     /// Runs the engine until all is answered, and gives the passes.
     fn run(self, slots: usize, step_tokens_max: usize, hook: Hook) -> Vec<Pass> {
         let passes = Arc::new(Mutex::new(Vec::new()));
-        let model = Scribe { passes: passes.clone(), hook, logits: Vec::new() };
+        let model = Scribe { passes: passes.clone(), hook, logits: Vec::new(), hidden: Vec::new() };
         let size = |size| NonZeroUsize::new(size).unwrap();
         let config =
             SchedulerConfig { slots: size(slots), step_tokens_max: size(step_tokens_max), pages: 64 };
         drop(self.queue);
-        Engine::new(model, self.requests, Arc::default(), config).run();
+        Engine::new(model, self.requests, Arc::default(), Listening::start().unwrap(), config).run();
         assert_eq!(self.places.available_permits(), 100, "every request gave its place back");
         Arc::try_unwrap(passes).unwrap().into_inner().unwrap()
     }
@@ -182,7 +202,7 @@ fn guesses_change_the_number_of_passes_and_nothing_else() {
     let mut plain = desk.submit(&prompt, 12);
     let passes = desk.run(1, 64, no_hook()).len();
     let desk = Desk::new();
-    let mut guessing = desk.submit_guessing(&prompt, 12, 4);
+    let mut guessing = desk.submit_guessing(&prompt, 12, 4, None);
     let fewer = desk.run(1, 64, no_hook()).len();
     assert_eq!(tokens(&mut plain), tokens(&mut guessing));
     assert!(fewer < passes, "{fewer} passes instead of {passes}");
@@ -199,3 +219,5 @@ fn the_last_event_tells_the_numbers() {
     assert_eq!(finished.reason, FinishReason::Length);
     assert!(finished.queued_ms <= finished.first_token_ms && finished.first_token_ms <= finished.total_ms);
 }
+
+mod listening;

@@ -24,6 +24,7 @@ use crate::echo::{self, Echo};
 use crate::embedder::{Embedder, EmbedderError};
 use crate::engine::Engine;
 use crate::engine::ingress::Request;
+use crate::engine::listening::Listening;
 use crate::engine::metrics::MetricsBoard;
 use crate::facts::ModelFacts;
 use crate::families::FamilyError;
@@ -200,12 +201,16 @@ impl Thread {
             Ok(loaded) => loaded,
             Err(error) => return drop(ready.send(Err(error))),
         };
+        let listening = match Listening::start() {
+            Ok(listening) => listening,
+            Err(error) => return drop(ready.send(Err(LoadError::Thread(error)))),
+        };
         let RuntimeConfig { slots, prefill_tokens_max, .. } = self.inner.config;
         let config = SchedulerConfig { slots, step_tokens_max: prefill_tokens_max, pages };
         // The runtime must not be kept alive by the thread it keeps alive.
         drop(self.inner);
         if ready.send(Ok((facts, encoder, None))).is_ok() {
-            Engine::new(model, self.requests, self.metrics, config).run();
+            Engine::new(model, self.requests, self.metrics, listening, config).run();
         }
         drop(reserved);
     }

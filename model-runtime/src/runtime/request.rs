@@ -70,7 +70,8 @@ pub const DRAFT_TOKENS_MAX: u32 = 16;
 pub const STOP_TOKENS_MAX: usize = 64;
 
 /// Takes hidden states: the position (of the token drawn from the state) and the normed f32 row the logits were computed from. Called on
-/// the model's thread, so it should only copy.
+/// a thread that each model has for this, position after position, while the next passes are computed; the answer's last event comes after
+/// the last call. Who is slower than the model holds it up once some hundreds of rows wait, and an answer whose listener panics fails.
 #[derive(Clone)]
 pub struct HiddenSink(Arc<TakeHidden>);
 

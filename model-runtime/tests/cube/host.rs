@@ -132,12 +132,17 @@ impl Board for Host {
         Ok(())
     }
 
-    fn read(&mut self, ranges: &[(&HostBuffer, Range<usize>)]) -> Result<Vec<Vec<u32>>, String> {
-        let words = |(buffer, range): &(&HostBuffer, Range<usize>)| {
+    fn read(
+        &mut self,
+        ranges: &[(&HostBuffer, Range<usize>)],
+        take: &mut dyn FnMut(usize, &[u32]),
+    ) -> Result<(), String> {
+        for (index, (buffer, range)) in ranges.iter().enumerate() {
             let memory = buffer.0.lock().unwrap();
-            range.clone().map(|at| memory[at / 4].0[at % 4]).collect()
-        };
-        Ok(ranges.iter().map(words).collect())
+            let words: Vec<u32> = range.clone().map(|at| memory[at / 4].0[at % 4]).collect();
+            take(index, &words);
+        }
+        Ok(())
     }
 
     fn record(&mut self, _: &mut dyn FnMut(&mut Self)) -> Result<Option<()>, String> {

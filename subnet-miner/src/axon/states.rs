@@ -1,7 +1,7 @@
 //! The output fingerprint of one answer, made while it is generated.
 //!
-//! On the model's thread each hidden state is only rounded and compared with the greatest values so far. The proofs are made where the
-//! answer is read, one for each chunk that has been closed, so that nothing is left to do at the end.
+//! On the thread that tells the model's states each of them is only rounded and compared with the greatest values so far. The proofs are made
+//! where the answer is read, one for each chunk that has been closed, so that nothing is left to do at the end but the last of them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
