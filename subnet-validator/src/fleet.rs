@@ -130,7 +130,8 @@ impl Fleet {
         let demand = Demand::new(limits.demand.clone(), clock.nonce_ns());
         let door = Door::new(&limits.demand);
         let client = AxonClient::new(hotkey.clone(), Arc::clone(&clock), limits.clone());
-        let sequences = Sequences::new(ledger.clone(), limits.sequence_block);
+        let relays = TaskTracker::new();
+        let sequences = Sequences::new(ledger.clone(), limits.sequence_block, relays.clone());
         let shared = Shared {
             limits,
             netuid,
@@ -144,7 +145,7 @@ impl Fleet {
             sequences,
             loads: Loads::new(policy),
             view: watch::Sender::new(View::default()),
-            relays: TaskTracker::new(),
+            relays,
             stopping: CancellationToken::new(),
             demand,
             door,

@@ -413,6 +413,8 @@ fn options() -> Options {
     // A record cut off by a crash at the very end was never acknowledged. Damage anywhere else must stop us: the default
     // (point in time) would silently drop acknowledged receipts behind it.
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    // Tables are written out in the background bit by bit, so that a sync of the log does not wait behind 64 MiB of them.
+    options.set_bytes_per_sync(1 << 20);
     options.set_max_total_wal_size(256 << 20);
     options.set_keep_log_file_num(4);
     options.set_max_open_files(512);

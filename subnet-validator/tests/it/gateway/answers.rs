@@ -88,9 +88,9 @@ async fn sequence_numbers_go_on_after_a_restart_and_never_repeat() {
     }
     let sequences: Vec<u64> = miner.tickets().iter().map(|ticket| ticket.sequence).collect();
     assert_eq!(sequences, [0, 1, 2, 3, 4, 5]);
-    // Whoever comes next starts behind every block taken so far.
+    // Whoever comes next starts behind all that is reserved: what was used, and at most a block beside it.
     let next = stand.ledger.reserve_sequences(miner.key.public(), 1).await.unwrap();
-    assert_eq!(next, 8..9);
+    assert!((6..=10).contains(&next.start), "{next:?}");
 }
 
 #[tokio::test]
@@ -119,10 +119,11 @@ async fn health_and_metrics_need_no_key() {
     assert!(metrics.contains("subnet_validator_ledger_receipts 1\n"), "{metrics}");
 }
 
-/// The metrics of ours that a text names.
+/// The metrics of ours that a text names, histograms without what their lines add to the name.
 fn named(text: &str) -> BTreeSet<&str> {
     text.split(|character: char| !(character.is_ascii_alphanumeric() || character == '_'))
         .filter(|word| word.starts_with("subnet_validator_"))
+        .map(|word| ["_bucket", "_sum", "_count"].iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word))
         .collect()
 }
 
