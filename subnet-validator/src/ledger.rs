@@ -31,9 +31,10 @@ mod volume;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use model_runtime::Durations;
 use parity_scale_codec::{Decode, Encode, Input};
 use protocol::account::AccountId;
 use protocol::digest::Digest;
@@ -155,6 +156,7 @@ struct Inner {
     head: watch::Receiver<LogHead>,
     owner: Owner,
     volume: Arc<Volume>,
+    write_times: Arc<Mutex<Durations>>,
 }
 
 impl Ledger {
@@ -168,12 +170,27 @@ impl Ledger {
         let newest_ms = store.newest_ms().map_err(|error| store::open_damage(&path, error))?;
         let log = engine::Log { frontier, newest_ms };
         let volume = Arc::new(Volume::new(path, owner, store));
-        let engine = engine::Engine::new(Arc::clone(&volume), owner, log, group_receipts_max, head_sender);
+        let write_times = Arc::default();
+        let engine = engine::Engine::new(engine::EngineParts {
+            volume: Arc::clone(&volume),
+            owner,
+            log,
+            group_receipts_max,
+            head: head_sender,
+            write_times: Arc::clone(&write_times),
+        });
         let thread = std::thread::Builder::new()
             .name("ledger".into())
             .spawn(move || engine.run(receiver))
             .map_err(OpenError::Thread)?;
-        Ok(Self { inner: Arc::new(Inner { inbox: Some(inbox), thread: Some(thread), head, owner, volume }) })
+        let (inbox, thread) = (Some(inbox), Some(thread));
+        Ok(Self { inner: Arc::new(Inner { inbox, thread, head, owner, volume, write_times }) })
+    }
+
+    /// How long groups took to write and sync since the ledger was opened; what a user's answer waits for.
+    #[must_use]
+    pub fn write_times(&self) -> Durations {
+        *self.inner.write_times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Appends a receipt; returns once it is synced to disk.

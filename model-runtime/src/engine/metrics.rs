@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::durations::Durations;
 use crate::scheduler::Counts;
 
 /// A snapshot; counters run from when the model was loaded.
@@ -21,14 +22,10 @@ pub struct Metrics {
     pub batch_max: usize,
     /// The scheduler's counters: tokens computed, found in the cache, guessed.
     pub counts: Counts,
-    /// Requests that got a first token, and how long they waited for it together, in microseconds.
-    pub first_tokens: u64,
-    /// See above.
-    pub first_token_us_total: u64,
-    /// Tokens after a first one, and how long after the ones before they came, in microseconds.
-    pub next_tokens: u64,
-    /// See above.
-    pub next_token_us_total: u64,
+    /// From a request's submission to its first token.
+    pub first_token: Durations,
+    /// From a token to the next.
+    pub next_token: Durations,
 }
 
 /// Where an engine writes and others read.
@@ -50,24 +47,14 @@ impl MetricsBoard {
     }
 
     pub(super) fn first_token(&self, after: Duration) {
-        self.change(|metrics| {
-            metrics.first_tokens += 1;
-            metrics.first_token_us_total += micros(after);
-        });
+        self.change(|metrics| metrics.first_token.took(after));
     }
 
     pub(super) fn next_token(&self, after: Duration) {
-        self.change(|metrics| {
-            metrics.next_tokens += 1;
-            metrics.next_token_us_total += micros(after);
-        });
+        self.change(|metrics| metrics.next_token.took(after));
     }
 
     fn change(&self, change: impl FnOnce(&mut Metrics)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

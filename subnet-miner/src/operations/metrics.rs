@@ -2,20 +2,24 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::MinerStatus;
+use super::{MinerStatus, ModelStatus};
 use crate::receipts::ModelCounts;
 
 /// Every metric with its type, in the order of the page. `packaging/grafana-miner.json` and `docs/reference/metrics.md` name these, and a test compares.
-pub const NAMES: [(&str, &str); 26] = [
+pub const NAMES: [(&str, &str); 30] = [
     ("subnet_miner_uptime_seconds", "gauge"),
     ("subnet_miner_models_hot", "gauge"),
     ("subnet_miner_model_in_flight", "gauge"),
     ("subnet_miner_model_slots", "gauge"),
     ("subnet_miner_model_passes_total", "counter"),
+    ("subnet_miner_model_sequences_in_passes_total", "counter"),
     ("subnet_miner_model_tokens_computed_total", "counter"),
+    ("subnet_miner_model_prompt_tokens_cached_total", "counter"),
+    ("subnet_miner_model_requests_waiting", "gauge"),
+    ("subnet_miner_model_first_token_seconds", "histogram"),
+    ("subnet_miner_model_next_token_seconds", "histogram"),
     ("subnet_miner_receipts_total", "counter"),
     ("subnet_miner_tokens_total", "counter"),
-    ("subnet_miner_first_token_seconds_total", "counter"),
     ("subnet_miner_score_compute_units_total", "counter"),
     ("subnet_miner_score_invocations_total", "counter"),
     ("subnet_miner_score_models", "gauge"),
@@ -49,20 +53,24 @@ pub fn page(status: &MinerStatus) -> String {
 fn lines(page: &mut String, name: &str, status: &MinerStatus) {
     let (residency, chain) = (&status.residency, &status.chain);
     let sum = |of: fn(&ModelCounts) -> u64| status.counts.values().map(of).sum::<u64>();
+    let mut by_model = |of: fn(&ModelStatus) -> u64| {
+        status.models.iter().for_each(|(id, model)| line(page, name, &label(id), of(model)));
+    };
     match name {
         "subnet_miner_uptime_seconds" => line(page, name, "", status.uptime_s),
         "subnet_miner_models_hot" => line(page, name, "", status.models.len()),
-        "subnet_miner_model_in_flight" => {
-            status.models.iter().for_each(|(id, model)| line(page, name, &label(id), model.in_flight));
+        "subnet_miner_model_in_flight" => by_model(|model| model.in_flight.into()),
+        "subnet_miner_model_slots" => by_model(|model| model.slots.into()),
+        "subnet_miner_model_passes_total" => by_model(|model| model.passes),
+        "subnet_miner_model_sequences_in_passes_total" => by_model(|model| model.sequences_in_passes),
+        "subnet_miner_model_tokens_computed_total" => by_model(|model| model.tokens_computed),
+        "subnet_miner_model_prompt_tokens_cached_total" => by_model(|model| model.prompt_tokens_cached),
+        "subnet_miner_model_requests_waiting" => by_model(|model| model.waiting),
+        "subnet_miner_model_first_token_seconds" => {
+            status.models.iter().for_each(|(id, model)| model.first_token.render(page, name, &label(id)));
         }
-        "subnet_miner_model_slots" => {
-            status.models.iter().for_each(|(id, model)| line(page, name, &label(id), model.slots));
-        }
-        "subnet_miner_model_passes_total" => {
-            status.models.iter().for_each(|(id, model)| line(page, name, &label(id), model.passes));
-        }
-        "subnet_miner_model_tokens_computed_total" => {
-            status.models.iter().for_each(|(id, model)| line(page, name, &label(id), model.tokens_computed));
+        "subnet_miner_model_next_token_seconds" => {
+            status.models.iter().for_each(|(id, model)| model.next_token.render(page, name, &label(id)));
         }
         "subnet_miner_receipts_total" => {
             for (id, counts) in &status.counts {
@@ -74,11 +82,6 @@ fn lines(page: &mut String, name: &str, status: &MinerStatus) {
             for (id, counts) in &status.counts {
                 line(page, name, &format!("{},kind=\"prompt\"", label(id)), counts.prompt_tokens);
                 line(page, name, &format!("{},kind=\"completion\"", label(id)), counts.completion_tokens);
-            }
-        }
-        "subnet_miner_first_token_seconds_total" => {
-            for (id, counts) in &status.counts {
-                line(page, name, &label(id), thousandths(counts.first_token_ms));
             }
         }
         "subnet_miner_score_compute_units_total" => line(page, name, "", thousandths(status.compute)),
@@ -142,8 +145,8 @@ mod tests {
     fn every_metric_has_a_value_on_the_page() {
         let page = page(&example());
         for (name, _) in NAMES {
-            let has =
-                |line: &str| line.starts_with(&format!("{name} ")) || line.starts_with(&format!("{name}{{"));
+            let starts = [format!("{name} "), format!("{name}{{"), format!("{name}_bucket{{")];
+            let has = |line: &str| starts.iter().any(|start| line.starts_with(start));
             assert!(page.lines().any(has), "{name}");
         }
         assert!(page.contains(
@@ -158,7 +161,7 @@ mod tests {
         let text = std::fs::read_to_string(format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
         text.split(|character: char| !(character.is_ascii_alphanumeric() || character == '_'))
             .filter(|word| word.starts_with("subnet_miner_"))
-            .map(str::to_owned)
+            .map(|word| word.strip_suffix("_bucket").unwrap_or(word).to_owned())
             .collect()
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use model_runtime::Durations;
 use protocol::account::AccountId;
 use protocol::ticket::ModelId;
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,7 @@ pub struct MinerStatus {
 
 /// A model that takes requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ModelStatus {
     /// Requests computed at once, at most.
     pub slots: u16,
@@ -88,10 +90,20 @@ pub struct ModelStatus {
     pub in_flight: u16,
     /// Requests that its engine computes at this moment.
     pub running: u64,
-    /// Passes that its engine has made, each for all requests that run, and tokens that it has computed in them.
+    /// Requests that wait for that.
+    pub waiting: u64,
+    /// Passes that its engine has made, each for all requests that run.
     pub passes: u64,
-    /// See above.
+    /// Requests in all of these passes: by `passes`, the mean batch.
+    pub sequences_in_passes: u64,
+    /// Tokens computed in them.
     pub tokens_computed: u64,
+    /// Tokens of prompts that were found in the cache instead.
+    pub prompt_tokens_cached: u64,
+    /// From a request's arrival at its engine to its first token.
+    pub first_token: Durations,
+    /// From a token to the next.
+    pub next_token: Durations,
     /// Bytes of its weights.
     pub weights_bytes: u64,
     /// The longest prompt and answer together.
@@ -141,8 +153,13 @@ impl StatusParts {
                 slots: model.slots(),
                 in_flight: model.in_flight(),
                 running: engine.running as u64,
+                waiting: engine.waiting as u64,
                 passes: engine.passes,
+                sequences_in_passes: engine.sequences_in_passes,
                 tokens_computed: engine.counts.tokens_computed,
+                prompt_tokens_cached: engine.counts.prompt_tokens_shared,
+                first_token: engine.first_token,
+                next_token: engine.next_token,
                 weights_bytes: facts.memory_bytes,
                 context_tokens: facts.context_tokens,
             };

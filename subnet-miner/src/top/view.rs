@@ -172,6 +172,7 @@ fn thousandths(value: u64) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use model_runtime::Durations;
     use protocol::account::AccountId;
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
@@ -190,8 +191,13 @@ pub(crate) mod tests {
             slots: 4,
             in_flight,
             running: in_flight.into(),
+            waiting: 1,
             passes: 700,
+            sequences_in_passes: 2_100,
             tokens_computed: 5_100,
+            prompt_tokens_cached: 96,
+            first_token: Durations::default(),
+            next_token: Durations::default(),
             weights_bytes,
             context_tokens: 8_192,
         };

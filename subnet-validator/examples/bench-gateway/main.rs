@@ -139,6 +139,8 @@ async fn measure(options: &Options) -> Result<Report, String> {
         report.cancelled = Some(load::leave(&gateway, &miner, leaves).await?);
     }
     report.receipts = validator.receipts().await;
+    let writes = validator.write_times();
+    (report.write_p50_us, report.write_p99_us) = (writes.percentile_us(50), writes.percentile_us(99));
     Ok(report)
 }
 

@@ -11,6 +11,9 @@ pub struct Report {
     pub cancelled: Option<Cancelled>,
     /// Receipts in the ledger at the end: one for each of the gateway's calls.
     pub receipts: u64,
+    /// Of its synced writes, one of which the end of each of the gateway's answers waits for; estimated from a histogram.
+    pub write_p50_us: Option<u64>,
+    pub write_p99_us: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -61,6 +64,10 @@ impl Report {
                 "a miner has stopped {p50_us} us after its user left (the worst of {left}: {worst_us} us)"
             );
         }
-        println!("receipts in the ledger: {}", self.receipts);
+        let [half, most] = [self.write_p50_us, self.write_p99_us].map(Option::unwrap_or_default);
+        println!(
+            "receipts in the ledger: {}; a synced write took {half} us (p50), {most} us (p99)",
+            self.receipts
+        );
     }
 }

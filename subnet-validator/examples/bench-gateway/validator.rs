@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use model_runtime::Durations;
 use protocol::catalogue::{Catalogue, Model};
 use protocol::digest::Digest;
 use protocol::inventory::HotModel;
@@ -81,6 +82,11 @@ impl Validator {
 
     pub fn address(&self) -> SocketAddr {
         self.gateway.address()
+    }
+
+    /// How long the ledger's writes took.
+    pub fn write_times(&self) -> Durations {
+        self.ledger.write_times()
     }
 
     /// Receipts in the log, once it has stood still for half a second.

@@ -21,7 +21,7 @@ use super::load::Pace;
 use super::relay::{Opening, Relay, UsageView, elapsed_ms};
 use super::route::Chosen;
 use super::settle::{Delivery, settle};
-use crate::metrics::Count;
+use crate::metrics::{Count, Timed};
 
 /// Bytes of a request that pass for a token of its prompt, where tokens are only estimated.
 const PROMPT_BYTES_PER_TOKEN: usize = 4;
@@ -73,6 +73,7 @@ impl Shared {
             model = %errand.model.id,
             miner = %axon.hotkey
         );
+        let asked_at = Instant::now();
         let begun = match self.begin(errand, axon, context_tokens).instrument(span.clone()).await {
             Ok(begun) => begun,
             Err(error) => {
@@ -91,9 +92,13 @@ impl Shared {
         };
         match begun {
             // The attempt lasts as long as its answer.
-            Begun::Stream(relay) => Ok(Answer::Stream(span.in_scope(|| relay.start(in_flight)))),
+            Begun::Stream(relay) => {
+                self.metrics.took(Timed::FirstChunk, asked_at.elapsed());
+                Ok(Answer::Stream(span.in_scope(|| relay.start(in_flight))))
+            }
             Begun::Whole(body, pace) => {
                 in_flight.succeed(pace, self.clock.now_ms());
+                self.metrics.took(Timed::Answer, asked_at.elapsed());
                 self.metrics.count(Count::CallAnswered);
                 Ok(Answer::Whole(body))
             }

@@ -86,7 +86,12 @@ impl Sequences {
 }
 
 impl Stock {
-    async fn reserve(&self, ledger: &Ledger, count: u64, alone: OwnedMutexGuard<()>) -> Result<(), AppendError> {
+    async fn reserve(
+        &self,
+        ledger: &Ledger,
+        count: u64,
+        alone: OwnedMutexGuard<()>,
+    ) -> Result<(), AppendError> {
         if self.numbers().run_low(count) {
             let range = ledger.reserve_sequences(self.miner, count).await?;
             self.numbers().spare = range;

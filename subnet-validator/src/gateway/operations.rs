@@ -9,7 +9,7 @@ use http::header::CONTENT_TYPE;
 use serde::Serialize;
 
 use super::State;
-use crate::metrics::Gauge;
+use crate::metrics::{Gauge, Read};
 
 #[derive(Serialize)]
 pub(super) struct Health {
@@ -36,5 +36,8 @@ pub(super) async fn metrics(Handed(state): Handed<Arc<State>>) -> impl IntoRespo
         Gauge { name: "subnet_validator_calls_open", value: open as u64 },
         Gauge { name: "subnet_validator_ledger_receipts", value: state.ledger.head().size },
     ];
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], state.metrics.render(&gauges))
+    (
+        [(CONTENT_TYPE, "text/plain; version=0.0.4")],
+        state.metrics.render(&Read { gauges: &gauges, ledger_writes: state.ledger.write_times() }),
+    )
 }

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
+use model_runtime::Durations;
 use protocol::account::AccountId;
 use protocol::digest::Digest;
 use protocol::merkle::Frontier;
@@ -31,6 +33,19 @@ pub(super) struct Engine {
     log: Option<Log>,
     group_receipts_max: NonZeroUsize,
     head: watch::Sender<LogHead>,
+    write_times: Arc<Mutex<Durations>>,
+}
+
+/// What an engine is made of.
+pub(super) struct EngineParts {
+    pub(super) volume: Arc<Volume>,
+    pub(super) owner: Owner,
+    pub(super) log: Log,
+    pub(super) group_receipts_max: NonZeroUsize,
+    /// Told after each group.
+    pub(super) head: watch::Sender<LogHead>,
+    /// Where the time of each group is counted.
+    pub(super) write_times: Arc<Mutex<Durations>>,
 }
 
 /// The end of the log.
@@ -64,14 +79,9 @@ struct Pending {
 }
 
 impl Engine {
-    pub(super) fn new(
-        volume: Arc<Volume>,
-        owner: Owner,
-        log: Log,
-        group_receipts_max: NonZeroUsize,
-        head: watch::Sender<LogHead>,
-    ) -> Self {
-        Self { volume, owner, log: Some(log), group_receipts_max, head }
+    pub(super) fn new(parts: EngineParts) -> Self {
+        let EngineParts { volume, owner, log, group_receipts_max, head, write_times } = parts;
+        Self { volume, owner, log: Some(log), group_receipts_max, head, write_times }
     }
 
     /// Works until every handle is gone.
@@ -159,7 +169,9 @@ impl Engine {
             return Ok(log);
         }
         group.put_frontier(&log.frontier);
+        let began = Instant::now();
         store.write_synced(group).map_err(AppendError::of_write)?;
+        self.write_times.lock().unwrap_or_else(PoisonError::into_inner).took(began.elapsed());
         Ok(log)
     }
 

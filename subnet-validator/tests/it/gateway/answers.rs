@@ -123,7 +123,9 @@ async fn health_and_metrics_need_no_key() {
 fn named(text: &str) -> BTreeSet<&str> {
     text.split(|character: char| !(character.is_ascii_alphanumeric() || character == '_'))
         .filter(|word| word.starts_with("subnet_validator_"))
-        .map(|word| ["_bucket", "_sum", "_count"].iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word))
+        .map(|word| {
+            ["_bucket", "_sum", "_count"].iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word)
+        })
         .collect()
 }
 
