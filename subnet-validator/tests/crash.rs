@@ -2,14 +2,14 @@
 //! counts, such as 1,000 and 10,000.
 //!
 //! The oracle of a crash is the writer's own list of acknowledgements: a child process appends receipts and names each one on
-//! its standard error once it was acknowledged, until it is killed.
+//! its standard error once it was acknowledged, until it is killed. strace tells what such a child asks of the system, and when.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 #[path = "it/support.rs"]
 #[allow(dead_code)]
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -24,6 +24,8 @@ use support::{crash_image, miner_key, open_ledger, owner, receipt};
 const CHILD: &str = "the_child_appends_until_it_is_killed";
 const CHILD_FOLDER: &str = "LEDGER_CRASH_FOLDER";
 const CHILD_FIRST: &str = "LEDGER_CRASH_FIRST";
+const CHILD_END: &str = "LEDGER_CRASH_END";
+const CHILD_IN_FLIGHT: &str = "LEDGER_CRASH_IN_FLIGHT";
 /// Receipts under way at a time, so that groups form.
 const IN_FLIGHT: usize = 8;
 /// Crashes of one ledger before a new one is begun.
@@ -49,14 +51,15 @@ impl Random {
 #[tokio::test]
 async fn the_child_appends_until_it_is_killed() {
     let Some(folder) = std::env::var_os(CHILD_FOLDER) else { return };
-    let first = count(CHILD_FIRST, 0);
+    let (first, end) = (count(CHILD_FIRST, 0), count(CHILD_END, u64::MAX));
+    let in_flight = count(CHILD_IN_FLIGHT, IN_FLIGHT as u64) as usize;
     let ledger = open_ledger(Path::new(&folder));
     let bob = miner_key("//Bob");
     let mut under_way = FuturesUnordered::new();
-    for sequence in first.. {
+    for sequence in first..end {
         let (ledger, receipt) = (ledger.clone(), receipt(&bob, sequence));
         under_way.push(async move { ledger.append(receipt).await.map(|_| sequence) });
-        if under_way.len() == IN_FLIGHT {
+        if under_way.len() == in_flight {
             let done = under_way.next().await.unwrap().unwrap();
             std::io::stderr().write_all(format!("{done}\n").as_bytes()).unwrap();
         }
@@ -124,6 +127,89 @@ fn whatever_was_acknowledged_before_a_kill_is_there_once() {
         assert!(told.is_subset(&held), "crash {crash}: acknowledged and lost: {:?}", told.difference(&held));
     }
     writeln!(std::io::stderr(), "{crashes} kills, {in_all} acknowledgements, none lost, none twice").unwrap();
+}
+
+/// What a child's system calls came to.
+#[derive(Debug, Default)]
+struct Traced {
+    acknowledged: u64,
+    syncs: u64,
+    /// Acknowledgements since which nothing had been written and synced when they left.
+    early: Vec<u64>,
+}
+
+/// Runs the child under strace until it has appended `receipts`, and follows the calls of all its threads in their order.
+fn trace(in_flight: u64, receipts: u64) -> Traced {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("calls");
+    let calls =
+        ["-f", "-y", "-qq", "-s", "16", "-e", "signal=none", "-e", "trace=write,fsync,fdatasync", "-o"];
+    let status = Command::new("strace")
+        .args(calls)
+        .arg(&log)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", CHILD, "--nocapture"])
+        .env(CHILD_FOLDER, folder.path().join("ledger"))
+        .env(CHILD_END, receipts.to_string())
+        .env(CHILD_IN_FLIGHT, in_flight.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .output()
+        .expect("strace is on the PATH (apt-get install strace)")
+        .status;
+    assert!(status.success(), "strace may trace its own children: {status}");
+
+    let (mut traced, mut begun) = (Traced::default(), HashMap::new());
+    // Whether the log was written to since the last acknowledgement, and whether all of that is synced.
+    let (mut written, mut synced) = (false, false);
+    for line in fs::read_to_string(&log).unwrap().lines() {
+        let (thread, call) = line.split_once(' ').unwrap();
+        let call = call.trim_start();
+        if let Some((_, told)) = call.split_once("write(2<").and_then(|(_, text)| text.split_once(", \"")) {
+            let number: String = told.chars().take_while(char::is_ascii_digit).collect();
+            if let Ok(number) = number.parse::<u64>() {
+                traced.acknowledged += 1;
+                traced.early.extend((!written || !synced).then_some(number));
+                written = false;
+            }
+            continue;
+        }
+        let is_log = call.contains(".log>");
+        if call.ends_with("<unfinished ...>") {
+            begun.insert(thread, (call, is_log));
+            // A sync that began before this write says nothing about it.
+            synced &= !(is_log && call.starts_with("write("));
+            continue;
+        }
+        let (call, is_log) = match call.starts_with("<...") {
+            false => (call, is_log),
+            true => match begun.remove(thread) {
+                Some(whole) => whole,
+                // The rest of an acknowledgement.
+                None => continue,
+            },
+        };
+        if is_log && call.starts_with("write(") {
+            (written, synced) = (true, false);
+        } else if is_log && line.ends_with("= 0") {
+            traced.syncs += 1;
+            synced = written;
+        }
+    }
+    assert_eq!(traced.acknowledged, receipts - (in_flight - 1), "the trace has every acknowledgement");
+    traced
+}
+
+#[test]
+fn a_trace_of_system_calls_shows_the_log_synced_before_each_acknowledgement() {
+    let traced = trace(1, 40);
+    assert_eq!((&traced.early, traced.syncs >= 40), (&Vec::new(), true), "{traced:?}");
+}
+
+#[test]
+fn a_trace_of_system_calls_shows_receipts_that_share_a_sync() {
+    let traced = trace(IN_FLIGHT as u64, 160);
+    assert!(traced.syncs > 0 && traced.syncs < traced.acknowledged, "{traced:?}");
 }
 
 #[tokio::test]
