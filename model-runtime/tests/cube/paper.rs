@@ -5,7 +5,7 @@ use std::ops::Range;
 use cubecl::CubeKernel;
 use cubecl::prelude::*;
 use model_runtime::cube::board::{Board, Grid};
-use model_runtime::cube::decoder::CubeDecoder;
+use model_runtime::cube::decoder::{CubeDecoder, Kinds};
 use model_runtime::decoder::{
     Activation, BlockKind, DecoderSpec, DecoderWeights, LayerSpec, LayerWeights, MatrixView, Model, Part,
     RopePairing, RopeSpec, Step,
@@ -130,6 +130,11 @@ fn kernels_of_a_model_of_a_billion_weights_fit_into_a_card_for_few_rows_and_many
             let tokens = vec![2; rows];
             let part =
                 Part { tokens: &tokens, start: 0, pages: &pages, rows_from: rows - 1, likeliest: None };
+            model.forward(&Step { parts: &[part], hidden: false }).unwrap();
+        }
+        for division in 1..=4 {
+            model.restrict(Kinds { division, ..Kinds::all() });
+            let part = Part { tokens: &[2], start: 0, pages: &pages, rows_from: 0, likeliest: None };
             model.forward(&Step { parts: &[part], hidden: false }).unwrap();
         }
         let launched = launched.lock().unwrap();

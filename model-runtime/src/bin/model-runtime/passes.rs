@@ -29,6 +29,9 @@ pub(crate) struct Args {
     /// Measure every kind of kernel by itself, too.
     #[arg(long)]
     kinds: bool,
+    /// Divide products of few rows with numbers of 8 bits another way: 1 to 4, 0 as usual.
+    #[arg(long, value_name = "N", default_value_t = 0, hide = true)]
+    division: u8,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -68,6 +71,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let weights = weights_bytes(&decoder.weights);
     let mut model = CubeDecoder::new(spec.clone(), &decoder.weights, board, most * per_sequence, exact)
         .map_err(anyhow::Error::msg)?;
+    let all = Kinds { division: args.division, ..Kinds::all() };
+    model.restrict(all);
     let load_ms = started.elapsed().as_secs_f64() * 1000.0;
     let started = Instant::now();
     decode(&mut model, 1, 0, per_sequence)?;
@@ -89,7 +94,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         let times = measure(args.rounds, || decode(&mut model, batch, args.context, per_sequence))?;
         passes.push(row("decode", batch, times, weights + cache(batch)));
         if args.kinds {
-            let none = Kinds::none();
+            let none = Kinds { division: args.division, ..Kinds::none() };
             let kinds = [
                 ("qkv", Kinds { qkv: true, ..none }),
                 ("attention", Kinds { attention: true, ..none }),
@@ -109,7 +114,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                     passes.push(row(&format!("prompt: {what}"), batch, times, 0));
                 }
             }
-            model.restrict(Kinds::all());
+            model.restrict(all);
         }
     }
     let report = Report { weights_bytes: weights, load_ms, first_pass_ms, passes };

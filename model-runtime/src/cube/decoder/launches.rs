@@ -43,6 +43,8 @@ pub struct Kinds {
     pub down: bool,
     pub logits: bool,
     pub rest: bool,
+    /// Another way to divide products of few rows with numbers of 8 bits, to be compared with the usual one, 0.
+    pub division: u8,
 }
 
 impl Kinds {
@@ -58,6 +60,7 @@ impl Kinds {
             down: all,
             logits: all,
             rest: all,
+            division: 0,
         }
     }
 
@@ -73,6 +76,7 @@ impl Kinds {
             down: all,
             logits: all,
             rest: all,
+            division: 0,
         }
     }
 }
@@ -549,9 +553,10 @@ impl<B: Board> Launches<'_, B> {
     ) -> (ProductShape, KernelSettings, Grid) {
         let Matrix { packing, tiles, chunks, .. } = *matrix;
         let few = tiles <= 256;
+        let division = if packing.vectors() == 2 { self.kinds.division } else { 0 };
         // Long columns of few rows by more planes.
         let split = match (few, chunks) {
-            (true, 128..) => 32,
+            (true, 128..) if division & 4 == 0 => 32,
             (true, _) => 16,
             (false, _) => 8,
         };
@@ -560,13 +565,20 @@ impl<B: Board> Launches<'_, B> {
         let eights = rows.div_ceil(8);
         let (form, plane_tiles, plane_eights) = if rows <= 64 {
             // More than four eights at once are more than registers hold: cubes that share a tile then follow each other.
-            (Form::Thin, if eights >= 4 && !few { 2 } else { 1 }, eights.min(4))
+            let two = eights >= 4 || eights == 1 && matches!(division & 3, 1 | 2);
+            (Form::Thin, if two && !few { 2 } else { 1 }, eights.min(4))
         } else {
             (Form::Staged { rows: if few { 2 } else { 4 }, tokens: 2 }, 2, 8)
         };
         // Two chunks on their way to each plane keep memory busy, and leave registers for two cubes at once.
         let whole = chunks.is_multiple_of(2 * split);
         let ahead = if form == Form::Thin && eights <= 2 && packing.vectors() <= 4 && whole { 2 } else { 1 };
+        let ahead = match (few, division) {
+            (false, _) if eights == 1 && division & 3 == 1 => 1,
+            (false, _) if eights == 1 && division & 3 == 3 && chunks.is_multiple_of(4 * split) => 4,
+            (true, 4..) if eights == 1 && chunks.is_multiple_of(4 * split) => 4,
+            _ => ahead,
+        };
         let mut shape = ProductShape {
             packing,
             tiles,
@@ -594,6 +606,9 @@ impl<B: Board> Launches<'_, B> {
             shape = smaller;
         }
         let together = match (form, eights) {
+            (Form::Thin, 1) if (!few && division & 3 >= 2) || shape.ahead == 4 => {
+                (512 / (shape.planes() * UNITS)).max(1)
+            }
             (Form::Thin, 1) => (1024 / (shape.planes() * UNITS)).max(1),
             (Form::Thin, _) => (512 / (shape.planes() * UNITS)).max(1),
             (Form::Staged { .. }, _) => 1,
