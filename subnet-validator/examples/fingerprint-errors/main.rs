@@ -1,28 +1,47 @@
 //! How far apart fingerprints are: of one model computed in different ways, and of what a cheat would pass off as it.
 //!
+//! `write` and `verify` are for devices of two machines: see [`devices`]. Without a command, all is measured on this machine's processor:
 //! `scripts/measure-fingerprints` makes the altered models, runs this and turns the lines into rates and a plot. Each line of the output
 //! is a JSON object: the case, whether it is honest, and for each proof the exponent mismatches and the mantissas' mean and median errors.
 
 use std::io::{self, Write};
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
 
-use clap::Parser;
-use futures::StreamExt as _;
+use clap::{Parser, Subcommand};
 use futures::future::join_all;
 use model_runtime::burn_decoder::BurnDecoder;
 use model_runtime::checkpoint::Checkpoint;
 use model_runtime::decoder::{Model as _, PAGE_TOKENS, Part, Step};
 use model_runtime::device::ComputeDevice;
-use model_runtime::{
-    Event, GenerateRequest, HiddenSink, ModelHandle, ModelSource, Prompt, Runtime, RuntimeConfig, Sampling,
-};
-use protocol::fingerprint::{Chunk, Comparison, Fingerprint, FingerprintBuilder, bfloat16_bits};
+use model_runtime::{ModelHandle, Prompt};
+use protocol::fingerprint::{Chunk, Comparison, FingerprintBuilder, bfloat16_bits};
+
+mod answers;
+mod devices;
+
+use answers::{Run, fingerprint, load, prompt, run};
 
 type Failure = Box<dyn std::error::Error>;
 
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    apart: Option<Apart>,
+    #[command(flatten)]
+    here: Option<Args>,
+}
+
+/// Answers on one machine, and their check on another.
+#[derive(Subcommand)]
+enum Apart {
+    /// Answers on a device, and writes the fingerprints to a file.
+    Write(devices::Write),
+    /// Reads the answers of such files with a model and a device of one's own, and prints how far apart the fingerprints are.
+    Verify(devices::Verify),
+}
+
+#[derive(clap::Args)]
 struct Args {
     /// The model.
     #[arg(long)]
@@ -41,87 +60,6 @@ struct Args {
     reference_prompts: usize,
 }
 
-/// What one run of a model gives.
-struct Run {
-    tokens: Vec<u32>,
-    chunks: Vec<Chunk>,
-    /// Tokens more than 2 (greedy) below the likeliest.
-    improbable: usize,
-}
-
-const WORDS: [&str; 16] = [
-    "rivers",
-    "bread",
-    "the moon",
-    "a bicycle",
-    "chess",
-    "volcanoes",
-    "a violin",
-    "old maps",
-    "glass",
-    "bees",
-    "a bridge",
-    "snow",
-    "letters",
-    "the sea",
-    "a clock",
-    "trees",
-];
-
-fn prompt(number: usize) -> String {
-    let word = WORDS[number % WORDS.len()];
-    match number / WORDS.len() % 3 {
-        0 => format!("Tell me in some detail how {word} came to be what they are, and why people care."),
-        1 => format!("Write a short story about {word} and a child who asks too many questions."),
-        _ => format!("List five facts about {word}, and explain the third one to a beginner."),
-    }
-}
-
-async fn load(path: &str, threads: usize) -> Result<ModelHandle, Failure> {
-    let threads = NonZeroUsize::new(threads);
-    let runtime =
-        Runtime::start(RuntimeConfig { threads, context_tokens_max: 1024, ..RuntimeConfig::default() })?;
-    Ok(runtime.load("model", ModelSource::Gguf(path.into())).await?)
-}
-
-/// Answers, or reads an answer that is dictated.
-async fn run(
-    model: &ModelHandle,
-    prompt: Prompt,
-    tokens_max: u32,
-    dictated: Vec<u32>,
-) -> Result<Run, Failure> {
-    let builder = Arc::new(Mutex::new(FingerprintBuilder::default()));
-    let listening = Arc::clone(&builder);
-    let sink = HiddenSink::new(move |_, state: &[f32]| {
-        let row = state.iter().map(|value| bfloat16_bits(value.to_bits()));
-        listening.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(row);
-    });
-    let sampling = Sampling { logprobs: Some(1), ..Sampling::greedy() };
-    let request = GenerateRequest {
-        dictated,
-        hidden: Some(sink),
-        ignore_end: true,
-        sampling,
-        ..GenerateRequest::greedy(prompt, tokens_max)
-    };
-    let mut generation = model.generate(request).await?;
-    let (mut tokens, mut improbable) = (Vec::new(), 0);
-    while let Some(event) = generation.next().await {
-        match event {
-            Event::Token { id, logprobs, .. } => {
-                tokens.push(id);
-                let gap = logprobs.and_then(|told| Some(told.top.first()?.1 - told.drawn));
-                improbable += usize::from(gap.is_none_or(|gap| gap > 2.0));
-            }
-            Event::Finished(_) => break,
-            Event::Failed(error) => return Err(error.into()),
-        }
-    }
-    let chunks = builder.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take_last();
-    Ok(Run { tokens, chunks, improbable })
-}
-
 /// The states of the reference: weights as f32, no rounding of activations.
 fn reference(decoder: &mut BurnDecoder, prompt: &[u32], answer: &[u32]) -> Result<Vec<Chunk>, Failure> {
     let sequence = [prompt, &answer[..answer.len() - 1]].concat();
@@ -136,11 +74,6 @@ fn reference(decoder: &mut BurnDecoder, prompt: &[u32], answer: &[u32]) -> Resul
     Ok(builder.take_last())
 }
 
-fn fingerprint(run: &Run) -> Result<Fingerprint, Failure> {
-    let proofs = run.chunks.iter().map(|chunk| chunk.prove().ok_or("a chunk without numbers"));
-    Ok(Fingerprint::new(run.tokens.clone(), proofs.collect::<Result<_, _>>()?)?)
-}
-
 fn tell(case: &str, honest: bool, comparison: Option<&Comparison>, improbable: usize) -> Result<(), Failure> {
     let measures = comparison.map(|comparison| &comparison.measures);
     let line =
@@ -151,7 +84,13 @@ fn tell(case: &str, honest: bool, comparison: Option<&Comparison>, improbable: u
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let args = Args::parse();
+    let args = match Cli::parse() {
+        Cli { apart: Some(Apart::Write(args)), .. } => return devices::write(&args).await,
+        Cli { apart: Some(Apart::Verify(args)), .. } => return devices::verify(&args).await,
+        Cli { here, .. } => {
+            here.ok_or("name a model by --model, or one of the commands `write` and `verify`")?
+        }
+    };
     let path = args.model.to_string_lossy().into_owned();
     let one = load(&path, 1).await?;
     let two = load(&path, 2).await?;
