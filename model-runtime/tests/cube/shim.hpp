@@ -91,6 +91,8 @@ static inline uint32_t to_f16(float f) {
     memcpy(&bits, &half, 2);
     return bits;
 }
+// Of all its truth tables only `a & b | c` is used.
+static inline void lop3_b32(uint32_t &word, uint32_t a, uint32_t b, uint32_t c) { word = (a & b) | c; }
 static inline void fma_rn_bf16x2(uint32_t &word, uint32_t a, uint32_t b, uint32_t c) {
     uint32_t sums[2];
     for (int half = 0; half < 2; half++) {
