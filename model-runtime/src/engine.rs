@@ -102,6 +102,7 @@ impl<M: Model> Engine<M> {
             account: request.account,
             draft_tokens_max: request.draft_tokens_max as usize,
             dictated: request.dictated.clone(),
+            salt: request.salt,
         };
         let active = Active { request, started: None, first_token: None, last_token: None, cached_tokens: 0 };
         match self.scheduler.arrive(arrival) {
@@ -188,6 +189,13 @@ fn part<'a>(planned: &'a Planned, likeliest: Option<&'a [u32]>) -> Part<'a> {
     Part { tokens, start: *start, pages, rows_from, likeliest }
 }
 
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Over {
+    Finished,
+    Failed,
+}
+
 /// A request that is waiting or running.
 struct Active {
     request: Request,
@@ -221,10 +229,17 @@ impl Active {
         let mut drawn = Vec::with_capacity(guesses.len() + 1);
         for index in 0..=guesses.len() {
             let heard = (planned.id, first_row + index, position + index);
-            let Some(token) = self.draw(rows, heard, metrics, told) else {
-                return true;
-            };
-            drawn.push(token);
+            match self.draw(rows, heard, metrics, told) {
+                Ok(token) => drawn.push(token),
+                Err(over) => {
+                    if over == Over::Finished {
+                        // What was read is worth keeping, also where one pass was the whole answer.
+                        scheduler.advance(planned, &drawn);
+                    }
+                    return true;
+                }
+            }
+            let token = drawn[index];
             if guesses.get(index) != Some(&token) {
                 break;
             }
@@ -240,14 +255,14 @@ impl Active {
         plain.then(|| answer.forbidden())
     }
 
-    /// Draws the token at `position` of request `id` from row `row` and tells about it; `None` when the request is over with it.
+    /// Draws the token at `position` of request `id` from row `row` and tells about it, unless the request is over with it.
     fn draw(
         &mut self,
         rows: Rows<'_>,
         (id, row, position): (u64, usize, usize),
         metrics: &MetricsBoard,
         told: &mut Told,
-    ) -> Option<u32> {
+    ) -> Result<u32, Over> {
         let request = &mut self.request;
         let forbidden = request.answer.forbidden();
         let logits = rows.logits(row);
@@ -275,7 +290,7 @@ impl Active {
             Ok(drawn) => drawn,
             Err(error) => {
                 self.close(id, Event::Failed(error), told);
-                return None;
+                return Err(Over::Failed);
             }
         };
         if let Some(sink) = &request.hidden {
@@ -290,10 +305,10 @@ impl Active {
         self.first_token.get_or_insert(now);
         self.send(Event::Token { text, id: drawn.token, logprobs: drawn.logprobs });
         match end {
-            None => Some(drawn.token),
+            None => Ok(drawn.token),
             Some(reason) => {
                 self.close(id, Event::Finished(self.finished(reason)), told);
-                None
+                Err(Over::Finished)
             }
         }
     }

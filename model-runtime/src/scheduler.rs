@@ -47,6 +47,8 @@ pub struct Arrival {
     pub draft_tokens_max: usize,
     /// The answer's tokens where they are known before: they take the place of guesses, a pass's worth at a time.
     pub dictated: Vec<u32>,
+    /// Prompts share pages with those of the same salt only.
+    pub salt: Option<[u8; 32]>,
 }
 
 /// What one sequence does in a pass.
@@ -168,7 +170,7 @@ impl Scheduler {
         self.served.entry(arrival.account).or_insert(least);
         let order = self.arrivals;
         self.arrivals += 1;
-        let (pages, node) = (Vec::new(), Node::ROOT);
+        let (pages, node) = (Vec::new(), Node::Root(arrival.salt));
         let sequence =
             Sequence { arrival, order, computed: 0, pages, registered: 0, node, shared: 0, preempted: false };
         self.waiting.push(sequence);
@@ -406,7 +408,7 @@ impl Sequence {
     fn give_up(&mut self, pages: &mut Pages) {
         // The last first, so that the cache forgets the ends of prompts before their beginnings.
         self.pages.drain(..).rev().for_each(|page| pages.release(page));
-        (self.computed, self.registered, self.node) = (0, 0, Node::ROOT);
+        (self.computed, self.registered, self.node) = (0, 0, Node::Root(self.arrival.salt));
     }
 }
 

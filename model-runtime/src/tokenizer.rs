@@ -116,7 +116,7 @@ impl Tokenizer {
         let longest = texts.iter().map(|text| text.len()).max().unwrap_or(0).max(1);
         let normalizes = matches!(&encoder, Encoder::Library(encoder) if encoder.get_normalizer().is_some());
         let bytes_per_token_max = if normalizes { longest * NORMALIZED_BYTES } else { longest };
-        let vocabulary = Arc::new(Vocabulary::new(pieces, ends));
+        let vocabulary = Arc::new(Vocabulary::new(pieces, ends).with_texts(texts.iter().map(|text| &**text)));
         Self { encoder, vocabulary, texts, bos, eos, add_bos, bytes_per_token_max }
     }
 

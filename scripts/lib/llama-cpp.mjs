@@ -14,7 +14,7 @@ const question = JSON.parse(readFileSync(0, "utf8"));
 const llama = await getLlama({ gpu: false, build: "never", logLevel: "error" });
 const model = await llama.loadModel({ modelPath: process.argv[2], gpuLayers: 0 });
 const context = await model.createContext({
-  contextSize: 4096,
+  contextSize: 8192,
   threads: 1, // its threads wait by spinning, which takes forever on a busy machine
   flashAttention: false,
   experimentalKvCacheKeyType: "F32",

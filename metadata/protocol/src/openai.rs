@@ -8,7 +8,9 @@
 //! never computed with.
 //!
 //! Left out, and refused by name: parts of messages other than texts, `suffix`, `best_of` beyond `n`, tokens as the input of
-//! embeddings, `logprobs` together with `echo`, grammars in GBNF, structural tags.
+//! embeddings, `logprobs` together with `echo`, grammars in GBNF, structural tags; and of vLLM's fields those that would change the
+//! answer: `use_beam_search`, `prompt_logprobs`, `include_stop_str_in_output`, `allowed_token_ids`, `bad_words`,
+//! `truncate_prompt_tokens`, `logits_processors`, a chat's `chat_template`, `documents`, `echo` and `add_special_tokens`.
 
 mod completion;
 mod embedding;
@@ -46,7 +48,7 @@ pub use response::{
     AssistantMessage, ChatChoice, ChatCompletion, ChoiceLogprobs, CompletionTokensDetails, FinishReason,
     PromptTokensDetails, Usage,
 };
-pub use sampling::{STOP_BYTES_MAX, STOPS_MAX, SamplingFields, ValidSampling};
+pub use sampling::{SALT_BYTES_MAX, STOP_BYTES_MAX, STOPS_MAX, SamplingFields, ValidSampling};
 pub use stream::{ChatChunk, ChunkChoice, Delta, FunctionDelta, StreamHead, ToolCallDelta};
 pub use tokenize::{
     DetokenizeRequest, Detokenized, TokenizeRequest, TokenizeSubject, Tokenized, ValidTokenizeRequest,

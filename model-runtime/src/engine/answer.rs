@@ -29,6 +29,8 @@ pub(crate) struct AnswerLimits {
     pub(crate) ignore_end: bool,
     /// More tokens that end it.
     pub(crate) stop_tokens: Vec<u32>,
+    /// Tokens that show nothing are shown as they are written, but for the one that ends it.
+    pub(crate) shows_special: bool,
 }
 
 /// What one token did to an answer.
@@ -62,7 +64,12 @@ impl Answer {
         if self.ends.contains(&token) {
             return self.close(String::new(), FinishReason::Stop);
         }
-        let text = self.assembler.push(self.vocabulary.bytes(token));
+        let shown = if self.limits.shows_special {
+            self.vocabulary.written(token)
+        } else {
+            self.vocabulary.bytes(token)
+        };
+        let text = self.assembler.push(shown);
         match self.stop.push(&text) {
             Scan::Stop(text) => Step { text, end: Some(FinishReason::Stop) },
             Scan::Go(text) if self.tokens >= self.limits.tokens_max => self.close(text, FinishReason::Length),

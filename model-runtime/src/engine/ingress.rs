@@ -74,6 +74,8 @@ pub(crate) struct Request {
     pub(crate) draft_tokens_max: u32,
     pub(crate) dictated: Vec<u32>,
     pub(crate) hidden: Option<HiddenSink>,
+    /// Digest of what keeps the prompt's cache apart from others'.
+    pub(crate) salt: Option<[u8; 32]>,
     pub(crate) constraint: Option<Constraint>,
     /// One of the bounded number of requests that may be queued or active; given back when the request is dropped.
     pub(crate) _place: OwnedSemaphorePermit,

@@ -97,6 +97,7 @@ impl Desk {
             draft_tokens_max,
             dictated: Vec::new(),
             hidden,
+            salt: None,
             constraint: None,
             _place: self.places.clone().try_acquire_owned().unwrap(),
         };
@@ -206,6 +207,16 @@ fn guesses_change_the_number_of_passes_and_nothing_else() {
     let fewer = desk.run(1, 64, no_hook()).len();
     assert_eq!(tokens(&mut plain), tokens(&mut guessing));
     assert!(fewer < passes, "{fewer} passes instead of {passes}");
+}
+
+#[test]
+fn an_answer_of_one_token_leaves_its_prompt_in_the_cache() {
+    let desk = Desk::new();
+    let prompt: Vec<u32> = (0..70).collect();
+    let _first = desk.submit(&prompt, 1);
+    let mut second = desk.submit(&prompt, 1);
+    assert_eq!(desk.run(1, 80, no_hook()), [[(0, 70)], [(64, 6)]]);
+    assert_eq!(tokens(&mut second), [70]);
 }
 
 #[test]

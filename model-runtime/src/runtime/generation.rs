@@ -13,7 +13,7 @@ use crate::tokenizer::Vocabulary;
 #[derive(Debug)]
 pub struct Generation {
     events: mpsc::Receiver<Event>,
-    prompt_tokens: u32,
+    prompt_token_ids: Arc<[u32]>,
     form: Form,
     over: bool,
 }
@@ -28,14 +28,20 @@ pub(crate) struct Form {
 }
 
 impl Generation {
-    pub(super) fn new(events: mpsc::Receiver<Event>, prompt_tokens: u32, form: Form) -> Self {
-        Self { events, prompt_tokens, form, over: false }
+    pub(super) fn new(events: mpsc::Receiver<Event>, prompt_token_ids: Arc<[u32]>, form: Form) -> Self {
+        Self { events, prompt_token_ids, form, over: false }
     }
 
     /// Tokens of the prompt.
     #[must_use]
     pub fn prompt_tokens(&self) -> u32 {
-        self.prompt_tokens
+        self.prompt_token_ids.len() as u32
+    }
+
+    /// The prompt's tokens, after the chat template.
+    #[must_use]
+    pub fn prompt_token_ids(&self) -> &[u32] {
+        &self.prompt_token_ids
     }
 
     /// Takes this answer's text apart: reasoning, calls of tools, and the rest.

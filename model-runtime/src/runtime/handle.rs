@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rayon::ThreadPool;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::encoder::{Encoded, Encoder};
@@ -168,7 +169,9 @@ impl ModelHandle {
             tokens_min: request.tokens_min,
             ignore_end: request.ignore_end,
             stop_tokens: request.stop_tokens,
+            shows_special: request.shows_special,
         };
+        let prompt_token_ids: Arc<[u32]> = prompt.tokens.as_slice().into();
         let queued = Request {
             sampler: Sampler::new(sampling, seed, &prompt.tokens),
             answer: Answer::new(prompt.vocabulary.clone(), stop, limits),
@@ -180,11 +183,12 @@ impl ModelHandle {
             draft_tokens_max,
             dictated,
             hidden: request.hidden,
+            salt: request.cache_salt.map(|salt| Sha256::digest(salt).into()),
             constraint,
             _place: place,
         };
         self.shared.queue.send(queued).map_err(|_| GenerateError::Stopped)?;
-        Ok(Generation::new(receiver, prompt_tokens, form))
+        Ok(Generation::new(receiver, prompt_token_ids, form))
     }
 
     /// Queues a request `count` times: each answer draws by a seed of its own, the request's plus its index. The prompt is read once.

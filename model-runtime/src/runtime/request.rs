@@ -62,6 +62,10 @@ pub struct GenerateRequest {
     pub hidden: Option<HiddenSink>,
     /// The form the answer must have.
     pub grammar: Option<Grammar>,
+    /// Prompts of one salt share what was computed for their beginnings; with those of another, or of none, they share nothing.
+    pub cache_salt: Option<String>,
+    /// Control tokens are shown as the vocabulary writes them, but for the one that ends the answer.
+    pub shows_special: bool,
 }
 
 /// Tokens that can be guessed ahead.
@@ -120,6 +124,8 @@ impl GenerateRequest {
             dictated: Vec::new(),
             hidden: None,
             grammar: None,
+            cache_salt: None,
+            shows_special: false,
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-/// A beginning of a prompt, in whole pages: a number that stands for all its tokens.
+/// A beginning of a prompt, in whole pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Node(u64);
-
-impl Node {
-    /// Before any token.
-    pub const ROOT: Self = Self(0);
+pub enum Node {
+    /// Before any token, for prompts of this salt's digest, or of none.
+    Root(Option<[u8; 32]>),
+    /// A number that stands for all its tokens and its salt.
+    Page(u64),
 }
 
 /// What is before a page, and what is in it.
@@ -107,7 +107,7 @@ impl Pages {
             return *node;
         }
         self.last += 1;
-        let node = Node(self.last);
+        let node = Node::Page(self.last);
         self.states[page as usize].key = Some(key.clone());
         self.known.insert(key, (page, node));
         node

@@ -7,7 +7,7 @@ fn scheduler(slots: usize, step_tokens_max: usize, pages: usize) -> Scheduler {
 
 fn arrival(id: u64, tokens: impl IntoIterator<Item = u32>) -> Arrival {
     let tokens = tokens.into_iter().collect();
-    Arrival { id, tokens, priority: 0, account: id, draft_tokens_max: 0, dictated: Vec::new() }
+    Arrival { id, tokens, priority: 0, account: id, draft_tokens_max: 0, dictated: Vec::new(), salt: None }
 }
 
 /// (id, start, tokens, whether complete).
@@ -195,4 +195,22 @@ fn a_dictated_answer_is_read_a_pass_at_a_time_and_its_last_token_never() {
         said += drawn.len();
     }
     assert_eq!(lengths, [5, 16, 16, 7], "one token is drawn from the prompt, and 39 of the 40 are read");
+}
+
+#[test]
+fn prompts_of_different_salts_share_no_pages_and_those_of_one_salt_do() {
+    let mut scheduler = scheduler(1, 200, 40);
+    for (id, salt, shared) in [
+        (1, None, 0),
+        (2, Some([1; 32]), 0),
+        (3, Some([2; 32]), 0),
+        (4, Some([1; 32]), 64),
+        (5, None, 64),
+        (6, Some([3; 32]), 0),
+    ] {
+        scheduler.arrive(Arrival { salt, ..arrival(id, 0..80) }).unwrap();
+        pass(&mut scheduler);
+        assert_eq!(scheduler.shared(id), shared, "sequence {id}");
+        scheduler.leave(id);
+    }
 }

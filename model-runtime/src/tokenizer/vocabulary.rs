@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A prompt in tokens, with the vocabulary its answer is written in.
@@ -17,17 +17,37 @@ pub struct Vocabulary {
     /// Where each token's bytes end.
     ends: Vec<usize>,
     end_tokens: BTreeSet<u32>,
+    /// How tokens are written that show nothing.
+    control: BTreeMap<u32, Box<str>>,
 }
 
 impl Vocabulary {
     /// Token 0 is the first of `pieces`.
     pub fn new(pieces: impl IntoIterator<Item = Vec<u8>>, end_tokens: BTreeSet<u32>) -> Self {
-        let mut vocabulary = Self { bytes: Vec::new(), ends: Vec::new(), end_tokens };
+        let mut vocabulary =
+            Self { bytes: Vec::new(), ends: Vec::new(), end_tokens, control: BTreeMap::new() };
         for piece in pieces {
             vocabulary.bytes.extend(piece);
             vocabulary.ends.push(vocabulary.bytes.len());
         }
         vocabulary
+    }
+
+    /// With the texts of all tokens, in order: those are kept whose tokens show nothing.
+    #[must_use]
+    pub fn with_texts<'a>(mut self, texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let control = (0..).zip(texts).filter(|(token, _)| self.bytes(*token).is_empty());
+        self.control = control.map(|(token, text)| (token, text.into())).collect();
+        self
+    }
+
+    /// The bytes a token shows, or how it is written if it shows none.
+    #[must_use]
+    pub fn written(&self, token: u32) -> &[u8] {
+        match self.bytes(token) {
+            [] => self.control.get(&token).map_or(&[], |text| text.as_bytes()),
+            bytes => bytes,
+        }
     }
 
     /// Number of tokens.

@@ -6,10 +6,10 @@
 //! close, and how often.
 //!
 //! Which of the two is nearer to the truth, the same weights in f32 tell (`model-runtime score --plain`; `exact_perplexity`). SmolLM2's text
-//! of 1,369 tokens has a perplexity of 71.79 in f32, of 71.98 by our kernels and of 72.38 by llama.cpp. Token by token compared, ours is
-//! 0.27 % above the exact one (standard error 0.23) and llama.cpp's 0.82 % (0.23); so ours is 0.55 % below llama.cpp's because it is nearer
-//! to f32. Gemma's has 72.30, 72.37 and 72.59: 0.10 % and 0.40 % above the exact one. llama.cpp was given an f32 cache; it rounds the
-//! scales of its 8-bit blocks to f16, where ours stay f32.
+//! of 4,167 tokens has a perplexity of 58.96 in f32, of 59.07 by our kernels and of 59.09 by llama.cpp: 0.18 % and 0.22 % above the exact
+//! one, and ours 0.04 % below llama.cpp's (standard error 0.15, token by token compared). Over its first 1,369 tokens ours was 0.55 % below,
+//! with a standard error of 0.23: which is what a short text shows. Gemma's text, the first 1,331 tokens, has 72.30, 72.37 and 72.59: 0.10 %
+//! and 0.40 % above the exact one. llama.cpp was given an f32 cache; it rounds the scales of its 8-bit blocks to f16, where ours stay f32.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -28,11 +28,11 @@ use super::vectors;
 const BESIDE: usize = 5;
 /// Positions that one of them may take, and those of the text.
 const ANSWER_POSITIONS: usize = 64;
-const TEXT_POSITIONS: usize = 1536;
+const TEXT_POSITIONS: usize = 4608;
 /// Tokens of the text in one pass.
 const PIECE_TOKENS: usize = 64;
-/// How far our perplexity may be above llama.cpp's, as a part of it.
-const PERPLEXITY_ABOVE: f64 = 0.005;
+/// How far our perplexity may be from llama.cpp's, and from the exact one, as a part of it.
+const PERPLEXITY_APART: f64 = 0.005;
 
 #[derive(Deserialize)]
 struct LlamaCpp {
@@ -55,8 +55,6 @@ struct Expected {
     near_tie: f64,
     /// One step of so many may be such a near-tie.
     other_steps: usize,
-    /// How far our perplexity may be below llama.cpp's, as a part of it.
-    perplexity_below: f64,
     /// Of the text with the same weights in f32.
     exact_perplexity: f64,
 }
@@ -158,21 +156,59 @@ fn compare(file: &str, answers: &str, expected: &Expected) {
     assert!(farthest < expected.near_tie, "a token of llama.cpp's is {farthest} behind our best");
     assert!(others.len() * expected.other_steps < all.len(), "{} of {} differ", others.len(), all.len());
     let from_exact = ours / expected.exact_perplexity - 1.0;
-    assert!(from_exact.abs() < PERPLEXITY_ABOVE, "perplexity {ours} is {from_exact} from the exact one");
-    let allowed = -expected.perplexity_below..PERPLEXITY_ABOVE;
-    assert!(allowed.contains(&apart), "perplexity {ours} is {apart} from llama.cpp's");
+    assert!(from_exact.abs() < PERPLEXITY_APART, "perplexity {ours} is {from_exact} from the exact one");
+    assert!(apart.abs() < PERPLEXITY_APART, "perplexity {ours} is {apart} from llama.cpp's");
 }
 
 #[test]
 fn smollm2_chooses_llama_cpps_tokens_after_a_hundred_prompts_up_to_near_ties() {
-    let expected =
-        Expected { near_tie: 0.75, other_steps: 20, perplexity_below: 0.01, exact_perplexity: 71.7905 };
+    let expected = Expected { near_tie: 0.75, other_steps: 20, exact_perplexity: 58.9616 };
     compare("SmolLM2-135M-Instruct.Q4_1.gguf", "agreement-smollm2.json", &expected);
 }
 
 #[test]
 fn gemma_chooses_llama_cpps_tokens_after_a_hundred_prompts_up_to_near_ties() {
-    let expected =
-        Expected { near_tie: 0.5, other_steps: 20, perplexity_below: 0.005, exact_perplexity: 72.2987 };
+    let expected = Expected { near_tie: 0.5, other_steps: 20, exact_perplexity: 72.2987 };
     compare("gemma-3-270m-q4_k_m.gguf", "agreement-gemma.json", &expected);
+}
+
+#[derive(Deserialize)]
+struct Long {
+    model_sha256: String,
+    prompt_ids: Vec<u32>,
+    ids: Vec<u32>,
+}
+
+/// The text of `scripts/lib/perplexity.txt` and more, 4,379 tokens: past the 4,096 positions where five of six layers have forgotten all but
+/// the last 512, and the sixth sees everything. Five of its 24 tokens are near-ties: behind our best by 0.28, 0.33, 0.54, 0.08 and 0.04
+/// logits, and behind that of the same weights in f32 by 0.12, 0.33, 0.49, 0.12 and 0.07.
+#[test]
+fn gemma_chooses_llama_cpps_tokens_after_a_prompt_of_more_than_4096_tokens() {
+    let theirs: Long = vectors::json("long-gemma.json");
+    let checkpoint = Checkpoint::open(&vectors::model("gemma-3-270m-q4_k_m.gguf")).unwrap();
+    assert_eq!(hex::encode(checkpoint.weights_sha256()), theirs.model_sha256);
+    assert!(theirs.prompt_ids.len() > 4096);
+    let mut model = executor(&checkpoint);
+    let tokens = [&theirs.prompt_ids, &theirs.ids[..theirs.ids.len() - 1]].concat();
+    let pages: Vec<u32> = (0..pages_for(tokens.len()) as u32).collect();
+    let (read, rest) = tokens.split_at(theirs.prompt_ids.len() - 1);
+    for (piece, tokens) in read.chunks(256).enumerate() {
+        let part =
+            Part { tokens, start: piece * 256, pages: &pages, rows_from: tokens.len(), likeliest: None };
+        model.forward(&Step { parts: &[part], hidden: false }).unwrap();
+    }
+    let part = Part { tokens: rest, start: read.len(), pages: &pages, rows_from: 0, likeliest: None };
+    let rows = model.forward(&Step { parts: &[part], hidden: false }).unwrap();
+    let behind: Vec<f32> = theirs
+        .ids
+        .iter()
+        .enumerate()
+        .map(|(row, token)| {
+            let logits = rows.logits(row);
+            logits[argmax(logits).unwrap() as usize] - logits[*token as usize]
+        })
+        .collect();
+    eprintln!("behind our best: {behind:.3?}");
+    assert!(behind.iter().all(|behind| *behind < 0.75), "{behind:?}");
+    assert!(behind.iter().filter(|behind| **behind > 0.0).count() <= 6, "{behind:?}");
 }

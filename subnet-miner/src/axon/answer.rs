@@ -72,7 +72,7 @@ struct Counts {
 /// What happens next.
 pub(super) enum Step {
     /// An answer goes on with this text, which may be empty.
-    Text { choice: usize, text: String, logprobs: Option<TokenLogprobs> },
+    Text { choice: usize, text: String, token: u32, logprobs: Option<TokenLogprobs> },
     /// An answer ends as the model or the request meant it to.
     Ended { choice: usize, reason: FinishReason },
     /// All of them have ended.
@@ -153,6 +153,14 @@ impl Answer {
         })
     }
 
+    /// Tokens of the prompt that an answer is to.
+    pub fn prompt_token_ids(&self, choice: usize) -> Vec<u32> {
+        self.generations
+            .get(choice)
+            .map(|generation| generation.prompt_token_ids().to_vec())
+            .unwrap_or_default()
+    }
+
     /// What takes each answer's text apart.
     pub fn parsers(&self) -> Vec<AnswerParser> {
         self.generations.iter().map(Generation::parser).collect()
@@ -184,7 +192,7 @@ impl Answer {
                 self.first_token_ms.get_or_insert_with(|| clock::elapsed_ms(self.limits.arrived));
                 let logprobs =
                     logprobs.and_then(|told| Some(in_words(self.generations.get(choice)?, id, &told)));
-                Step::Text { choice, text, logprobs }
+                Step::Text { choice, text, token: id, logprobs }
             }
             Some(Event::Finished(finished)) => {
                 self.open = self.open.saturating_sub(1);
@@ -314,6 +322,8 @@ pub(super) fn generate_request(
         stop_tokens: sampling.stop_token_ids,
         tokens_min: sampling.tokens_min,
         ignore_end: sampling.ignore_end,
+        cache_salt: sampling.cache_salt,
+        shows_special: sampling.shows_special,
         grammar,
         ..GenerateRequest::greedy(prompt, 1)
     }

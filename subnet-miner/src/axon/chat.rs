@@ -35,7 +35,7 @@ pub(super) async fn complete(
     drop(body);
 
     let (streaming, parallel) = (request.stream, request.parallel_tool_calls);
-    let form = Form::of(&request);
+    let (form, names_tokens) = (Form::of(&request), request.sampling.names_tokens);
     let answer = Answer::begin(&model, ticket, ask(request, form), slot, limits).await?;
     let readers = answer.parsers().into_iter().map(|parser| match form {
         Form::Dialect => Reader::dialect(parser, parallel),
@@ -44,10 +44,10 @@ pub(super) async fn complete(
     });
     let readers = readers.collect();
     if streaming.on {
-        let chunks = ChatChunks::new(answer.head.clone(), readers, streaming);
+        let chunks = ChatChunks::new(answer.head.clone(), readers, streaming, names_tokens);
         wire::streamed(&state, answer, chunks, hang_up).await
     } else {
-        whole::respond(&state, answer, readers).await
+        whole::respond(&state, answer, readers, names_tokens).await
     }
 }
 

@@ -29,10 +29,17 @@ pub(super) async fn complete(
     let Order { ticket, body, limits, hang_up, .. } = order;
     drop(body);
 
-    let streaming = request.stream;
+    let (streaming, names_tokens) = (request.stream, request.sampling.names_tokens);
     let begun = begun(&request, &model)?;
     let mut answer = Answer::begin(&model, ticket, ask(request), slot, limits).await?;
-    let texts = begun.into_iter().map(|text| Text { offset: chars(&text), begun: text, ..Text::default() });
+    let prompt_of = |choice: usize| names_tokens.then(|| answer.prompt_token_ids(choice));
+    let texts = begun.into_iter().enumerate().map(|(choice, text)| Text {
+        offset: chars(&text),
+        begun: text,
+        prompt_token_ids: prompt_of(choice),
+        token_ids: names_tokens.then(Vec::new),
+        ..Text::default()
+    });
     let texts: Vec<Text> = texts.collect();
     if streaming.on {
         let chunks = TextChunks { head: answer.head.clone(), streaming, texts };
@@ -45,18 +52,20 @@ pub(super) async fn complete(
     let mut texts = texts;
     loop {
         match answer.next().await {
-            Step::Text { choice, text, logprobs } => {
+            Step::Text { choice, text, token, logprobs } => {
                 let (Some(one), Some(state)) = (whole.get_mut(choice), texts.get_mut(choice)) else {
                     continue;
                 };
                 one.text.push_str(&text);
-                state.take(&text, logprobs);
+                state.take(&text, token, logprobs);
             }
             Step::Ended { choice, reason } => {
                 let (Some(one), Some(state)) = (whole.get_mut(choice), texts.get_mut(choice)) else {
                     continue;
                 };
                 one.logprobs = state.told.take();
+                (one.token_ids, one.prompt_token_ids) =
+                    (state.token_ids.take(), state.prompt_token_ids.take());
                 one.finish_reason = Some(named(reason));
             }
             Step::Finished => break,
@@ -114,10 +123,17 @@ struct Text {
     offset: u32,
     /// Of tokens that have not been told of yet.
     told: Option<TextLogprobs>,
+    /// The same, if they are to be named.
+    token_ids: Option<Vec<u32>>,
+    /// Until they have been named.
+    prompt_token_ids: Option<Vec<u32>>,
 }
 
 impl Text {
-    fn take(&mut self, text: &str, logprobs: Option<TokenLogprobs>) {
+    fn take(&mut self, text: &str, token: u32, logprobs: Option<TokenLogprobs>) {
+        if let Some(ids) = &mut self.token_ids {
+            ids.push(token);
+        }
         if let Some(TokenLogprobs { token, logprob, top_logprobs, .. }) = logprobs {
             let told = self.told.get_or_insert_default();
             let top: BTreeMap<String, f32> =
@@ -166,9 +182,9 @@ impl Chunks for TextChunks {
 
     fn step(&mut self, answer: &mut Answer, step: Step) -> Vec<Vec<u8>> {
         let (choice, text, finish_reason) = match step {
-            Step::Text { choice, text, logprobs } => {
+            Step::Text { choice, text, token, logprobs } => {
                 if let Some(state) = self.texts.get_mut(choice) {
-                    state.take(&text, logprobs);
+                    state.take(&text, token, logprobs);
                 }
                 if text.is_empty() {
                     return Vec::new();
@@ -178,9 +194,14 @@ impl Chunks for TextChunks {
             Step::Ended { choice, reason } => (choice, String::new(), Some(named(reason))),
             Step::Finished | Step::Cancelled | Step::Failed(_) => return Vec::new(),
         };
-        let logprobs = self.texts.get_mut(choice).and_then(|state| state.told.take());
         let index = u32::try_from(choice).unwrap_or(u32::MAX);
-        vec![self.chunk(answer, TextChoice { index, text, logprobs, finish_reason })]
+        let mut piece = TextChoice { index, text, finish_reason, ..TextChoice::default() };
+        if let Some(state) = self.texts.get_mut(choice) {
+            piece.logprobs = state.told.take();
+            piece.token_ids = state.token_ids.as_mut().map(std::mem::take).filter(|ids| !ids.is_empty());
+            piece.prompt_token_ids = state.prompt_token_ids.take();
+        }
+        vec![self.chunk(answer, piece)]
     }
 
     fn end(&mut self, answer: &mut Answer) -> Vec<Vec<u8>> {

@@ -283,3 +283,60 @@ async fn a_real_model_tells_probabilities_and_tokens_and_finds_prompts_in_its_ca
     assert_eq!(answer["choices"][0]["text"], "HelloHelloHello");
     assert_eq!(answer["choices"][0]["logprobs"]["text_offset"], json!([0, 5, 10]));
 }
+
+#[tokio::test]
+async fn a_real_model_keeps_salted_prompts_apart_names_tokens_and_shows_those_that_steer_it() {
+    let fixture = smollm2().await;
+    let long = "The sea is wide and the night is long. ".repeat(12);
+    let cached = async |salt: Value| {
+        let body = chat(SMOLLM2, &long, json!({"max_tokens": 1, "cache_salt": salt}));
+        let (answer, _) = whole(&fixture, Endpoint::Chat, &body).await;
+        answer["usage"]["prompt_tokens_details"]["cached_tokens"].as_u64().unwrap()
+    };
+    assert_eq!(
+        (cached(json!("ann")).await, cached(json!("bob")).await, cached(json!(null)).await),
+        (0, 0, 0)
+    );
+    assert!(cached(json!("ann")).await > 64 && cached(json!("bob")).await > 64);
+
+    let ids = |value: &Value| -> Vec<u64> {
+        value.as_array().map(|ids| ids.iter().map(|id| id.as_u64().unwrap()).collect()).unwrap_or_default()
+    };
+    let body = chat(SMOLLM2, "Name a river.", json!({"max_tokens": 5, "return_token_ids": true, "n": 2}));
+    let (answer, receipt) = whole(&fixture, Endpoint::Chat, &body).await;
+    assert_eq!(ids(&answer["prompt_token_ids"]).len(), receipt.receipt.prompt_tokens as usize);
+    let choices = answer["choices"].as_array().unwrap();
+    let named: usize = choices.iter().map(|choice| ids(&choice["token_ids"]).len()).sum();
+    assert_eq!(named, receipt.receipt.completion_tokens as usize);
+    let mut streamed = body;
+    streamed["stream"] = true.into();
+    let chunks = chunks(&fixture, Endpoint::Chat, &streamed).await;
+    assert_eq!(chunks[0]["prompt_token_ids"], answer["prompt_token_ids"]);
+    assert!(chunks[1..].iter().all(|chunk| chunk.get("prompt_token_ids").is_none()));
+    for choice in choices {
+        let pieces = chunks.iter().flat_map(|chunk| chunk["choices"].as_array().unwrap());
+        let of_choice = pieces.filter(|piece| piece["index"] == choice["index"]);
+        let streamed: Vec<u64> = of_choice.flat_map(|piece| ids(&piece["token_ids"])).collect();
+        assert_eq!(streamed, ids(&choice["token_ids"]));
+    }
+
+    // <|im_start|>, which the bias makes the only answer.
+    let steered = |more: Value| {
+        let mut body = json!({"model": SMOLLM2, "prompt": [[504, 7], [504]], "max_tokens": 2, "temperature": 0,
+            "logit_bias": {"1": 100}, "return_token_ids": true});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let (answer, _) = whole(&fixture, Endpoint::Completion, &steered(json!({}))).await;
+    assert_eq!(
+        (&answer["choices"][0]["text"], &answer["choices"][0]["token_ids"]),
+        (&json!(""), &json!([1, 1]))
+    );
+    assert_eq!(answer["choices"][0]["prompt_token_ids"], json!([504, 7]));
+    assert_eq!(answer["choices"][1]["prompt_token_ids"], json!([504]));
+    let (answer, _) =
+        whole(&fixture, Endpoint::Completion, &steered(json!({"skip_special_tokens": false}))).await;
+    assert_eq!(answer["choices"][0]["text"], "<|im_start|><|im_start|>");
+    let (plain, _) = whole(&fixture, Endpoint::Completion, &steered(json!({"return_token_ids": null}))).await;
+    assert!(plain["choices"][0].get("token_ids").is_none());
+}

@@ -58,6 +58,9 @@ with_sampling_fields! {
         /// The form of the answer, as for chat.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub response_format: Option<ResponseFormat>,
+        /// Whether a text's tokens have around them what the model wants there: only true.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub add_special_tokens: Option<bool>,
     }
 }
 
@@ -145,6 +148,7 @@ impl PromptField {
 impl CompletionRequest {
     /// Checks every field.
     pub fn validate(mut self) -> Result<ValidCompletionRequest, RequestError> {
+        self.refuse_unsupported()?;
         let sampling = self.take_sampling().validate()?;
         let AskedForm { form, param: form_param } = self.take_guided().read(self.response_format)?;
         let error = |param: &str, text: &str| RequestError::new(param, text);
@@ -170,6 +174,10 @@ impl CompletionRequest {
         }
         if self.best_of.is_some_and(|best_of| best_of != i64::from(choices)) {
             return Err(error("best_of", "best_of must be the same as n"));
+        }
+        if self.add_special_tokens == Some(false) {
+            let text = "a text always has around it what the model wants there: give the prompt in tokens";
+            return Err(error("add_special_tokens", text));
         }
         if self.suffix.is_some_and(|suffix| !suffix.is_empty()) {
             return Err(error("suffix", "suffix is not supported"));
@@ -236,6 +244,12 @@ pub struct TextChoice {
     /// Why it ended; `null` until then.
     #[serde(default)]
     pub finish_reason: Option<FinishReason>,
+    /// The tokens, if they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_ids: Option<Vec<u32>>,
+    /// Of its prompt, if they were asked for; of a streamed answer in its first piece.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_token_ids: Option<Vec<u32>>,
 }
 
 /// Probabilities, as this form tells them.

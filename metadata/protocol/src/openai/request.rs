@@ -55,6 +55,21 @@ with_sampling_fields! {
         /// Whether the last message is the assistant's, to be continued.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub continue_final_message: Option<bool>,
+        /// Whether the prompt ends where the assistant begins: true, or false together with `continue_final_message`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub add_generation_prompt: Option<bool>,
+        /// A chat template of the client's: not supported.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub chat_template: Option<Value>,
+        /// Texts for templates that know such: not supported.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub documents: Option<Value>,
+        /// Whether the answer begins with the last message: not supported.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub echo: Option<Value>,
+        /// Whether tokens are added around the template's text: not supported.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub add_special_tokens: Option<Value>,
     }
 }
 

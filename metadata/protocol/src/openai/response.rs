@@ -20,6 +20,9 @@ pub struct ChatCompletion {
     pub choices: Vec<ChatChoice>,
     /// The tokens used by all of them.
     pub usage: Usage,
+    /// The prompt's tokens, if they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_token_ids: Option<Vec<u32>>,
 }
 
 /// One answer.
@@ -34,6 +37,9 @@ pub struct ChatChoice {
     pub logprobs: Option<ChoiceLogprobs>,
     /// Why it ended.
     pub finish_reason: Option<FinishReason>,
+    /// Its tokens, if they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_ids: Option<Vec<u32>>,
 }
 
 /// What the model said.
@@ -162,13 +168,27 @@ impl ChatCompletion {
         usage: Usage,
     ) -> Self {
         let message = AssistantMessage::text(content);
-        let choice = ChatChoice { index: 0, message, logprobs: None, finish_reason: Some(finish_reason) };
+        let choice = ChatChoice {
+            index: 0,
+            message,
+            logprobs: None,
+            finish_reason: Some(finish_reason),
+            token_ids: None,
+        };
         Self::of(head, vec![choice], usage)
     }
 
     /// Whole answers.
     pub fn of(head: StreamHead, choices: Vec<ChatChoice>, usage: Usage) -> Self {
         let StreamHead { id, created, model } = head;
-        Self { id, object: "chat.completion".to_owned(), created, model, choices, usage }
+        Self {
+            id,
+            object: "chat.completion".to_owned(),
+            created,
+            model,
+            choices,
+            usage,
+            prompt_token_ids: None,
+        }
     }
 }

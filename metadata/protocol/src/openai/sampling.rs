@@ -10,6 +10,8 @@ pub const STOPS_MAX: usize = 4;
 pub const STOP_BYTES_MAX: usize = 256;
 /// How many tokens may be named to end an answer.
 pub const STOP_TOKENS_MAX: usize = 64;
+/// How long a cache's salt may be.
+pub const SALT_BYTES_MAX: usize = 256;
 /// How many tokens may be biased.
 pub const BIASES_MAX: usize = 1_024;
 /// Of how many tokens probabilities can be told.
@@ -62,6 +64,15 @@ macro_rules! with_sampling_fields {
             /// Whether the model's own end is ignored.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub ignore_eos: Option<bool>,
+            /// Prompts of one salt share what was computed for their beginnings; with those of another they share nothing.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub cache_salt: Option<String>,
+            /// Whether tokens that only steer the model are left out of the text: true if absent.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub skip_special_tokens: Option<bool>,
+            /// Whether the answer names the tokens of prompt and answers.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub return_token_ids: Option<bool>,
             /// The answer is JSON of this schema, which may be given as text.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub guided_json: Option<serde_json::Value>,
@@ -77,6 +88,27 @@ macro_rules! with_sampling_fields {
             /// The newer name of these four.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub structured_outputs: Option<$crate::openai::StructuredOutputs>,
+            /// Not supported, as all of the following: refused where it would change the answer.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub use_beam_search: Option<serde_json::Value>,
+            /// Log-probabilities of the prompt.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub prompt_logprobs: Option<serde_json::Value>,
+            /// Whether the stop text is sent.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub include_stop_str_in_output: Option<serde_json::Value>,
+            /// Tokens that the answer is made of.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub allowed_token_ids: Option<serde_json::Value>,
+            /// Texts that the answer does not have.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub bad_words: Option<serde_json::Value>,
+            /// How much of the prompt's end is read.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub truncate_prompt_tokens: Option<serde_json::Value>,
+            /// Python code of the server's.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub logits_processors: Option<serde_json::Value>,
         }
 
         impl $name {
@@ -89,6 +121,19 @@ macro_rules! with_sampling_fields {
                     grammar: self.guided_grammar.take(),
                     structured: self.structured_outputs.take(),
                 }
+            }
+
+            /// Refuses what vLLM's clients may ask for, would change the answer, and is not here.
+            pub(super) fn refuse_unsupported(&self) -> Result<(), $crate::openai::RequestError> {
+                $crate::openai::sampling::refuse(&[
+                    ("use_beam_search", &self.use_beam_search),
+                    ("prompt_logprobs", &self.prompt_logprobs),
+                    ("include_stop_str_in_output", &self.include_stop_str_in_output),
+                    ("allowed_token_ids", &self.allowed_token_ids),
+                    ("bad_words", &self.bad_words),
+                    ("truncate_prompt_tokens", &self.truncate_prompt_tokens),
+                    ("logits_processors", &self.logits_processors),
+                ])
             }
 
             /// Takes out how tokens are drawn and what ends an answer.
@@ -107,6 +152,9 @@ macro_rules! with_sampling_fields {
                     stop_token_ids: self.stop_token_ids.take(),
                     min_tokens: self.min_tokens.take(),
                     ignore_eos: self.ignore_eos.take(),
+                    cache_salt: self.cache_salt.take(),
+                    skip_special_tokens: self.skip_special_tokens.take(),
+                    return_token_ids: self.return_token_ids.take(),
                 }
             }
         }
@@ -143,6 +191,12 @@ pub struct SamplingFields {
     pub min_tokens: Option<i64>,
     /// Whether the model's own end is ignored.
     pub ignore_eos: Option<bool>,
+    /// Whose prompts share what was computed for their beginnings.
+    pub cache_salt: Option<String>,
+    /// Whether tokens that only steer the model are left out of the text.
+    pub skip_special_tokens: Option<bool>,
+    /// Whether the answer names the tokens of prompt and answers.
+    pub return_token_ids: Option<bool>,
 }
 
 /// The same, within every limit.
@@ -175,6 +229,12 @@ pub struct ValidSampling {
     pub tokens_min: u32,
     /// Whether the model's own end is ignored.
     pub ignore_end: bool,
+    /// Whose prompts share what was computed for their beginnings: 1 to 256 bytes.
+    pub cache_salt: Option<String>,
+    /// Whether tokens that only steer the model are shown as the vocabulary writes them. The one that ends an answer never is.
+    pub shows_special: bool,
+    /// Whether the answer names the tokens of prompt and answers.
+    pub names_tokens: bool,
 }
 
 impl SamplingFields {
@@ -206,7 +266,35 @@ impl SamplingFields {
             stop_token_ids: stop_tokens(self.stop_token_ids.unwrap_or_default())?,
             tokens_min: count("min_tokens", self.min_tokens.unwrap_or(0), 0)?,
             ignore_end: self.ignore_eos.unwrap_or(false),
+            cache_salt: salt(self.cache_salt)?,
+            shows_special: !self.skip_special_tokens.unwrap_or(true),
+            names_tokens: self.return_token_ids.unwrap_or(false),
         })
+    }
+}
+
+/// Refuses fields that are there and not `false` or empty.
+pub(super) fn refuse(fields: &[(&str, &Option<serde_json::Value>)]) -> Result<(), RequestError> {
+    use serde_json::Value;
+    let asks = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::String(text) => !text.is_empty(),
+        _ => true,
+    };
+    match fields.iter().find(|(_, value)| value.as_ref().is_some_and(asks)) {
+        Some((name, _)) => Err(RequestError::new(*name, format!("{name} is not supported: leave it out"))),
+        None => Ok(()),
+    }
+}
+
+fn salt(salt: Option<String>) -> Result<Option<String>, RequestError> {
+    match salt {
+        Some(salt) if !(1..=SALT_BYTES_MAX).contains(&salt.len()) => {
+            let text = format!("cache_salt must have 1 to {SALT_BYTES_MAX} bytes");
+            Err(RequestError::new("cache_salt", text))
+        }
+        salt => Ok(salt),
     }
 }
 

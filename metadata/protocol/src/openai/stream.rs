@@ -35,6 +35,9 @@ pub struct ChatChunk {
     /// The tokens used; only in the usage chunk, unless every chunk is to report them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// The prompt's tokens, if they were asked for; only in the first chunk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_token_ids: Option<Vec<u32>>,
 }
 
 /// A piece of one answer.
@@ -50,6 +53,9 @@ pub struct ChunkChoice {
     /// Always written: `null` until the end.
     #[serde(default)]
     pub finish_reason: Option<FinishReason>,
+    /// The tokens that are new, if they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_ids: Option<Vec<u32>>,
 }
 
 /// What is new. What is absent is left out, not `null`.
@@ -154,6 +160,7 @@ impl ChatChunk {
 
     fn with_choices(head: &StreamHead, choices: Vec<ChunkChoice>) -> Self {
         let StreamHead { id, created, model } = head.clone();
-        Self { id, object: "chat.completion.chunk".to_owned(), created, model, choices, usage: None }
+        let object = "chat.completion.chunk".to_owned();
+        Self { id, object, created, model, choices, usage: None, prompt_token_ids: None }
     }
 }

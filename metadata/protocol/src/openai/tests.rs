@@ -401,3 +401,48 @@ fn two_forms_at_once_are_refused() {
     let text = json!({"response_format": {"type": "text"}, "guided_regex": "a", "tools": tools});
     assert_eq!(body(text).validate().unwrap().form, AnswerForm::Regex("a".to_owned()));
 }
+
+#[test]
+fn fields_that_would_change_the_answer_and_are_not_here_are_refused_by_name() {
+    for (field, value) in [
+        ("use_beam_search", json!(true)),
+        ("prompt_logprobs", json!(0)),
+        ("include_stop_str_in_output", json!(true)),
+        ("allowed_token_ids", json!([1])),
+        ("bad_words", json!(["a"])),
+        ("truncate_prompt_tokens", json!(5)),
+        ("logits_processors", json!(["x"])),
+        ("chat_template", json!("{{ messages }}")),
+        ("documents", json!([{}])),
+        ("echo", json!(true)),
+        ("add_special_tokens", json!(true)),
+        ("add_generation_prompt", json!(false)),
+        ("cache_salt", json!("")),
+        ("cache_salt", json!("x".repeat(SALT_BYTES_MAX + 1))),
+    ] {
+        assert_eq!(param(with(field, value)), field);
+    }
+    for (field, value) in [
+        ("use_beam_search", json!(false)),
+        ("prompt_logprobs", json!(null)),
+        ("allowed_token_ids", json!([])),
+        ("chat_template", json!("")),
+        ("add_generation_prompt", json!(true)),
+        ("skip_special_tokens", json!(true)),
+    ] {
+        assert_eq!(with(field, value).validate().unwrap().sampling, ValidSampling::default(), "{field}");
+    }
+    let text = json!({"model": "m", "prompt": "a", "add_special_tokens": false});
+    let refused = read::<CompletionRequest>(&text).validate().unwrap_err();
+    assert_eq!(refused.param.as_deref(), Some("add_special_tokens"));
+    let text = json!({"model": "m", "prompt": "a", "bad_words": ["b"]});
+    assert_eq!(read::<CompletionRequest>(&text).validate().unwrap_err().param.as_deref(), Some("bad_words"));
+}
+
+#[test]
+fn salts_special_tokens_and_named_tokens_are_read() {
+    let body = json!({"model": "m", "prompt": "a", "cache_salt": "s", "skip_special_tokens": false, "return_token_ids": true});
+    let sampling = read::<CompletionRequest>(&body).validate().unwrap().sampling;
+    assert_eq!(sampling.cache_salt.as_deref(), Some("s"));
+    assert!(sampling.shows_special && sampling.names_tokens);
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::sampling::{TOP_LOGPROBS_MAX, count};
+use super::sampling::{TOP_LOGPROBS_MAX, count, refuse};
 use super::tools::{ToolChoice, valid_tools};
 use super::{
     AskedForm, ChatMessage, ChatRequest, Content, RequestError, ResponseFormat, StreamOptions, Tool,
@@ -124,6 +124,13 @@ impl Role {
 impl ChatRequest {
     /// Checks every field. The length of the texts together is bounded by whoever bounds the request's body.
     pub fn validate(mut self) -> Result<ValidChatRequest, RequestError> {
+        self.refuse_unsupported()?;
+        refuse(&[
+            ("chat_template", &self.chat_template),
+            ("documents", &self.documents),
+            ("echo", &self.echo),
+            ("add_special_tokens", &self.add_special_tokens),
+        ])?;
         let sampling = self.take_sampling().validate()?;
         let AskedForm { form, param: form_param } = self.take_guided().read(self.response_format)?;
         let model = model_id(self.model)?;
@@ -148,6 +155,10 @@ impl ChatRequest {
         if continues && messages.last().is_none_or(|last| last.role != Role::Assistant) {
             let text = "continue_final_message needs an assistant's message at the end";
             return Err(RequestError::new("continue_final_message", text));
+        }
+        if self.add_generation_prompt == Some(false) && !continues {
+            let text = "add_generation_prompt can be false only where continue_final_message is true";
+            return Err(RequestError::new("add_generation_prompt", text));
         }
         Ok(ValidChatRequest {
             model,

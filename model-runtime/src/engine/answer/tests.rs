@@ -45,3 +45,17 @@ fn a_character_of_two_tokens_is_shown_whole() {
     assert_eq!(answer.push(1), step("", None));
     assert_eq!(answer.push(2), step("😀", None));
 }
+
+#[test]
+fn control_tokens_are_shown_where_that_is_asked_for_and_the_one_that_ends_the_answer_never() {
+    let pieces = [Vec::new(), Vec::new(), b"a".to_vec()];
+    let vocabulary = Vocabulary::new(pieces, BTreeSet::from([END])).with_texts(["<end>", "<turn>", "a"]);
+    for (shows_special, text) in [(true, "<turn>"), (false, "")] {
+        let limits = AnswerLimits { tokens_max: 9, shows_special, ..AnswerLimits::default() };
+        let stop = StopScanner::new(Vec::new()).unwrap();
+        let mut answer = Answer::new(Arc::new(vocabulary.clone()), stop, limits);
+        assert_eq!(answer.push(1), step(text, None));
+        assert_eq!(answer.push(2), step("a", None));
+        assert_eq!(answer.push(END), step("", Some(FinishReason::Stop)));
+    }
+}

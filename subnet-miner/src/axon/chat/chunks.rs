@@ -10,6 +10,7 @@ use crate::axon::wire::{Chunks, json};
 pub(super) struct ChatChunks {
     head: StreamHead,
     streaming: Streaming,
+    names_tokens: bool,
     choices: Vec<Choice>,
 }
 
@@ -17,17 +18,24 @@ struct Choice {
     reader: Reader,
     /// Of tokens whose text has not been sent yet.
     logprobs: Vec<TokenLogprobs>,
+    /// The same, if they are to be named.
+    token_ids: Option<Vec<u32>>,
 }
 
 impl ChatChunks {
-    pub fn new(head: StreamHead, readers: Vec<Reader>, streaming: Streaming) -> Self {
-        let choices = readers.into_iter().map(|reader| Choice { reader, logprobs: Vec::new() }).collect();
-        Self { head, streaming, choices }
+    pub fn new(head: StreamHead, readers: Vec<Reader>, streaming: Streaming, names_tokens: bool) -> Self {
+        let choice = |reader| Choice { reader, logprobs: Vec::new(), token_ids: names_tokens.then(Vec::new) };
+        let choices = readers.into_iter().map(choice).collect();
+        Self { head, streaming, names_tokens, choices }
     }
 
     fn chunk(&self, answer: &Answer, choice: ChunkChoice) -> Vec<u8> {
+        self.chunk_with(answer, choice, None)
+    }
+
+    fn chunk_with(&self, answer: &Answer, choice: ChunkChoice, prompt: Option<Vec<u32>>) -> Vec<u8> {
         let usage = self.streaming.continuous_usage.then(|| answer.usage());
-        json(&ChatChunk { usage, ..ChatChunk::choice(&self.head, choice) })
+        json(&ChatChunk { usage, prompt_token_ids: prompt, ..ChatChunk::choice(&self.head, choice) })
     }
 }
 
@@ -46,21 +54,27 @@ impl Choice {
     fn piece(&mut self, index: u32, delta: Delta) -> ChunkChoice {
         let content = std::mem::take(&mut self.logprobs);
         let logprobs = (!content.is_empty()).then_some(ChoiceLogprobs { content });
-        ChunkChoice { index, delta, logprobs, finish_reason: None }
+        let token_ids = self.token_ids.as_mut().map(std::mem::take).filter(|ids| !ids.is_empty());
+        ChunkChoice { index, delta, logprobs, finish_reason: None, token_ids }
     }
 }
 
 impl Chunks for ChatChunks {
     fn begin(&mut self, answer: &mut Answer) -> Vec<Vec<u8>> {
         let first = |index| ChunkChoice { index, delta: Delta::first(), ..ChunkChoice::default() };
-        (0..).zip(&self.choices).map(|(index, _)| self.chunk(answer, first(index))).collect()
+        let indices = (0..).zip(&self.choices).map(|(index, _)| index);
+        let prompt = |index: u32| (self.names_tokens && index == 0).then(|| answer.prompt_token_ids(0));
+        indices.map(|index| self.chunk_with(answer, first(index), prompt(index))).collect()
     }
 
     fn step(&mut self, answer: &mut Answer, step: Step) -> Vec<Vec<u8>> {
         let pieces = match step {
-            Step::Text { choice, text, logprobs } => {
+            Step::Text { choice, text, token, logprobs } => {
                 let Some(of_choice) = self.choices.get_mut(choice) else { return Vec::new() };
                 of_choice.logprobs.extend(logprobs);
+                if let Some(ids) = &mut of_choice.token_ids {
+                    ids.push(token);
+                }
                 let said = of_choice.reader.push(&text);
                 if said.iter().any(|said| matches!(said, Said::Reasoning(_))) {
                     answer.thought();

@@ -18,6 +18,8 @@ struct Growing {
     reasoning: String,
     calls: Vec<ToolCall>,
     logprobs: Vec<TokenLogprobs>,
+    /// If they are to be named.
+    token_ids: Option<Vec<u32>>,
     finish_reason: Option<FinishReason>,
 }
 
@@ -25,12 +27,17 @@ pub(super) async fn respond(
     state: &AxonState,
     mut answer: Answer,
     readers: Vec<Reader>,
+    names_tokens: bool,
 ) -> Result<Response, AxonError> {
-    let mut growing: Vec<Growing> = readers.into_iter().map(Growing::new).collect();
+    let mut growing: Vec<Growing> =
+        readers.into_iter().map(|reader| Growing::new(reader, names_tokens)).collect();
     loop {
         match answer.next().await {
-            Step::Text { choice, text, logprobs } => {
+            Step::Text { choice, text, token, logprobs } => {
                 let Some(one) = growing.get_mut(choice) else { continue };
+                if let Some(ids) = &mut one.token_ids {
+                    ids.push(token);
+                }
                 one.logprobs.extend(logprobs);
                 let said = one.reader.push(&text);
                 if said.iter().any(|said| matches!(said, Said::Reasoning(_))) {
@@ -51,20 +58,25 @@ pub(super) async fn respond(
         }
     }
     let choices = (0..).zip(growing).map(|(index, one)| one.into_choice(index)).collect();
-    let json = wire::json(&ChatCompletion::of(answer.head.clone(), choices, answer.usage()));
+    let completion = ChatCompletion {
+        prompt_token_ids: names_tokens.then(|| answer.prompt_token_ids(0)),
+        ..ChatCompletion::of(answer.head.clone(), choices, answer.usage())
+    };
+    let json = wire::json(&completion);
     answer.sent(&json);
     let reason = answer.finish_reason();
     wire::whole(state, json, answer.into_draft(reason)).await
 }
 
 impl Growing {
-    fn new(reader: Reader) -> Self {
+    fn new(reader: Reader, names_tokens: bool) -> Self {
         Self {
             reader,
             content: String::new(),
             reasoning: String::new(),
             calls: Vec::new(),
             logprobs: Vec::new(),
+            token_ids: names_tokens.then(Vec::new),
             finish_reason: None,
         }
     }
@@ -80,7 +92,7 @@ impl Growing {
     }
 
     fn into_choice(self, index: u32) -> ChatChoice {
-        let Self { content, reasoning, calls, logprobs, finish_reason, .. } = self;
+        let Self { content, reasoning, calls, logprobs, token_ids, finish_reason, .. } = self;
         let reasoning = (!reasoning.is_empty()).then_some(reasoning);
         let only_calls = content.is_empty() && !calls.is_empty();
         let message = AssistantMessage {
@@ -91,6 +103,6 @@ impl Growing {
             ..AssistantMessage::text("")
         };
         let logprobs = (!logprobs.is_empty()).then_some(ChoiceLogprobs { content: logprobs });
-        ChatChoice { index, message, logprobs, finish_reason }
+        ChatChoice { index, message, logprobs, finish_reason, token_ids }
     }
 }

@@ -159,6 +159,12 @@ fn with_sampling(mut properties: Value) -> Value {
         ("stop_token_ids", json!({ "type": ["array", "null"], "items": { "type": "integer" } })),
         ("min_tokens", count(0)),
         ("ignore_eos", flag()),
+        (
+            "cache_salt",
+            json!({ "type": ["string", "null"], "minLength": 1, "maxLength": protocol::openai::SALT_BYTES_MAX }),
+        ),
+        ("skip_special_tokens", flag()),
+        ("return_token_ids", flag()),
         ("n", json!({ "type": ["integer", "null"], "minimum": 1, "maximum": protocol::openai::CHOICES_MAX })),
         ("stream", flag()),
         (
