@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parquet::basic::Compression;
-use parquet::column::reader::ColumnReader;
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{
     ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type,
 };
@@ -119,55 +119,91 @@ fn column<W: Write + Send, T: DataType>(
     column.close()
 }
 
-/// A file's leaves in its order. Nothing is checked but that it is a file of leaves, and no more of them than `rows_max`.
-///
-/// # Errors
-/// When it is not.
-pub fn read(file: Bytes, rows_max: u64) -> Result<Vec<Row>, ParquetError> {
-    let file = SerializedFileReader::new(file)?;
-    let rows_in_all = file.metadata().file_metadata().num_rows();
-    if u64::try_from(rows_in_all).is_ok_and(|rows| rows > rows_max) {
-        return Err(ParquetError::General("the file has more leaves than the manifest says".to_owned()));
-    }
-    let mut rows = Vec::new();
-    for number in 0..file.num_row_groups() {
-        rows.extend(read_group(file.get_row_group(number)?.as_ref())?);
-    }
-    Ok(rows)
+/// A file's leaves in its order, some at a time: in memory are those given and the pages that they came from. Nothing is checked but
+/// that it is a file of leaves.
+pub struct LeafReader {
+    file: SerializedFileReader<Bytes>,
+    next_group: usize,
+    group: Option<Group>,
 }
 
-fn read_group(group: &dyn RowGroupReader) -> Result<Vec<Row>, ParquetError> {
-    let damaged = |what: &str| ParquetError::General(what.to_owned());
-    let count = usize::try_from(group.metadata().num_rows()).unwrap_or(usize::MAX);
-    if count > GROUP_LEAVES_MAX {
-        return Err(damaged("a row group is larger than any that is written here"));
+/// A row group that is being read.
+struct Group {
+    rows_left: usize,
+    index: ColumnReaderImpl<Int64Type>,
+    leaf: ColumnReaderImpl<FixedLenByteArrayType>,
+    record: ColumnReaderImpl<ByteArrayType>,
+}
+
+impl LeafReader {
+    /// Opens a file with no more leaves than `rows_max`.
+    ///
+    /// # Errors
+    /// When it has more, or is none.
+    pub fn new(file: Bytes, rows_max: u64) -> Result<Self, ParquetError> {
+        let file = SerializedFileReader::new(file)?;
+        let rows_in_all = file.metadata().file_metadata().num_rows();
+        if u64::try_from(rows_in_all).is_ok_and(|rows| rows > rows_max) {
+            return Err(ParquetError::General("the file has more leaves than the manifest says".to_owned()));
+        }
+        Ok(Self { file, next_group: 0, group: None })
     }
-    let (mut indexes, mut leaves, mut records) = (Vec::new(), Vec::new(), Vec::new());
-    match group.get_column_reader(0)? {
-        ColumnReader::Int64ColumnReader(mut column) => {
-            column.read_records(count, None, None, &mut indexes)?
+
+    /// The next leaves, at most so many (of one row group, so it may be fewer). None at the end.
+    ///
+    /// # Errors
+    /// When the file is damaged.
+    pub fn read(&mut self, rows_max: usize) -> Result<Vec<Row>, ParquetError> {
+        loop {
+            match &mut self.group {
+                Some(group) if group.rows_left > 0 => return group.read(rows_max),
+                _ if self.next_group == self.file.num_row_groups() => return Ok(Vec::new()),
+                group => {
+                    *group = Some(Group::open(self.file.get_row_group(self.next_group)?.as_ref())?);
+                    self.next_group = self.next_group.saturating_add(1);
+                }
+            }
         }
-        _ => return Err(damaged("column `index` is not a 64-bit integer")),
-    };
-    match group.get_column_reader(1)? {
-        ColumnReader::FixedLenByteArrayColumnReader(mut column) => {
-            column.read_records(count, None, None, &mut leaves)?
-        }
-        _ => return Err(damaged("column `leaf` is not of fixed length")),
-    };
-    match group.get_column_reader(2)? {
-        ColumnReader::ByteArrayColumnReader(mut column) => {
-            column.read_records(count, None, None, &mut records)?
-        }
-        _ => return Err(damaged("column `record` is not bytes")),
-    };
-    if [indexes.len(), leaves.len(), records.len()] != [count; 3] {
-        return Err(damaged("a row group's columns differ in length"));
     }
-    let rows = indexes.into_iter().zip(leaves).zip(records);
-    rows.map(|((index, leaf), record)| {
-        let leaf = leaf.data().try_into().map_err(|_| damaged("a leaf hash is not 32 bytes"))?;
-        Ok(Row { index: index.cast_unsigned(), leaf: Digest(leaf), record: record.data().to_vec() })
-    })
-    .collect()
+}
+
+fn damaged(what: &str) -> ParquetError {
+    ParquetError::General(what.to_owned())
+}
+
+impl Group {
+    fn open(group: &dyn RowGroupReader) -> Result<Self, ParquetError> {
+        let rows_left = usize::try_from(group.metadata().num_rows()).unwrap_or(usize::MAX);
+        if rows_left > GROUP_LEAVES_MAX {
+            return Err(damaged("a row group is larger than any that is written here"));
+        }
+        let ColumnReader::Int64ColumnReader(index) = group.get_column_reader(0)? else {
+            return Err(damaged("column `index` is not a 64-bit integer"));
+        };
+        let ColumnReader::FixedLenByteArrayColumnReader(leaf) = group.get_column_reader(1)? else {
+            return Err(damaged("column `leaf` is not of fixed length"));
+        };
+        let ColumnReader::ByteArrayColumnReader(record) = group.get_column_reader(2)? else {
+            return Err(damaged("column `record` is not bytes"));
+        };
+        Ok(Self { rows_left, index, leaf, record })
+    }
+
+    fn read(&mut self, rows_max: usize) -> Result<Vec<Row>, ParquetError> {
+        let count = rows_max.min(self.rows_left);
+        let (mut indexes, mut leaves, mut records) = (Vec::new(), Vec::new(), Vec::new());
+        self.index.read_records(count, None, None, &mut indexes)?;
+        self.leaf.read_records(count, None, None, &mut leaves)?;
+        self.record.read_records(count, None, None, &mut records)?;
+        if [indexes.len(), leaves.len(), records.len()] != [count; 3] {
+            return Err(damaged("a row group's columns differ in length"));
+        }
+        self.rows_left = self.rows_left.saturating_sub(count);
+        let rows = indexes.into_iter().zip(leaves).zip(records);
+        rows.map(|((index, leaf), record)| {
+            let leaf = leaf.data().try_into().map_err(|_| damaged("a leaf hash is not 32 bytes"))?;
+            Ok(Row { index: index.cast_unsigned(), leaf: Digest(leaf), record: record.data().to_vec() })
+        })
+        .collect()
+    }
 }

@@ -1,18 +1,18 @@
 //! Reviewing a bundle: from files to a verdict, trusting none of them.
 //!
-//! Slices are checked one after another, on all cores, and put together in the log's order while the next one is being checked: so
-//! memory holds two slices, however long the log is, and the first leaf at fault is the first in the log.
+//! Slices are read one after another, in runs of consecutive leaves that are checked on all cores and put together in the log's order
+//! while the next run is being checked: so memory holds two runs (8,192 leaves each) and the files of one slice, however long
+//! the log is, and the first leaf at fault is the first in the log.
 //!
-//! The logs of several shards are reviewed at the same time, as many as there are cores, each on a thread of its own with two slices in
-//! memory. What is told is the first fault of the lowest shard that has one, whichever was found first.
+//! The logs of several shards are reviewed at the same time, as many as there are cores, each on a thread of its own with a slice's
+//! files and two runs in memory. What is told is the first fault of the lowest shard that has one, whichever was found first.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::io;
-use std::num::NonZeroUsize;
-use std::panic::resume_unwind;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -30,7 +30,7 @@ use protocol::receipt::Countersigned;
 use protocol::replay::{LeafError, Replay, ReplayError, Replayed, Rules, ShardReplay};
 use protocol::scoring::{HOUR_MS, Miner};
 
-use super::check::{CheckedPart, check_slice, name_of};
+use super::check::{Checker, RUN_LEAVES, Run, name_of};
 use super::seen::Seen;
 use super::shelf::Bundle;
 use super::{EVIDENCE, HEADS, MANIFEST, MINERS, POLICY};
@@ -178,6 +178,8 @@ pub struct ReviewOptions<'o> {
     pub seen: Option<&'o Seen>,
     /// Threads that verify; as many as there are cores for `None`.
     pub threads: Option<NonZeroUsize>,
+    /// Leaves that are checked together; 8,192 for `None`. Some three times as many are in memory.
+    pub run_leaves: Option<NonZeroU64>,
 }
 
 /// The head that a bundle is of, with its signature checked and nothing else.
@@ -308,7 +310,9 @@ fn replay_shards<F: FnMut(&[Countersigned], (u64, u64)) + Send>(
     let total = shards.iter().map(|shard| shard.progress().1).sum();
     let watch = Mutex::new(Watch { see, done: begun, total });
     let at_once = threads.min(shards.len()).max(1);
-    let reviewer = Reviewer { bundle, seen: options.seen, threads: (threads / at_once).max(1), watch };
+    let threads = (threads / at_once).max(1);
+    let run_leaves = options.run_leaves.map_or(RUN_LEAVES, NonZeroU64::get);
+    let reviewer = Reviewer { bundle, seen: options.seen, threads, run_leaves, watch };
     let slices: BTreeMap<u8, &[Slice]> = manifest.logs().collect();
     // The lowest shard with a fault so far: higher ones need not be read any further.
     let faulty = AtomicUsize::new(usize::MAX);
@@ -345,6 +349,7 @@ struct Reviewer<'v, 'w, F> {
     seen: Option<&'v Seen>,
     /// For each shard that is read at this time.
     threads: usize,
+    run_leaves: u64,
     watch: Mutex<Watch<'w, F>>,
 }
 
@@ -355,92 +360,69 @@ impl<F: FnMut(&[Countersigned], (u64, u64)) + Send> Reviewer<'_, '_, F> {
         slices: &[Slice],
         is_moot: &dyn Fn() -> bool,
     ) -> Result<(), ReviewError> {
-        let number = shard.shard();
-        let check = |slice: &Slice| check_slice(self.bundle, number, slice, self.seen, self.threads);
-        let mut ready = match slices.first() {
-            Some(first) => check(first)?,
-            None => return Ok(()),
-        };
-        for (place, slice) in slices.iter().enumerate() {
-            if is_moot() {
-                return Ok(());
+        let Self { bundle, seen, threads, run_leaves, .. } = *self;
+        let checker = Checker { bundle, shard: shard.shard(), seen, threads, run_leaves };
+        thread::scope(|scope| {
+            // The next run is checked while this one is put together: without room between the two, there are never more.
+            let (give, runs) = sync_channel(0);
+            scope.spawn(move || checker.check(slices, |run| give.send(run).is_ok()));
+            for run in runs {
+                if is_moot() {
+                    return Ok(());
+                }
+                self.put_together(run?, shard)?;
             }
-            let next = slices.get(place.saturating_add(1));
-            // The next slice is checked while this one is put together. Files that cannot be read matter only once they are reached.
-            let (merged, following) = thread::scope(|scope| {
-                let following = next.map(|next| scope.spawn(move || check(next)));
-                let show = |receipts: &[Countersigned], done| lock(&self.watch).show(number, receipts, done);
-                let merged = merge(slice, ready, shard, show);
-                (merged, following.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))))
-            });
-            merged?;
-            if let Some(seen) = self.seen {
-                let parts: Vec<Digest> = slice.parts.iter().map(|part| part.sha256).collect();
-                seen.add(&parts).map_err(ReviewError::Seen)?;
+            Ok(())
+        })
+    }
+
+    /// Puts leaves into the log.
+    fn put_together(&self, run: Run<'_>, replay: &mut ShardReplay<'_>) -> Result<(), ReviewError> {
+        let number = replay.shard();
+        let Run { slice, end, leaves, wrong, next, fault } = run;
+        let show = |receipts: &[Countersigned], done| lock(&self.watch).show(number, receipts, done);
+        let mut receipts = Vec::with_capacity(SHOWN_TOGETHER);
+        for (part, leaf) in leaves {
+            let index = leaf.index();
+            let receipt = replay.push(leaf)?;
+            let ticket = receipt.ticket();
+            if let Some(part) = slice.parts.get(part)
+                && (ticket.issued_at_ms / HOUR_MS, ticket.miner) != (part.hour, part.miner)
+            {
+                let (shard, part) = (replay.named_shard(), name_of(number, part));
+                return Err(ReviewError::Misplaced { shard, index, part });
             }
-            ready = following.transpose()?.unwrap_or_default();
+            receipts.push(receipt);
+            if receipts.len() == SHOWN_TOGETHER {
+                show(&receipts, replay.progress().0);
+                receipts.clear();
+            }
+        }
+        let (expected, _) = replay.progress();
+        if let Some((index, source)) = wrong {
+            let source = if index == expected { source } else { LeafError::Index { found: index } };
+            return Err(replay.wrong(expected, source).into());
+        }
+        if !receipts.is_empty() {
+            show(&receipts, expected);
+        }
+        if expected != end {
+            let missing = match next {
+                Some(found) => replay.wrong(expected, LeafError::Index { found }),
+                None => replay.ends_early(slice.end),
+            };
+            return Err(missing.into());
+        }
+        if let Some(fault) = fault {
+            // Leaves that are all good, in a file that is another one than listed.
+            return Err(fault);
+        }
+        if let Some(seen) = self.seen.filter(|_| end == slice.end) {
+            let parts: Vec<Digest> = slice.parts.iter().map(|part| part.sha256).collect();
+            seen.add(&parts).map_err(ReviewError::Seen)?;
         }
         Ok(())
     }
-}
-
-/// Puts a slice's leaves into the log, the lowest index first wherever it lies.
-fn merge(
-    slice: &Slice,
-    checked: Vec<CheckedPart>,
-    replay: &mut ShardReplay<'_>,
-    mut show: impl FnMut(&[Countersigned], u64),
-) -> Result<(), ReviewError> {
-    let (mut faults, mut queues) = (Vec::new(), Vec::new());
-    for CheckedPart { leaves, wrong, fault } in checked {
-        faults.extend(fault);
-        queues.push((leaves.into_iter().peekable(), wrong));
-    }
-    let mut lowest = BinaryHeap::new();
-    for (number, (leaves, wrong)) in queues.iter_mut().enumerate() {
-        let index = leaves.peek().map(|leaf| leaf.index()).or(wrong.as_ref().map(|(index, _)| *index));
-        lowest.extend(index.map(|index| Reverse((index, number))));
-    }
-    let mut receipts = Vec::new();
-    while let Some(Reverse((index, number))) = lowest.pop() {
-        let (Some((leaves, wrong)), Some(part)) = (queues.get_mut(number), slice.parts.get(number)) else {
-            continue;
-        };
-        let (expected, _) = replay.progress();
-        match leaves.next() {
-            Some(leaf) => {
-                let receipt = replay.push(leaf)?;
-                let ticket = receipt.ticket();
-                if (ticket.issued_at_ms / HOUR_MS, ticket.miner) != (part.hour, part.miner) {
-                    let (shard, part) = (replay.named_shard(), name_of(replay.shard(), part));
-                    return Err(ReviewError::Misplaced { shard, index, part });
-                }
-                receipts.push(receipt);
-                if receipts.len() == SHOWN_TOGETHER {
-                    show(&receipts, replay.progress().0);
-                    receipts.clear();
-                }
-            }
-            None if index == expected => {
-                let Some((_, source)) = wrong.take() else { continue };
-                return Err(replay.wrong(index, source).into());
-            }
-            None => {
-                let source = LeafError::Index { found: index };
-                return Err(replay.wrong(expected, source).into());
-            }
-        }
-        let next = leaves.peek().map(|leaf| leaf.index()).or(wrong.as_ref().map(|(index, _)| *index));
-        lowest.extend(next.map(|index| Reverse((index, number))));
-    }
-    if !receipts.is_empty() {
-        show(&receipts, replay.progress().0);
-    }
-    if replay.progress().0 != slice.end {
-        return Err(replay.ends_early(slice.end).into());
-    }
-    // Leaves that are all good, in a file that is another one than listed.
-    faults.into_iter().next().map_or(Ok(()), Err)
 }
 
 fn find(folder: &Path) -> Result<Bundle, ReviewError> {

@@ -5,6 +5,7 @@ mod shards;
 mod stored;
 
 use std::fs;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::Path;
 
 use chain_client::BlockRef;
@@ -16,8 +17,9 @@ use protocol::scoring::weights;
 use subnet_validator::audit::chain::{ChainFacts, Finding, compare};
 use subnet_validator::audit::export::{ExportError, export};
 use subnet_validator::audit::fetch::{FetchError, fetch};
-use subnet_validator::audit::leaves::{self, LeafWriter, Row};
-use subnet_validator::audit::review::{ReviewError, Reviewed, review};
+use subnet_validator::audit::leaves::{LeafReader, LeafWriter, Row};
+use subnet_validator::audit::review::{ReviewError, ReviewOptions, Reviewed, review, review_with};
+use subnet_validator::audit::shelf::Bundle;
 use subnet_validator::ledger::{Ledger, Reader};
 
 use crate::heads::{head, serve};
@@ -41,8 +43,29 @@ pub async fn bundle(root: &Path) -> (Ledger, std::path::PathBuf) {
     (ledger, folder)
 }
 
+/// Reviewed all at once and in short runs, which must not matter.
 fn check(folder: &Path) -> Result<Reviewed, ReviewError> {
-    review(folder, Some(&validator().public()), |_, _| ())
+    let whole = review(folder, Some(&validator().public()), |_, _| ());
+    for leaves in [1, 2, 5] {
+        let validator = validator().public();
+        let options = ReviewOptions {
+            validator: Some(&validator),
+            threads: NonZeroUsize::new(1),
+            run_leaves: NonZeroU64::new(leaves),
+            ..ReviewOptions::default()
+        };
+        let bundle = Bundle::at(folder).unwrap();
+        let runs = review_with(&bundle, options, |_, _| ());
+        match (&whole, runs) {
+            (Ok(whole), runs) => assert_eq!(runs.unwrap(), *whole, "in runs of {leaves}"),
+            (Err(fault), runs) => {
+                let found = runs.unwrap_err();
+                let named = fault.leaf().or(found.leaf());
+                assert_eq!(found.leaf(), named, "in runs of {leaves}: {found:?}, else {fault:?}");
+            }
+        }
+    }
+    whole
 }
 
 /// The newest tempo's folder in a folder of bundles.
@@ -60,7 +83,10 @@ fn rows(folder: &Path) -> Vec<(usize, Row)> {
     let mut rows = Vec::new();
     for (number, (_, part)) in manifest.parts().enumerate() {
         let bytes = fs::read(folder.join(PARTS).join(part.path())).unwrap();
-        rows.extend(leaves::read(bytes.into(), part.rows).unwrap().into_iter().map(|row| (number, row)));
+        let mut file = LeafReader::new(bytes.into(), part.rows).unwrap();
+        // A few at a time, as reviewers do.
+        let read = std::iter::from_fn(|| Some(file.read(2).unwrap()).filter(|rows| !rows.is_empty()));
+        rows.extend(read.flatten().map(|row| (number, row)));
     }
     rows.sort_by_key(|(_, row)| row.index);
     rows

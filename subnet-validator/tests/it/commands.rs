@@ -15,7 +15,8 @@ use subnet_validator::ledger::{CopyError, Ledger, back_up, compact, restore};
 use crate::heads::{head, serve};
 use crate::support::{Call, miner_key, open_ledger, owner, receipt, validator};
 
-async fn run(arguments: &[&str]) -> Result<Value, u8> {
+/// A command's JSON, or the code that it ends with.
+pub async fn run(arguments: &[&str]) -> Result<Value, u8> {
     let cli = Cli::try_parse_from(["subnet-validator"].iter().chain(arguments).chain(&["--json"])).unwrap();
     let mut out = Vec::new();
     command::run(cli, &mut out).await.map_err(|error| error.exit_code())?;

@@ -1,9 +1,14 @@
 //! The exchange between two gateways of one validator, over the wire.
 
+use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::{Bytes, to_bytes};
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use protocol::account::AccountId;
 use protocol::btauth::{self, RequestParts};
@@ -17,7 +22,7 @@ use subnet_validator::ledger::{Ledger, LedgerConfig, Owner};
 use subnet_validator::shards::collect::{Collector, CollectorParts};
 use subnet_validator::shards::door::{Door, DoorParts};
 use subnet_validator::shards::papers::bring;
-use subnet_validator::shards::{Ask as Question, Peer, ShardsConfig, TARGET, salt_hash};
+use subnet_validator::shards::{Ask as Question, Peer, SIGNATURE, ShardsConfig, TARGET, salt_hash};
 
 use crate::heads::{facts, head, rules, serve};
 use crate::support::{Ask, Call, miner_key, open_ledger, owner, validator};
@@ -150,4 +155,135 @@ async fn nobody_but_the_validators_own_hotkey_is_answered() {
         "meant for another"
     );
     assert!(one.reader().latest_shard_head().unwrap().is_none(), "nobody has made it sign");
+}
+
+/// Somebody on the wire between two gateways, who hands on what the door says, or something else.
+#[derive(Clone, Default)]
+struct Wire {
+    spoil: Arc<Mutex<Spoil>>,
+    /// The first answer that went by.
+    first: Arc<Mutex<Option<(String, Bytes)>>>,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Spoil {
+    #[default]
+    Nothing,
+    /// The answer's byte at this place, counted from the end.
+    Byte(usize),
+    /// The answer's signature is left out.
+    Signature,
+    /// The first answer again.
+    Replay,
+}
+
+impl Wire {
+    /// Listens, and hands on to the door at this address.
+    async fn tap(&self, door: SocketAddr) -> SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let wire = self.clone();
+        let handed = Router::new().fallback(move |request| {
+            let wire = wire.clone();
+            async move { wire.hand_on(door, request).await }
+        });
+        tokio::spawn(async move { axum::serve(listener, handed).await });
+        address
+    }
+
+    async fn hand_on(&self, door: SocketAddr, request: Request) -> Response {
+        let (head, body) = request.into_parts();
+        let mut ask = Ask::new(head.method.as_str(), door, head.uri.path());
+        for name in [btauth::HOTKEY, btauth::NONCE, btauth::RECEIVER, btauth::SIGNATURE, btauth::VERSION] {
+            ask = ask.header(name, head.headers[name].to_str().unwrap());
+        }
+        let reply = ask.body(to_bytes(body, 4_096).await.unwrap()).send().await;
+        let Some(signature) = reply.headers.get(SIGNATURE) else {
+            return (reply.status, reply.body).into_response();
+        };
+        let answer = (signature.to_str().unwrap().to_owned(), reply.body.clone());
+        let first = self.first.lock().unwrap().get_or_insert(answer.clone()).clone();
+        let spoil = *self.spoil.lock().unwrap();
+        let (signature, body) = match spoil {
+            Spoil::Replay => first,
+            Spoil::Signature => return answer.1.into_response(),
+            Spoil::Nothing => answer,
+            Spoil::Byte(at) => {
+                let mut body = answer.1.to_vec();
+                let at = body.len() - 1 - at;
+                body[at] ^= 1;
+                (answer.0, body.into())
+            }
+        };
+        ([(SIGNATURE, signature)], body).into_response()
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_was_altered_on_the_way_or_is_of_another_tempo_is_not_counted() {
+    let root = tempfile::tempdir().unwrap();
+    let (zero, one) = (open_ledger(&root.path().join("zero")), open_one(&root.path().join("one")));
+    let opened = door(&one, &root.path().join("bundles")).await;
+    let wire = Wire::default();
+    let peers = vec![Peer { shard: 1, url: format!("http://{}", wire.tap(opened.address()).await) }];
+    let config = ShardsConfig { peers, ..config(&opened) };
+    serve_one(&one, 1, 0..2).await;
+    // Handed on as it is, it counts.
+    collected(&mut collector(&zero, config.clone(), SALT), 1).await;
+    head(&zero, 1).await;
+    let bytes = wire.first.lock().unwrap().clone().unwrap().1.len();
+
+    serve_one(&one, 2, 10..13).await;
+    let end_ms = facts(2).timestamp_ms;
+    let mut asking = collector(&zero, config, SALT);
+    let places = (0..bytes).step_by(bytes / 6).map(Spoil::Byte);
+    for spoil in places.chain([Spoil::Signature, Spoil::Replay]) {
+        *wire.spoil.lock().unwrap() = spoil;
+        assert_eq!(asking.collect(2, end_ms).await, [1]);
+    }
+    // Nothing of it was kept: the shard would be named as it was.
+    let named = head(&zero, 2).await.head.head.shard(1).expect("it is named");
+    assert_eq!((named.epoch_index, named.log.tree_size), (1, 2));
+    *wire.spoil.lock().unwrap() = Spoil::Nothing;
+    assert_eq!(asking.collect(3, facts(3).timestamp_ms).await, Vec::<u8>::new());
+    let named = head(&zero, 3).await.head.head.shard(1).expect("it is named");
+    assert_eq!((named.epoch_index, named.log.tree_size), (3, 5));
+}
+
+#[tokio::test]
+async fn a_request_that_somebody_recorded_is_not_answered_again() {
+    let root = tempfile::tempdir().unwrap();
+    let one = open_one(&root.path().join("one"));
+    let opened = door(&one, &root.path().join("bundles")).await;
+    let ask = Question {
+        shard: 1,
+        epoch_index: 1,
+        window_end_ms: facts(1).timestamp_ms,
+        policy: rules().document().hash(),
+        payer_salt: salt_hash(&SALT),
+    };
+    let body = serde_json::to_vec(&ask).unwrap();
+    let parts = RequestParts { method: "POST", target: TARGET, body_sha256: Digest::of(&body) };
+    let alice = validator();
+    // A door takes nothing that was signed before it opened, so the first of them may come too early.
+    let mut again = tokio::time::interval(Duration::from_millis(100));
+    let taken = async {
+        loop {
+            let signed = btauth::sign(&alice, &parts, &alice.public(), Clock::new().nonce_ns());
+            let send = || {
+                let ask = Ask::new("POST", opened.address(), TARGET);
+                signed
+                    .iter()
+                    .fold(ask, |ask, (name, value)| ask.header(name, value))
+                    .body(body.clone())
+                    .send()
+            };
+            if send().await.status == StatusCode::OK {
+                return send().await.status;
+            }
+            again.tick().await;
+        }
+    };
+    let second = tokio::time::timeout(Duration::from_secs(20), taken).await.expect("the door answers");
+    assert_eq!(second, StatusCode::UNAUTHORIZED);
 }

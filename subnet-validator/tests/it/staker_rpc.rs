@@ -20,6 +20,7 @@ use subnet_validator::audit::verdicts::{KeptVerdict, Verdicts};
 use subnet_validator::chain_view::ChainSnapshot;
 use subnet_validator::clock::Clock;
 use subnet_validator::config::Config;
+use subnet_validator::ledger::Ledger;
 use subnet_validator::market::Market;
 use subnet_validator::market::desk::{Desk, Question};
 use subnet_validator::market::history::History;
@@ -151,6 +152,16 @@ async fn rpc(receipts: u64) -> Rpc {
 }
 
 async fn rpc_with(receipts: u64, change: impl FnOnce(&mut StakerRpcConfig)) -> Rpc {
+    rpc_over(None, receipts, change).await
+}
+
+/// What a server over this ledger answers.
+pub async fn asked_of(ledger: &Ledger, method: &str, params: Value) -> Value {
+    let rpc = rpc_over(Some(ledger.clone()), 0, |_| {}).await;
+    rpc.call(method, params).await["result"]["data"].clone()
+}
+
+async fn rpc_over(ledger: Option<Ledger>, receipts: u64, change: impl FnOnce(&mut StakerRpcConfig)) -> Rpc {
     let miner = TestMiner::start("//Bob", Manner::Honest).await;
     let stand = Stand::start(&[&miner]).await;
     for sequence in 0..receipts {
@@ -201,7 +212,7 @@ async fn rpc_with(receipts: u64, change: impl FnOnce(&mut StakerRpcConfig)) -> R
         history: history.clone(),
         desk,
         fleet: stand.fleet.clone(),
-        ledger: stand.ledger.clone(),
+        ledger: ledger.unwrap_or_else(|| stand.ledger.clone()),
         usage,
         weights,
         peers: Peers::default(),

@@ -20,7 +20,9 @@ use subnet_validator::heads::shards::cut_shard;
 use subnet_validator::ledger::shards::ShardSums;
 use subnet_validator::ledger::{AppendError, Appended, HeadRecord, Ledger, LedgerConfig, OpenError, Owner};
 
+use crate::commands::run;
 use crate::heads::{facts, head, rules, serve};
+use crate::staker_rpc::asked_of;
 use crate::support::{Call, miner_key, open_ledger, owner, validator};
 
 fn open_shard(path: &Path, shard: u8) -> Ledger {
@@ -383,4 +385,46 @@ async fn a_call_that_a_shard_dropped_is_proven_from_the_bundle() {
     assert_eq!(found(first_sequence(1), 2), 0, "it is there");
     assert_eq!(found(first_sequence(1) + 77, 2), 1);
     assert_eq!(found(first_sequence(9), 2), 0, "a shard that is not named has a day");
+}
+
+#[tokio::test]
+async fn a_receipts_proof_from_another_shards_gateway_is_checked_against_the_tree_head_from_files() {
+    let root = tempfile::tempdir().unwrap();
+    let two = Two::served(root.path()).await;
+    let call = Call {
+        issued_at_ms: facts(1).timestamp_ms - 1_000 + 1,
+        ..Call::new(&miner_key("//Bob"), first_sequence(1) + 1)
+    };
+    let hash = call.sign().receipt().hash();
+    let params = serde_json::json!({"hash": hash, "epoch": 2});
+    let proof = asked_of(&two.one, "subnet_v1_receiptProof", params.clone()).await;
+    let head = |epoch_index: u64| {
+        let heads = fs::read(two.bundles().join(format!("{epoch_index}/heads.scale"))).unwrap();
+        let heads: Vec<SignedHead> = parity_scale_codec::Decode::decode(&mut &heads[..]).unwrap();
+        heads.into_iter().last().unwrap()
+    };
+    let named = head(2).head.shard(1).unwrap();
+    let told = [&proof["shard"], &proof["index"], &proof["size"], &proof["root"], &proof["head"]];
+    assert_eq!(serde_json::json!(told), serde_json::json!([1, 1, 5, named.log.root, null]));
+
+    let file = |name: &str, bytes: Vec<u8>| {
+        let path = root.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let of_proof = file("proof.json", proof.to_string().into_bytes());
+    let of_head = |name: &str, head: SignedHead| file(name, parity_scale_codec::Encode::encode(&head));
+    let verify = async |head: &str| run(&["receipts", "verify-proof", &of_proof, "--head", head]).await;
+    assert_eq!(verify(&of_head("second", head(2))).await.unwrap()["headChecked"], true);
+    assert_eq!(verify(&of_head("first", head(1))).await, Err(4), "the log was shorter then");
+    // A head that gives shard 0's log for it, or names no such shard, does not hold the call.
+    let mut other = head(2).head;
+    let zeros = shards_mut(&mut other)[0].log;
+    shards_mut(&mut other)[1].log = zeros;
+    assert_eq!(verify(&of_head("other", other.clone().sign(&validator()))).await, Err(4));
+    shards_mut(&mut other).pop();
+    assert_eq!(verify(&of_head("none", other.sign(&validator()))).await, Err(4));
+    // The head gateway's own log does not hold it.
+    let elsewhere = two.zero.read(move |reader| reader.by_receipt_hash(&hash)).await.unwrap();
+    assert!(elsewhere.is_none());
 }
