@@ -3,4 +3,5 @@ mod damage;
 mod layout;
 mod pruning;
 mod reading;
+mod simulation;
 mod torn;

@@ -9,6 +9,7 @@ pub mod stand;
 pub mod tls;
 
 use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -132,17 +133,28 @@ pub fn open_ledger(path: &Path) -> Ledger {
 
 /// Copies the folder of a running ledger: what a crash at this moment would leave. Answers the copy of its newest log.
 pub fn crash_image(from: &Path, to: &Path) -> PathBuf {
-    fs::create_dir_all(to).unwrap();
+    loop {
+        match copy_folder(from, to) {
+            Ok(log) => return log.expect("RocksDB has a write-ahead log"),
+            // A database that was just opened removes what it needs no more: begin anew.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::remove_dir_all(to).unwrap(),
+            Err(error) => panic!("{}: {error}", from.display()),
+        }
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> io::Result<Option<PathBuf>> {
+    fs::create_dir_all(to)?;
     let mut log = None;
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
         let copy = to.join(entry.file_name());
-        fs::copy(entry.path(), &copy).unwrap();
+        fs::copy(entry.path(), &copy)?;
         if copy.extension().is_some_and(|extension| extension == "log") {
             log = Some(copy);
         }
     }
-    log.expect("RocksDB has a write-ahead log")
+    Ok(log)
 }
 
 /// An HTTP request to one of the servers under test.
