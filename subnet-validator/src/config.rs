@@ -426,6 +426,9 @@ impl Config {
         if let Some((field, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError::Value { field, problem: "must be at least 1" });
         }
+        if self.staker_rpc.niceness > 19 {
+            return Err(ConfigError::Value { field: "staker_rpc.niceness", problem: "must be at most 19" });
+        }
         if self.weights.head_after_percent > self.weights.submit_after_percent {
             return Err(ConfigError::Value {
                 field: "weights.head_after_percent",
@@ -477,6 +480,13 @@ mod tests {
         let config: Config = toml::from_str("[fleet]\nattempts_max = 0").unwrap();
         let Err(ConfigError::Value { field, .. }) = config.check() else { panic!("accepted") };
         assert_eq!(field, "fleet.attempts_max");
+    }
+
+    #[test]
+    fn a_niceness_that_no_system_has_is_refused() {
+        let config: Config = toml::from_str("[staker_rpc]\nniceness = 20").unwrap();
+        let Err(ConfigError::Value { field, .. }) = config.check() else { panic!("accepted") };
+        assert_eq!(field, "staker_rpc.niceness");
     }
 
     #[test]

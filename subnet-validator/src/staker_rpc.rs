@@ -11,6 +11,7 @@
 pub mod config;
 
 mod answers;
+mod aside;
 mod error;
 mod limits;
 mod methods;
@@ -27,6 +28,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jsonrpsee::server::{ServerHandle, stop_channel};
 use protocol::account::AccountId;
@@ -36,6 +38,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::answers::Answers;
+use self::aside::Aside;
 use self::config::StakerRpcConfig;
 use self::server::Front;
 use self::state::State;
@@ -93,6 +96,9 @@ pub enum BindError {
     /// The address cannot be listened on.
     #[error("cannot listen")]
     Listen(#[from] io::Error),
+    /// Its threads cannot be started.
+    #[error("cannot start the threads of the staker JSON-RPC")]
+    Threads(#[source] io::Error),
     /// The certificate cannot be used.
     #[error("cannot serve TLS")]
     Tls(#[from] TlsError),
@@ -104,7 +110,10 @@ pub struct StakerRpc {
     tls: Option<Arc<Tls>>,
     handle: ServerHandle,
     serving: JoinHandle<()>,
+    drain: Duration,
     _watching: DropGuard,
+    /// Dropped last.
+    _aside: Aside,
 }
 
 impl StakerRpc {
@@ -112,7 +121,9 @@ impl StakerRpc {
     pub async fn bind(parts: StakerRpcParts) -> Result<Self, BindError> {
         let tls = Tls::load(&parts.config.tls)?;
         let listener = TcpListener::bind(parts.config.bind).await?;
-        let address = listener.local_addr()?;
+        let (address, listener) = (listener.local_addr()?, listener.into_std()?);
+        let drain = Duration::from_millis(parts.config.drain_ms);
+        let aside = Aside::start(&parts.config).map_err(BindError::Threads)?;
         let topics = Topics::new(parts.config.notifications_max.get());
         let state = Arc::new(State { parts, topics, answers: Answers::default() });
         let (methods, subscriptions) = (methods::all(), methods::subscriptions());
@@ -120,12 +131,13 @@ impl StakerRpc {
         let module = registry::module(Arc::clone(&state), &methods, &subscriptions, &document);
         let module = module.map_err(io::Error::other)?;
         let stop = CancellationToken::new();
-        tokio::spawn(watch::run(Arc::clone(&state), stop.clone()));
+        aside.spawn(watch::run(Arc::clone(&state), stop.clone()));
         let (stopping, handle) = stop_channel();
         let document = document.to_string().into();
         let front = Front { state, methods: module.into(), document, tls: tls.clone() };
-        let serving = tokio::spawn(server::run(listener, front, stopping));
-        Ok(Self { address, tls, handle, serving, _watching: stop.drop_guard() })
+        let serving = aside.spawn(server::run(listener, front, stopping));
+        let _watching = stop.drop_guard();
+        Ok(Self { address, tls, handle, serving, drain, _watching, _aside: aside })
     }
 
     /// Where it listens.
@@ -139,11 +151,12 @@ impl StakerRpc {
         self.tls.as_ref().map_or(Ok(()), |tls| tls.reload())
     }
 
-    /// Stops it and waits until it accepts no more.
+    /// Stops it and waits until it accepts no more and calls in progress have ended, or their time is over.
     pub async fn shutdown(self) {
         // An error says that it has stopped already.
         let _ = self.handle.stop();
         let _ = self.serving.await;
+        let _ = tokio::time::timeout(self.drain, self.handle.stopped()).await;
     }
 }
 

@@ -216,6 +216,7 @@ impl Validator {
             staker_rpc::BindError::Listen(source) => {
                 StartError::Bind { server: "JSON-RPC server", address: rpc_bind, source }
             }
+            staker_rpc::BindError::Threads(source) => StartError::Threads(source),
             staker_rpc::BindError::Tls(error) => StartError::Tls(error),
         })?;
 

@@ -21,6 +21,12 @@ pub struct StakerRpcConfig {
     pub tls: TlsConfig,
     /// Longest wait for a client to shake hands over TLS, in milliseconds.
     pub handshake_timeout_ms: u64,
+    /// Threads that answer; those that serve users are others.
+    pub threads: NonZeroUsize,
+    /// How far these threads stand back for all others, from 0 (not at all) to 19, as `nice` counts.
+    pub niceness: u8,
+    /// Longest wait for calls in progress when it stops, in milliseconds.
+    pub drain_ms: u64,
     /// Connections open at once, and those of one client.
     pub connections_max: u32,
     /// Connections of one client open at once.
@@ -57,6 +63,7 @@ pub struct StakerRpcConfig {
 
 impl Default for StakerRpcConfig {
     fn default() -> Self {
+        const THREADS: NonZeroUsize = NonZeroUsize::new(2).expect("not zero");
         const NOTIFICATIONS: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
         const QUESTIONS: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
         const CLIENTS: NonZeroUsize = NonZeroUsize::new(65_536).expect("not zero");
@@ -66,6 +73,9 @@ impl Default for StakerRpcConfig {
             cors_origins: Vec::new(),
             tls: TlsConfig::default(),
             handshake_timeout_ms: 10_000,
+            threads: THREADS,
+            niceness: 5,
+            drain_ms: 1_000,
             connections_max: 1_024,
             connections_per_client_max: 64,
             subscriptions_per_connection_max: 32,

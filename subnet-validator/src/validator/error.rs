@@ -48,6 +48,9 @@ pub enum StartError {
     /// The certificate of the gateway or of the stakers' side cannot be used.
     #[error("cannot serve TLS")]
     Tls(#[source] TlsError),
+    /// The threads of the stakers' side cannot be started.
+    #[error("cannot start the threads of the staker JSON-RPC")]
+    Threads(#[source] io::Error),
     /// The models for checking miners cannot be loaded.
     #[error("cannot load the models of [challenges]")]
     Challenges(#[source] ModelsError),
@@ -72,6 +75,9 @@ impl StartError {
             Self::Connect(error) => Some(error.hint()),
             Self::Chain(error) => Some(error.hint()),
             Self::Bind { .. } => Some("another program has the port: stop it, or choose another one"),
+            Self::Threads(_) => {
+                Some("staker_rpc.threads may be more than this user may start: see ulimit -u")
+            }
             Self::State { .. } => Some("choose a folder this user can write to with --state"),
             Self::Tls(_) => Some(
                 "see gateway.tls and staker_rpc.tls in the configuration; `openssl x509 -in FILE -noout -text` shows a certificate",

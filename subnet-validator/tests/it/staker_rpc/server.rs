@@ -23,6 +23,30 @@ async fn batches_and_bodies_have_limits() {
     assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
 }
 
+/// Names and niceness of this process's threads, from proc(5).
+#[cfg(target_os = "linux")]
+fn threads() -> Vec<(String, i32)> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    // A thread may end meanwhile.
+    let stats = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("stat")).ok());
+    let read = stats.map(|stat| {
+        let (start, rest) = stat.split_once('(').unwrap().1.rsplit_once(')').unwrap();
+        (start.to_owned(), rest.split_whitespace().nth(16).unwrap().parse().unwrap())
+    });
+    read.collect()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn threads_that_answer_stakers_stand_back_for_those_that_serve_users() {
+    let rpc = rpc_with(0, |config| config.niceness = 19).await;
+    assert!(rpc.call("system_version", json!([])).await["error"].is_null());
+    let (answering, others): (Vec<_>, Vec<_>) =
+        threads().into_iter().partition(|(name, _)| name == "staker-rpc");
+    assert!(answering.len() >= 2 && answering.iter().all(|(_, niceness)| *niceness == 19), "{answering:?}");
+    assert!(others.iter().all(|(_, niceness)| *niceness < 19), "{others:?}");
+}
+
 #[tokio::test]
 async fn a_client_that_asks_too_often_is_told_when_to_come_again() {
     let rpc = rpc_with(0, |config| (config.calls_per_second_max, config.calls_burst_max) = (1, 4)).await;
