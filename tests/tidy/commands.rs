@@ -115,8 +115,8 @@ fn every_command_and_flag_that_a_document_names_exists() {
     for path in documents() {
         for line in typed(&text(&path)) {
             for words in simple_commands(&line) {
-                // After `journalctl -u` it names a unit.
-                let is_unit = |at: usize| at > 0 && words[at - 1] == "-u";
+                // After `journalctl -u` it names a unit, after `cargo -p` a package.
+                let is_unit = |at: usize| at > 0 && matches!(words[at - 1], "-u" | "-p");
                 let is_other = |word: &str| OTHERS.iter().any(|other| other.0 == word);
                 let at = words.iter().enumerate().position(|(at, word)| {
                     (known.contains_key(word) || word.starts_with("scripts/") || is_other(word))
