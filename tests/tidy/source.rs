@@ -1,8 +1,9 @@
 //! How source files look: names, sizes, nothing unfinished, nothing dead.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::repository::{files, files_with_extension, text};
+use crate::repository::{files, files_with_extension, root, text};
 
 /// A file longer than this holds more than one thing.
 const LINES_MAX: usize = 650;
@@ -51,6 +52,16 @@ fn nothing_unfinished_is_left_in_the_code() {
             assert!(!source.contains(word), "{} contains `{word}`", path.display());
         }
     }
+}
+
+#[test]
+fn what_is_no_text_is_a_picture_metadata_or_weights() {
+    let strange: Vec<_> = files()
+        .into_iter()
+        .filter(|path| std::str::from_utf8(&fs::read(root().join(path)).unwrap_or_default()).is_err())
+        .filter(|path| !path.extension().is_some_and(|e| e == "png" || e == "scale" || e == "safetensors"))
+        .collect();
+    assert!(strange.is_empty(), "a download, left here by mistake? {strange:?}");
 }
 
 #[test]
