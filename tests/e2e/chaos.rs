@@ -83,6 +83,31 @@ async fn a_miner_killed_mid_stream_ends_the_stream_in_an_error_and_is_not_paid()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_all_miners_are_killed_mid_stream_all_streams_end_in_an_error_and_later_users_are_told_to_come_back()
+ {
+    let mut subnet = Subnet::start_with(smollm2(2)).await;
+    let validator = &subnet.validators[0];
+    let mut streams =
+        [validator.open_chat(SMOLLM2, STORY, 400).await, validator.open_chat(SMOLLM2, STORY, 401).await];
+    for stream in &mut streams {
+        assert!(stream.next().await.unwrap().starts_with("data: {"));
+    }
+
+    subnet.miners.iter_mut().for_each(subnet_tests::MinerNode::kill);
+
+    for stream in streams {
+        let rest = stream.rest().await;
+        let last: serde_json::Value =
+            serde_json::from_str(rest.last().unwrap().strip_prefix("data: ").unwrap()).unwrap();
+        assert_eq!(last["error"]["code"], "miner_failed");
+    }
+    let refused = subnet.validators[0].chat(SMOLLM2, "Hello").await;
+    assert!(matches!(refused.status, 502 | 503), "{}", refused.body);
+    assert!(refused.retry_after_s.is_some_and(|seconds| (1..=30).contains(&seconds)));
+    assert!(paid(&subnet.validators[0], Kind::Chat).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_miner_killed_before_its_first_byte_is_replaced_unseen() {
     let mut subnet = Subnet::start_with(smollm2(2)).await;
     // A prompt that takes seconds to read.

@@ -2,14 +2,20 @@
 
 use std::future::Future;
 use std::io;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
 use super::config::StakerRpcConfig;
 
-/// A runtime of its own. Dropping it ends all that runs on it.
-pub(super) struct Aside(Option<Runtime>);
+/// A runtime of its own. Dropping it ends all that runs on it, and waits for that.
+pub(super) struct Aside {
+    /// `None` only while this is dropped.
+    runtime: Option<Runtime>,
+    /// Longest wait for what cannot be broken off: reads of the ledger.
+    wait: Duration,
+}
 
 impl Aside {
     pub(super) fn start(config: &StakerRpcConfig) -> io::Result<Self> {
@@ -20,22 +26,26 @@ impl Aside {
             .on_thread_start(move || stand_back(niceness))
             .enable_all()
             .build()?;
-        Ok(Self(Some(runtime)))
+        Ok(Self { runtime: Some(runtime), wait: Duration::from_millis(config.drain_ms) })
     }
 
     pub(super) fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        self.0.as_ref().expect("there until it is dropped").spawn(future)
+        self.runtime.as_ref().expect("there until it is dropped").spawn(future)
     }
 }
 
 impl Drop for Aside {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            // Waiting is not allowed here: this may be dropped by a task of the other runtime.
-            runtime.shutdown_background();
+        let Some(runtime) = self.runtime.take() else { return };
+        let wait = self.wait;
+        // What runs here holds the ledger, whose database must be closed before the process ends. A task, which may be who drops this,
+        // is not allowed to wait for a runtime; a thread is.
+        let end = std::thread::spawn(move || runtime.shutdown_timeout(wait));
+        if end.join().is_err() {
+            tracing::error!("the threads of the staker JSON-RPC did not end as they should");
         }
     }
 }
