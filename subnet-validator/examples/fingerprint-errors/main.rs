@@ -1,6 +1,6 @@
 //! How far apart fingerprints are: of one model computed in different ways, and of what a cheat would pass off as it.
 //!
-//! `write` and `verify` are for devices of two machines: see [`devices`]. Without a command, all is measured on this machine's processor:
+//! `write` and `verify` are for devices of two machines: see `devices.rs`. Without a command, all is measured on this machine's processor:
 //! `scripts/measure-fingerprints` makes the altered models, runs this and turns the lines into rates and a plot. Each line of the output
 //! is a JSON object: the case, whether it is honest, and for each proof the exponent mismatches and the mantissas' mean and median errors.
 
