@@ -1,7 +1,7 @@
 //! One thread per loaded model. In every pass it computes the next token of all running requests together, and reads on in the prompts of
 //! those that have none yet; [`crate::scheduler`] decides which, and draws nothing from time or chance.
 //!
-//! Hidden states go to who listens to them on a thread of its own, [`listening`].
+//! Hidden states go to who listens to them on a thread of its own (`engine/listening.rs`).
 //!
 //! A model gives a sequence the same numbers whatever else is in the pass, and a request draws from its own numbers only: its tokens are
 //! the same whether it is alone or not.
