@@ -121,9 +121,10 @@ impl StakerRpc {
     pub async fn bind(parts: StakerRpcParts) -> Result<Self, BindError> {
         let tls = Tls::load(&parts.config.tls)?;
         let listener = TcpListener::bind(parts.config.bind).await?;
-        let (address, listener) = (listener.local_addr()?, listener.into_std()?);
+        let address = listener.local_addr()?;
         let drain = Duration::from_millis(parts.config.drain_ms);
         let aside = Aside::start(&parts.config).map_err(BindError::Threads)?;
+        let listener = aside.take_over(listener)?;
         let topics = Topics::new(parts.config.notifications_max.get());
         let state = Arc::new(State { parts, topics, answers: Answers::default() });
         let (methods, subscriptions) = (methods::all(), methods::subscriptions());

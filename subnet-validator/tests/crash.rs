@@ -19,7 +19,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use protocol::merkle;
 use subnet_validator::ledger::{Ledger, LedgerConfig, LogHead, OpenError};
-use support::{crash_image, miner_key, open_ledger, owner, receipt};
+use support::{Random, crash_image, miner_key, open_ledger, owner, receipt};
 
 const CHILD: &str = "the_child_appends_until_it_is_killed";
 const CHILD_FOLDER: &str = "LEDGER_CRASH_FOLDER";
@@ -33,18 +33,6 @@ const CRASHES_EACH: u64 = 20;
 
 fn count(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).map_or(otherwise, |text| text.parse().unwrap())
-}
-
-/// Marsaglia's xorshift: the same numbers in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
 }
 
 /// Does nothing by itself: the test below runs it as a process of its own and kills that.

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
@@ -29,11 +30,22 @@ impl Aside {
         Ok(Self { runtime: Some(runtime), wait: Duration::from_millis(config.drain_ms) })
     }
 
+    /// Makes a listener of the runtime that calls one of this runtime.
+    pub(super) fn take_over(&self, listener: TcpListener) -> io::Result<TcpListener> {
+        let listener = listener.into_std()?;
+        let _entered = self.runtime().enter();
+        TcpListener::from_std(listener)
+    }
+
+    fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().expect("there until it is dropped")
+    }
+
     pub(super) fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        self.runtime.as_ref().expect("there until it is dropped").spawn(future)
+        self.runtime().spawn(future)
     }
 }
 

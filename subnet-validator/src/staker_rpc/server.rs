@@ -51,14 +51,7 @@ struct Open {
 }
 
 /// Accepts connections until stopped; those open then may end their calls.
-pub(super) async fn run(listener: std::net::TcpListener, front: Front, stop: StopHandle) {
-    let listener = match TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::error!(%error, "the staker JSON-RPC cannot accept connections");
-            return;
-        }
-    };
+pub(super) async fn run(listener: TcpListener, front: Front, stop: StopHandle) {
     let Front { state, methods, document, tls } = front;
     let config = state.config.clone();
     let tls = tls.map(|tls| (tls, Duration::from_millis(config.handshake_timeout_ms)));

@@ -122,7 +122,8 @@ async fn a_gateway_that_names_payers_otherwise_is_not_counted() {
     assert_eq!(other.collect(1, facts(1).timestamp_ms).await, [1]);
 }
 
-async fn knock(opened: &Door, signer: Option<&Keypair>, receiver: &AccountId) -> StatusCode {
+/// What the head gateway asks shard 1 at the end of the first tempo, as it is sent.
+fn question() -> Vec<u8> {
     let ask = Question {
         shard: 1,
         epoch_index: 1,
@@ -130,7 +131,11 @@ async fn knock(opened: &Door, signer: Option<&Keypair>, receiver: &AccountId) ->
         policy: rules().document().hash(),
         payer_salt: salt_hash(&SALT),
     };
-    let body = serde_json::to_vec(&ask).unwrap();
+    serde_json::to_vec(&ask).unwrap()
+}
+
+async fn knock(opened: &Door, signer: Option<&Keypair>, receiver: &AccountId) -> StatusCode {
+    let body = question();
     let parts = RequestParts { method: "POST", target: TARGET, body_sha256: Digest::of(&body) };
     let mut request = Ask::new("POST", opened.address(), TARGET);
     if let Some(signer) = signer {
@@ -255,14 +260,7 @@ async fn a_request_that_somebody_recorded_is_not_answered_again() {
     let root = tempfile::tempdir().unwrap();
     let one = open_one(&root.path().join("one"));
     let opened = door(&one, &root.path().join("bundles")).await;
-    let ask = Question {
-        shard: 1,
-        epoch_index: 1,
-        window_end_ms: facts(1).timestamp_ms,
-        policy: rules().document().hash(),
-        payer_salt: salt_hash(&SALT),
-    };
-    let body = serde_json::to_vec(&ask).unwrap();
+    let body = question();
     let parts = RequestParts { method: "POST", target: TARGET, body_sha256: Digest::of(&body) };
     let alice = validator();
     // A door takes nothing that was signed before it opened, so the first of them may come too early.

@@ -59,6 +59,18 @@ pub fn catalogue() -> Catalogue {
     Catalogue::new(models).unwrap()
 }
 
+/// Marsaglia's xorshift: the same numbers in every run.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
 /// One call whose every detail is fixed, so that its bytes are too.
 pub struct Call {
     pub miner: Keypair,

@@ -18,7 +18,7 @@ use subnet_validator::ledger::{AppendError, Ledger};
 use tempfile::TempDir;
 
 use crate::heads::{NOW_MS, facts, miners, rules};
-use crate::support::{Call, crash_image, miner_key, open_ledger, validator};
+use crate::support::{Call, Random, crash_image, miner_key, open_ledger, validator};
 
 const TEMPOS: u64 = 3;
 const STEPS: usize = 120;
@@ -27,22 +27,6 @@ const TOGETHER: u64 = 6;
 
 /// A miner by its place, and the number of its call.
 type Key = (usize, u64);
-
-/// Marsaglia's xorshift: the same numbers in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-
-    fn happens(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-}
 
 struct Simulation {
     random: Random,
@@ -117,11 +101,11 @@ impl Simulation {
         };
         let tokens = 1 + self.random.below(50) as u32;
         let mut receipts = vec![call(tokens).sign()];
-        if self.random.happens(8) {
+        if self.random.below(100) < 8 {
             receipts.push(call(tokens + 1).sign());
         }
         let key = (miner, sequence);
-        let copies = if self.random.happens(15) { 0 } else { 1 + self.random.below(2) };
+        let copies = if self.random.below(100) < 15 { 0 } else { 1 + self.random.below(2) };
         for _ in 0..copies {
             self.network.extend(receipts.iter().map(|receipt| (key, receipt.clone())));
         }
