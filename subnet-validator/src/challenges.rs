@@ -14,8 +14,8 @@
 //! All of it is beside the calls: a bounded queue before the executions, and nobody waits for them. The countersigned records go back to
 //! their miners from here too (`copies`).
 //!
-//! Not here: requests with tools, forms or log-probabilities are not executed again, nor are completions and embeddings; a fingerprint
-//! that a miner withholds is counted and leads to nothing but the next probe, because only the validator's word would stand for it.
+//! Not here: requests with tools, forms, log-probabilities or several answers are not executed again, nor are completions and embeddings; a
+//! fingerprint that a miner withholds is counted and leads to nothing but the next probe, because only the validator's word would stand for it.
 
 mod asking;
 mod config;
@@ -216,7 +216,7 @@ impl Challenges {
         if asked.len() >= self.config.queue_calls_max.get() {
             return;
         }
-        let shape = self.forms.body(model, asking::PLACE, self.config.probe_tokens_max, draw());
+        let shape = self.forms.shape(model, self.config.probe_tokens_max, draw());
         let asking = asking::Asking {
             fleet: self.fleet.clone(),
             own: handle.clone(),

@@ -125,6 +125,9 @@ pub struct FleetConfig {
     pub relay_events_max: usize,
     /// Tokens a ticket allows when the user set no limit.
     pub completion_tokens_max: u32,
+    /// Tokens that a model's chat template may add to what a request says. No prompt is believed to have more tokens than its request has
+    /// bytes and these.
+    pub template_tokens_max: u32,
     /// Sequence numbers reserved on disk at a time; a restart skips at most this many per miner.
     pub sequence_block: u64,
     /// Tokens an answer is expected to have at most, for balancing the load.
@@ -272,6 +275,7 @@ impl Default for FleetConfig {
             event_bytes_max: 1 << 20,
             relay_events_max: 64,
             completion_tokens_max: 4096,
+            template_tokens_max: 1024,
             sequence_block: 256,
             answer_tokens_expected: 512,
             affinity_block_bytes: 256,

@@ -21,6 +21,7 @@ pub mod sse;
 pub mod view;
 
 mod attempt;
+mod delivered;
 mod load;
 mod route;
 mod sequences;

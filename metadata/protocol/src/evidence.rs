@@ -7,8 +7,11 @@
 //!
 //! What evidence leads to is [`crate::standing`]'s question.
 
+mod repeatable;
+
 use parity_scale_codec::{Decode, DecodeAll, Encode, Error, Input};
 
+pub use self::repeatable::{NotRepeatable, repeatable};
 use crate::account::AccountId;
 use crate::bounded::decode_list;
 use crate::challenge::{self, AnswerError, ChallengeError, SignedAnswer, SignedChallenge};
@@ -167,6 +170,9 @@ pub enum EvidenceError {
     /// Request, answer or fingerprint are not those of the call.
     #[error("the request, the answer or the fingerprint is not the one that the call names")]
     OtherTexts,
+    /// The request cannot be executed again.
+    #[error("the request cannot be executed again")]
+    NotRepeatable(#[source] NotRepeatable),
     /// A challenge is not what it seems.
     #[error("checking a challenge")]
     Challenge(#[source] ChallengeError),
@@ -370,6 +376,12 @@ impl Reexecution {
         if texts != named || call.ticket().validator != *validator {
             return Err(EvidenceError::OtherTexts);
         }
+        // An answer that cannot be executed again cannot be wrong: a receipt for two answers, for one, rightly counts more tokens than
+        // its fingerprint, and one for an embedding rightly names none.
+        if !repeatable::is_repeatable(call.ticket().kind) {
+            return Err(EvidenceError::Innocent);
+        }
+        repeatable(&self.request).map_err(EvidenceError::NotRepeatable)?;
         let fingerprint = self.fingerprint(&call)?;
         let tokens = fingerprint.as_ref().map_or(0, |fingerprint| fingerprint.tokens().len() as u64);
         let wrong = match &self.fault {

@@ -1,8 +1,10 @@
 //! `POST /challenge`: what a validator asks to be shown beside calls, of [`protocol::challenge`].
 //!
-//! Bounded in every way: permitted validators only, one challenge at a time for all of them, a pause between two of one validator, a limit
-//! to the work, and no answer after its time. It comes after paid work: reading a few pieces costs next to nothing, and a product is
-//! computed on one thread that rests while answers are in the making, for as long as it can be done in time.
+//! Bounded in every way: permitted validators only, a few readings and one product at a time for all of them, a pause between two of one
+//! validator, a limit to the work and to the time that one product may take, and no answer after its time. It comes after paid work:
+//! reading a few pieces costs next to nothing, and a product is computed on one thread that rests while answers are in the making, for
+//! as long as it can be done in time. One validator's product never keeps another's questions about weights waiting, and its questions
+//! about products only for that bounded time: an unanswered question counts against this miner.
 //!
 //! What is shown is checked before it is signed, because a wrong answer under this hotkey convicts it. So a challenge that names another
 //! file or root than this miner's is refused, and so is everything when the disk gives other bytes than it was given.
@@ -32,6 +34,9 @@ use crate::models::Models;
 /// How long a product rests before it looks again whether paid work has ended.
 const REST: Duration = Duration::from_millis(5);
 
+/// Questions about weights answered at the same time. Each takes a few readings.
+const READINGS_MAX: usize = 4;
+
 /// What this miner shows to validators that ask, and how much that may cost it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -44,6 +49,8 @@ pub struct ChallengesConfig {
     pub product_work_max: u64,
     /// Memory for one product at most, in bytes. Default 256 MiB.
     pub product_bytes_max: u64,
+    /// Longest time for one product, with its rests, in milliseconds, however long its validator would wait. Default 60000.
+    pub product_ms_max: u64,
 }
 
 impl Default for ChallengesConfig {
@@ -53,6 +60,7 @@ impl Default for ChallengesConfig {
             product_pause_ms: 600_000,
             product_work_max: 1 << 36,
             product_bytes_max: 256 << 20,
+            product_ms_max: 60_000,
         }
     }
 }
@@ -61,17 +69,35 @@ impl Default for ChallengesConfig {
 #[derive(Debug)]
 pub(super) struct Turns {
     config: ChallengesConfig,
-    turn: Arc<Semaphore>,
+    readings: Arc<Semaphore>,
+    product: Arc<Semaphore>,
     /// When each validator had its last answer about weights, and its last product. No more than there are permitted callers.
     last: Mutex<BTreeMap<(AccountId, bool), Instant>>,
 }
 
 impl Turns {
     pub fn new(config: ChallengesConfig) -> Self {
-        Self { config, turn: Arc::new(Semaphore::new(1)), last: Mutex::default() }
+        let readings = Arc::new(Semaphore::new(READINGS_MAX));
+        Self { config, readings, product: Arc::new(Semaphore::new(1)), last: Mutex::default() }
     }
 
-    fn take(&self, caller: AccountId, task: &Task) -> Result<OwnedSemaphorePermit, AxonError> {
+    /// Waits for a turn, and until `until` at most. Nobody waits twice: the pause between two challenges begins with the first.
+    async fn take(
+        &self,
+        caller: AccountId,
+        task: &Task,
+        until: Instant,
+    ) -> Result<OwnedSemaphorePermit, AxonError> {
+        self.begin(caller, task)?;
+        let turn = match task {
+            Task::Weights(_) => &self.readings,
+            Task::Product(_) => &self.product,
+        };
+        let turn = tokio::time::timeout_at(until, Arc::clone(turn).acquire_owned()).await;
+        turn.ok().and_then(Result::ok).ok_or(AxonError::Busy)
+    }
+
+    fn begin(&self, caller: AccountId, task: &Task) -> Result<(), AxonError> {
         let (is_product, pause_ms) = match task {
             Task::Weights(_) => (false, self.config.weights_pause_ms),
             Task::Product(task) => {
@@ -88,9 +114,18 @@ impl Turns {
         if let Some(retry_after_ms) = since_ms.and_then(|since_ms| pause_ms.checked_sub(since_ms)) {
             return Err(AxonError::TooFast { retry_after_ms });
         }
-        let turn = Arc::clone(&self.turn).try_acquire_owned().map_err(|_| AxonError::Busy)?;
         last.insert((caller, is_product), clock::monotonic());
-        Ok(turn)
+        Ok(())
+    }
+
+    /// When this challenge is given up, if its answer is expected by `answer_by`.
+    fn end(&self, task: &Task, answer_by: Instant) -> Instant {
+        match task {
+            Task::Weights(_) => answer_by,
+            Task::Product(_) => {
+                answer_by.min(clock::monotonic() + Duration::from_millis(self.config.product_ms_max))
+            }
+        }
     }
 }
 
@@ -108,8 +143,9 @@ pub(super) async fn answer(State(state): State<AxonState>, request: Request) -> 
         now_ms: clock::unix_ms(),
     };
     signed.admit(&expected).map_err(AxonError::Challenge)?;
-    let turn = inner.turns.take(caller.hotkey(), &signed.challenge.task)?;
-    let until = clock::at_unix_ms(signed.challenge.answer_by_ms());
+    let answer_by = clock::at_unix_ms(signed.challenge.answer_by_ms());
+    let turn = inner.turns.take(caller.hotkey(), &signed.challenge.task, answer_by).await?;
+    let until = inner.turns.end(&signed.challenge.task, answer_by);
     let (models, cut, hotkey) = (inner.models.clone(), inner.cut.clone(), inner.hotkey.clone());
     // The turn goes along: whoever hangs up frees it no sooner.
     let showing = tokio::task::spawn_blocking(move || {
@@ -178,5 +214,42 @@ impl Showing {
             std::thread::sleep(REST);
             *rested += clock::monotonic() - now;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::challenge::ProductTask;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_validators_product_keeps_others_from_no_weights_and_from_their_products_for_a_bounded_time()
+    {
+        let turns = Turns::new(ChallengesConfig::default());
+        let [one, other] = [1, 2].map(|number| AccountId([number; 32]));
+        let product = Task::Product(ProductTask { rows: 1, inner: 1, columns: 1, shown: 1 });
+        let weights = Task::Weights(WeightsTask {
+            model: "m".parse().unwrap(),
+            file: Digest::ZERO,
+            bytes: 1,
+            root: Digest::ZERO,
+            pieces: 1,
+        });
+        let far = clock::monotonic() + Duration::from_secs(600);
+        let computing = turns.take(one, &product, far).await.unwrap();
+        assert!(matches!(turns.take(one, &product, far).await, Err(AxonError::TooFast { .. })));
+
+        assert!(turns.take(other, &weights, far).await.is_ok());
+        let soon = clock::monotonic() + Duration::from_millis(20);
+        assert!(matches!(turns.take(other, &product, soon).await, Err(AxonError::Busy)));
+        assert!(turns.end(&product, far) <= clock::monotonic() + Duration::from_secs(60));
+        assert_eq!((turns.end(&product, soon), turns.end(&weights, far)), (soon, far));
+
+        let third = AccountId([3; 32]);
+        let mut waiting = Box::pin(turns.take(third, &product, far));
+        assert!(futures::poll!(&mut waiting).is_pending());
+        drop(computing);
+        assert!(waiting.await.is_ok(), "the next in the row");
     }
 }

@@ -8,17 +8,14 @@ use model_runtime::ModelHandle;
 use protocol::digest::Digest;
 use protocol::openai::{ChatRequest, Endpoint};
 use protocol::ticket::ModelId;
-use serde_json::Value;
 
-use super::{Case, probe};
+use super::Case;
+use super::probe::{self, Shape};
 use crate::fleet::Fleet;
 use crate::fleet::call::{Answer, Call};
 use crate::fleet::relay::RelayEvent;
 use crate::fleet::selector::Selection;
 use crate::metrics::{Asked, Came, Metrics};
-
-/// Stands in a body for the words that are yet to come.
-pub(super) const PLACE: &str = "\u{1}";
 
 /// A probe to be sent.
 pub(super) struct Asking {
@@ -26,8 +23,8 @@ pub(super) struct Asking {
     /// Thinks up the words.
     pub(super) own: ModelHandle,
     pub(super) model: ModelId,
-    /// A body that says [`PLACE`].
-    pub(super) shape: String,
+    /// A body that wants words.
+    pub(super) shape: Shape,
     /// Tokens of the words, at most.
     pub(super) prompt_tokens_max: u32,
     pub(super) draw: u64,
@@ -37,9 +34,8 @@ pub(super) struct Asking {
 impl Asking {
     /// Sends it and waits for its answer. `None` if there is nothing to look at.
     pub(super) async fn ask(self) -> Option<Case> {
-        let prompt = probe::think_up(&self.own, self.draw, self.prompt_tokens_max).await.ok()?;
-        let words = Value::from(prompt).to_string();
-        let body = Bytes::from(self.shape.replace(&Value::from(PLACE).to_string(), &words));
+        let words = self.shape.think_up(&self.own, self.draw, self.prompt_tokens_max).await.ok()?;
+        let body = Bytes::from(self.shape.say(&words));
         let request: ChatRequest = serde_json::from_slice(&body).ok()?;
         let request = request.validate().ok()?;
         let call = Call {

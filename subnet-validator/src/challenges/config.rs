@@ -21,7 +21,7 @@ pub struct ChallengesConfig {
     pub samples_bps: u16,
     /// Calls that may wait to be executed again; more are not looked at.
     pub queue_calls_max: NonZeroUsize,
-    /// Tokens of the words that a probe asks with, at most.
+    /// Tokens of the words that a probe asks with, all of its messages together, about. This validator's own model writes them.
     pub probe_prompt_tokens_max: u32,
     /// Tokens of a probe's answer at most.
     pub probe_tokens_max: u32,
@@ -102,7 +102,7 @@ impl Default for ChallengesConfig {
             probes_per_hour: 12,
             samples_bps: 100,
             queue_calls_max: QUEUE,
-            probe_prompt_tokens_max: 48,
+            probe_prompt_tokens_max: 256,
             probe_tokens_max: 96,
             threads: NonZeroUsize::MIN,
             exchange_timeout_ms: 5_000,

@@ -6,36 +6,18 @@ use futures::StreamExt as _;
 use model_runtime::{
     Event, GenerateError, GenerateRequest, HiddenSink, Message, ModelHandle, Prompt, Sampling,
 };
-use protocol::evidence::{Fault, is_improbable};
+use protocol::evidence::{Fault, NotRepeatable, is_improbable, repeatable};
 use protocol::fingerprint::{
     Chunk, Comparison, Fingerprint, FingerprintBuilder, Thresholds, Verdict, bfloat16_bits,
 };
-use protocol::openai::{ChatRequest, ValidChatRequest};
-use serde_json::{Map, Value};
+use protocol::openai::ValidChatRequest;
+use serde_json::Value;
 
 /// A greedy token may be this much less likely than the likeliest, by the natural logarithm: more than two computations of one model
 /// differ by.
 const GREEDY_GAP_MAX: f32 = 2.0;
 /// A drawn token may be this much less likely, at temperature 1.
 const DRAWN_GAP_MAX: f32 = 12.0;
-
-/// Fields of a request that are understood here. A request with others is not executed again: what they do to the prompt or to the
-/// drawing is not known.
-const KNOWN_FIELDS: [&str; 13] = [
-    "model",
-    "messages",
-    "stream",
-    "stream_options",
-    "max_tokens",
-    "max_completion_tokens",
-    "temperature",
-    "top_p",
-    "seed",
-    "stop",
-    "user",
-    "n",
-    "metadata",
-];
 
 /// A call as it is to be executed again.
 #[derive(Debug, Clone, Copy)]
@@ -67,11 +49,8 @@ pub struct Execution {
 #[derive(Debug, thiserror::Error)]
 pub enum ExecutionError {
     /// Not a request of the kind that is understood here.
-    #[error("the request has a form that is not executed again: {what}")]
-    Form {
-        /// What is not understood.
-        what: String,
-    },
+    #[error("the request has a form that is not executed again")]
+    Form(#[from] NotRepeatable),
     /// Our own model took no request.
     #[error("our own model does not take the request")]
     Generate(#[from] GenerateError),
@@ -94,7 +73,7 @@ struct Run {
 /// # Errors
 /// When the request's form is not understood, or the own model does not answer.
 pub async fn execute(model: &ModelHandle, claim: Claim<'_>) -> Result<Execution, ExecutionError> {
-    let request = parse(claim.request)?;
+    let request = repeatable(claim.request)?;
     let fault = |fault| Execution { comparison: None, improbable_tokens: 0, fault: Some(fault) };
     let Some(fingerprint) = claim.fingerprint else { return Ok(fault(Fault::NoFingerprint)) };
     if u32::try_from(fingerprint.tokens().len()) != Ok(claim.completion_tokens) {
@@ -121,17 +100,6 @@ pub async fn execute(model: &ModelHandle, claim: Claim<'_>) -> Result<Execution,
             .then_some(Fault::Improbable { tokens: run.improbable })
     };
     Ok(Execution { comparison, improbable_tokens: run.improbable, fault })
-}
-
-fn parse(body: &[u8]) -> Result<ValidChatRequest, ExecutionError> {
-    let form = |what: String| ExecutionError::Form { what };
-    let fields: Map<String, Value> = serde_json::from_slice(body).map_err(|error| form(error.to_string()))?;
-    let known = |name: &String| KNOWN_FIELDS.contains(&name.as_str());
-    if let Some((name, _)) = fields.iter().find(|(name, value)| !known(name) && !value.is_null()) {
-        return Err(form(format!("field `{name}`")));
-    }
-    let request: ChatRequest = serde_json::from_slice(body).map_err(|error| form(error.to_string()))?;
-    request.validate().map_err(|error| form(error.message))
 }
 
 async fn run(
@@ -195,7 +163,7 @@ fn is_spelled(output: &[u8], text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{ExecutionError, is_spelled, parse};
+    use super::is_spelled;
 
     #[test]
     fn an_answer_is_spelled_by_its_text_whole_and_in_pieces() {
@@ -206,14 +174,5 @@ mod tests {
         let apart = br#"{"choices":[{"message":{"content":"b","reasoning_content":"a"}}]}"#;
         assert!(is_spelled(apart, "<think>a</think>b") && !is_spelled(apart, "<think>c</think>b"));
         assert!(!is_spelled(b"nonsense", ""));
-    }
-
-    #[test]
-    fn a_request_with_a_field_that_is_not_understood_is_left_alone() {
-        let plain = br#"{"model":"m","messages":[{"role":"user","content":"x"}],"tools":null}"#;
-        assert_eq!(parse(plain).unwrap().messages.len(), 1);
-        let tools = br#"{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[1]}"#;
-        let Err(ExecutionError::Form { what }) = parse(tools) else { panic!("taken") };
-        assert_eq!(what, "field `tools`");
     }
 }

@@ -2,12 +2,13 @@
 //! that the device they say they have computes in a given time.
 //!
 //! At random times, a random miner each, one challenge of a kind at a time. A wrong answer is evidence at once. A missed one, or one that
-//! came too late, counts only if the miner goes on saying that it serves: whoever cannot be reached loses its calls anyway, and whoever
-//! says that it has gone has lied to nobody. A row of those is evidence too ([`super::rows`]).
+//! came too late, counts only if the miner goes on saying that it serves, or says so again within an hour: whoever cannot be reached loses
+//! its calls anyway, and whoever says that it has gone has lied to nobody. A row of those is evidence too ([`super::rows`]).
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::account::AccountId;
 use protocol::catalogue_document::Offer;
 use protocol::challenge::Task;
 use protocol::evidence::Finding;
@@ -62,6 +63,7 @@ impl Proofs {
                 let index = usize::try_from(draw() % questions.len() as u64).unwrap_or(0);
                 self.put(questions.swap_remove(index), self.clock.now_ms(), &mut rows).await;
             }
+            self.look_for_returned(&mut rows).await;
         }
     }
 
@@ -105,7 +107,7 @@ impl Proofs {
         let finding = match judge(&signed, self.fleet.challenge(&signed, time).await).await {
             Outcome::Shown => {
                 self.metrics.challenged(asked, Came::Answered);
-                return rows.answered(&miner);
+                return rows.answered(miner, &question.task);
             }
             Outcome::Wrong(wrong) => {
                 self.metrics.challenged(asked, Came::Wrong);
@@ -113,8 +115,9 @@ impl Proofs {
             }
             Outcome::Missed(why) => {
                 self.metrics.challenged(asked, Came::Missed);
-                if !self.still_says(&question) {
-                    return tracing::debug!(%miner, why, "a miner that serves no more has missed a challenge");
+                if !self.says(miner, &question.task) {
+                    tracing::debug!(%miner, why, "a miner that serves no more has missed a challenge");
+                    return rows.gone(signed);
                 }
                 tracing::info!(%miner, why, "a challenge was missed");
                 let Some(row) = rows.missed(signed) else { return };
@@ -126,14 +129,27 @@ impl Proofs {
         self.docket.record(about, finding).await;
     }
 
-    /// Whether the miner goes on saying that it has what it was asked for.
-    fn still_says(&self, question: &Question) -> bool {
-        match &question.task {
+    /// Whether the miner says that it has what it is asked for.
+    fn says(&self, miner: AccountId, task: &Task) -> bool {
+        match task {
             Task::Weights(task) => {
                 let offer = self.offers.iter().find(|offer| offer.model.id == task.model);
-                offer.is_some_and(|offer| self.fleet.holders_of(&offer.model).contains(&question.miner))
+                offer.is_some_and(|offer| self.fleet.holders_of(&offer.model).contains(&miner))
             }
-            Task::Product(_) => self.of_products().contains(question),
+            Task::Product(_) => {
+                self.of_products().iter().any(|question| (question.miner, &question.task) == (miner, task))
+            }
+        }
+    }
+
+    /// What miners missed that had gone and came back counts as well.
+    async fn look_for_returned(&self, rows: &mut Rows) {
+        let found = rows.returned(self.clock.now_ms(), |asked| self.says(asked.miner, &asked.task));
+        for row in found {
+            let Some(last) = row.0.last().map(|last| &last.challenge) else { continue };
+            let about = About { netuid: self.netuid, miner: last.miner, at_ms: last.issued_at_ms };
+            tracing::warn!(miner = %last.miner, "a miner goes whenever it is challenged");
+            self.docket.record(about, Finding::Missed(row)).await;
         }
     }
 }

@@ -6,10 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use protocol::catalogue::Model;
 use protocol::digest::{Digest, Hasher};
-use protocol::openai::Endpoint;
 use protocol::ticket::{Kind, Ticket, ValidTicket};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -17,8 +14,9 @@ use super::Shared;
 use super::axon::error::{AttemptError, Next};
 use super::axon::{Axon, Order};
 use super::call::{Answer, Call};
+use super::delivered::{Tokens, tokens_of};
 use super::load::Pace;
-use super::relay::{Opening, Relay, UsageView, elapsed_ms};
+use super::relay::{Opening, Relay, elapsed_ms};
 use super::route::Chosen;
 use super::settle::{Delivery, settle};
 use crate::metrics::{Count, Timed};
@@ -147,12 +145,12 @@ impl Shared {
         let silent = |_| AttemptError::Silent { waited_ms: self.limits.request_timeout_ms };
         let (body, receipt, first_byte_ms) =
             tokio::time::timeout_at(deadline, whole).await.map_err(silent)??;
-        let tokens_stated = stated_tokens(call.endpoint, &body)?;
+        let Tokens { stated, delivered } = tokens_of(call.endpoint, &body).ok_or(AttemptError::Malformed)?;
         let delivery = Delivery {
             first_byte_ms,
             last_byte_ms: elapsed_ms(sent_at),
-            tokens_delivered: u32::try_from(tokens_stated).unwrap_or(u32::MAX),
-            tokens_stated: Some(tokens_stated),
+            tokens_delivered: u32::try_from(delivered).unwrap_or(u32::MAX),
+            tokens_stated: Some(stated),
             output_sha256: output_hash(&body),
             client_gone: false,
         };
@@ -183,12 +181,22 @@ impl Shared {
             sequence,
             issued_at_ms,
             deadline_ms: issued_at_ms.saturating_add(self.limits.request_timeout_ms),
-            prompt_tokens_max: context_tokens.saturating_mul(call.prompts),
+            prompt_tokens_max: self.prompt_tokens_max(errand, context_tokens),
             completion_tokens_max: completion_tokens_max.min(context_tokens).saturating_mul(call.answers),
             payer: self.payer(&call.payer),
             kind: *kind,
         };
         Ok(ticket.issue(&self.hotkey).expect("the ticket names the hotkey that signs it"))
+    }
+}
+
+impl Shared {
+    /// How many tokens the prompts of a call can have: what the miner says that its model takes, and no more than the request can be made
+    /// of. A token has at least a byte, and the template adds its own; what else a miner may say is its own word, and would be paid.
+    fn prompt_tokens_max(&self, errand: &Errand<'_>, context_tokens: u32) -> u32 {
+        let bytes = u32::try_from(errand.body.len()).unwrap_or(u32::MAX);
+        let template = self.limits.template_tokens_max.saturating_mul(errand.call.prompts);
+        context_tokens.saturating_mul(errand.call.prompts).min(bytes.saturating_add(template))
     }
 }
 
@@ -198,51 +206,4 @@ fn output_hash(body: &[u8]) -> Digest {
     hasher.update(body);
     hasher.update(b"\n");
     hasher.finish()
-}
-
-/// Completion tokens by the answer's own usage; also the check that it is an answer at all.
-fn stated_tokens(endpoint: Endpoint, body: &[u8]) -> Result<u64, AttemptError> {
-    #[derive(Deserialize)]
-    struct AnswerView {
-        choices: Option<Vec<IgnoredAny>>,
-        data: Option<Vec<IgnoredAny>>,
-        tokens: Option<Vec<IgnoredAny>>,
-        prompt: Option<IgnoredAny>,
-        usage: Option<UsageView>,
-    }
-    let view: AnswerView = serde_json::from_slice(body).map_err(|_| AttemptError::Malformed)?;
-    let AnswerView { choices, data, tokens, prompt, usage } = view;
-    let stated = match endpoint {
-        Endpoint::Chat | Endpoint::Completion => choices.and(usage).map(|usage| usage.completion_tokens),
-        Endpoint::Embedding => data.and(usage).map(|_| 0),
-        Endpoint::Tokenize => tokens.map(|_| 0),
-        Endpoint::Detokenize => prompt.map(|_| 0),
-    };
-    stated.ok_or(AttemptError::Malformed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::stated_tokens;
-    use protocol::openai::Endpoint;
-
-    #[test]
-    fn an_answer_is_one_of_its_own_endpoint_and_states_its_tokens() {
-        let chat = br#"{"choices":[{}],"usage":{"prompt_tokens":1,"completion_tokens":7,"total_tokens":8}}"#;
-        let embedding = br#"{"data":[{}],"usage":{"prompt_tokens":1,"total_tokens":1}}"#;
-        assert_eq!(stated_tokens(Endpoint::Chat, chat).ok(), Some(7));
-        assert_eq!(stated_tokens(Endpoint::Completion, chat).ok(), Some(7));
-        assert_eq!(stated_tokens(Endpoint::Embedding, embedding).ok(), Some(0));
-        assert_eq!(stated_tokens(Endpoint::Tokenize, br#"{"tokens":[1]}"#).ok(), Some(0));
-        assert_eq!(stated_tokens(Endpoint::Detokenize, br#"{"prompt":"a"}"#).ok(), Some(0));
-        for (endpoint, other) in [
-            (Endpoint::Chat, &embedding[..]),
-            (Endpoint::Embedding, chat),
-            (Endpoint::Tokenize, chat),
-            (Endpoint::Chat, br#"{"choices":[]}"#),
-            (Endpoint::Embedding, b"[]"),
-        ] {
-            assert!(stated_tokens(endpoint, other).is_err(), "{endpoint:?}");
-        }
-    }
 }

@@ -16,7 +16,6 @@ use hyper::body::Incoming;
 use protocol::digest::Hasher;
 use protocol::receipt::{SSE_EVENT, SignedReceipt};
 use protocol::ticket::ValidTicket;
-use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -25,6 +24,7 @@ use super::Shared;
 use super::axon::Axon;
 use super::axon::error::{AttemptError, Next};
 use super::call::CallError;
+use super::delivered::ChunkView;
 use super::load::{InFlight, Pace};
 use super::settle::{Delivery, settle};
 use super::sse::{SseEvent, SseParser};
@@ -103,76 +103,6 @@ struct Output {
     first_byte_ms: u32,
     tokens_delivered: u32,
     tokens_stated: Option<u64>,
-}
-
-/// The little the relay needs to know of a chunk.
-#[derive(Deserialize)]
-struct ChunkView {
-    #[serde(default)]
-    choices: Vec<ChoiceView>,
-    #[serde(default)]
-    usage: Option<UsageView>,
-    #[serde(default)]
-    error: Option<serde::de::IgnoredAny>,
-}
-
-/// A choice of a chat (`delta`) or a text completion (`text`).
-#[derive(Deserialize)]
-struct ChoiceView {
-    #[serde(default)]
-    delta: DeltaView,
-    #[serde(default)]
-    text: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-struct DeltaView {
-    #[serde(default)]
-    content: Option<String>,
-    #[serde(default)]
-    reasoning_content: Option<String>,
-    #[serde(default)]
-    tool_calls: Vec<ToolCallView>,
-}
-
-#[derive(Deserialize)]
-struct ToolCallView {
-    #[serde(default)]
-    function: FunctionView,
-}
-
-#[derive(Default, Deserialize)]
-struct FunctionView {
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    arguments: String,
-}
-
-#[derive(Deserialize)]
-pub(super) struct UsageView {
-    #[serde(default)]
-    pub(super) completion_tokens: u64,
-}
-
-/// Bytes of a tool call that pass for a token: calls arrive whole and not token by token.
-const CALL_BYTES_PER_TOKEN: usize = 4;
-
-impl ChoiceView {
-    /// Tokens that were delivered with it: one for any text, and a call's by its length.
-    fn tokens(&self) -> u32 {
-        let ChoiceView { delta, text } = self;
-        let texts = [&delta.content, &delta.reasoning_content, text];
-        let texts = texts.into_iter().flatten().filter(|text| !text.is_empty()).count();
-        let call_bytes = delta.tool_calls.iter().map(|call| {
-            call.function
-                .name
-                .len()
-                .saturating_add(call.function.arguments.len())
-                .div_ceil(CALL_BYTES_PER_TOKEN)
-        });
-        u32::try_from(texts.saturating_add(call_bytes.sum())).unwrap_or(u32::MAX)
-    }
 }
 
 /// How a relay ended.
@@ -345,9 +275,7 @@ impl Output {
         }
         self.hasher.update(chunk);
         self.hasher.update(b"\n");
-        for choice in &view.choices {
-            self.tokens_delivered = self.tokens_delivered.saturating_add(choice.tokens());
-        }
+        self.tokens_delivered = self.tokens_delivered.saturating_add(view.tokens());
         self.tokens_stated = view.usage.map(|usage| usage.completion_tokens).or(self.tokens_stated);
         Ok(())
     }

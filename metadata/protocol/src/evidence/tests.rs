@@ -4,7 +4,7 @@ use crate::fixtures::{Call, account, key};
 use crate::receipt::{MinerSigned, Observation, Outcome, Receipt};
 use crate::ticket::Ticket;
 
-const REQUEST: &[u8] = b"{\"messages\":[]}";
+const REQUEST: &[u8] = br#"{"model":"m","messages":[{"role":"user","content":"x"}]}"#;
 const OUTPUT: &[u8] = b"{\"id\":\"chatcmpl-1\"}\n";
 
 fn fingerprint(tokens: u32) -> Fingerprint {
@@ -86,6 +86,27 @@ fn a_fault_counts_only_where_its_numbers_are_beyond_what_chance_gives() {
     assert!(verify(without).is_ok());
     let fewer = call(1, |_, receipt| receipt.completion_tokens = 39);
     assert!(verify(reexecution(&fewer, Fault::TokenCount)).is_ok());
+}
+
+#[test]
+fn what_cannot_be_executed_again_proves_nothing() {
+    let two = br#"{"model":"m","messages":[{"role":"user","content":"x"}],"n":2}"#;
+    let asked_for_two = call(1, |ticket, receipt| {
+        ticket.request_sha256 = Digest::of(two);
+        // Both answers' tokens, the first one's fingerprint.
+        receipt.completion_tokens = 80;
+    });
+    let again = Reexecution { request: two.to_vec(), ..reexecution(&asked_for_two, Fault::TokenCount) };
+    assert_eq!(verify(again), Err(EvidenceError::NotRepeatable(NotRepeatable::Answers(2))));
+
+    for kind in [Kind::Embedding, Kind::Completion] {
+        let other = call(1, |ticket, receipt| {
+            ticket.kind = kind;
+            receipt.fingerprint = None;
+        });
+        let again = Reexecution { fingerprint: Vec::new(), ..reexecution(&other, Fault::NoFingerprint) };
+        assert_eq!(verify(again), Err(EvidenceError::Innocent), "{kind:?}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use crate::support::miner::{Manner, TOKENS, TestMiner, chunks};
-use crate::support::stand::{Stand, events};
+use crate::support::stand::{Stand, events, hello};
 use http::StatusCode;
 use protocol::receipt::Outcome;
 use protocol::ticket::Kind;
@@ -47,6 +47,17 @@ async fn a_stream_is_relayed_byte_for_byte_and_ends_once_its_receipt_is_stored()
     let receipts = stand.receipts();
     assert!(receipts[0].receipt.counts());
     assert_eq!(receipts[0].receipt.observation().tokens_delivered, 3);
+}
+
+#[tokio::test]
+async fn no_ticket_believes_in_more_prompt_tokens_than_the_request_has_bytes_and_a_template_adds() {
+    let miner = TestMiner::start("//Bob", Manner::Honest).await;
+    for (template_tokens_max, prompt_tokens_max) in [(7, hello(false).len() as u32 + 7), (u32::MAX, 4_096)] {
+        let stand =
+            Stand::start_with(&[&miner], |_, fleet| fleet.template_tokens_max = template_tokens_max).await;
+        assert_eq!(stand.hello(false).await.status, StatusCode::OK);
+        assert_eq!(miner.tickets().last().unwrap().prompt_tokens_max, prompt_tokens_max);
+    }
 }
 
 #[tokio::test]
