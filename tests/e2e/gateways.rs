@@ -1,4 +1,5 @@
 //! One validator with two gateways, each with a log of its own, under one head on chain.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::path::Path;
 

@@ -23,8 +23,11 @@ const FACTORS: [usize; 3] = [1, 10, 100];
 /// Each cost is the mean over at least so long.
 const SPAN: Duration = Duration::from_millis(300);
 
+/// What a decision takes among so many.
+type Measure = fn(usize) -> Duration;
+
 fn main() {
-    let rows: [(&str, &str, usize, fn(usize) -> Duration); 6] = [
+    let rows: [(&str, &str, usize, Measure); 6] = [
         ("who holds the model", "miners", 256, |miners| holders(miners, 8)),
         ("who holds the model", "models held by each of 256 miners", 8, |models| holders(256, models)),
         ("the cheaper of two", "miners", 256, |miners| picked(miners, Goal::Balance)),

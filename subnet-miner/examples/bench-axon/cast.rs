@@ -38,6 +38,9 @@ pub struct Asked {
     pub body: Vec<u8>,
 }
 
+/// Makes one request after the other.
+pub type Make = fn(&Cast) -> Asked;
+
 impl Cast {
     pub fn new() -> Self {
         Self {
@@ -129,7 +132,7 @@ impl Cast {
     }
 
     /// So many requests, signed on all cores and in the order of their numbers.
-    pub fn sign_all(&self, count: usize, make: fn(&Self) -> Asked) -> Vec<Asked> {
+    pub fn sign_all(&self, count: usize, make: Make) -> Vec<Asked> {
         let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
         let share = count.div_ceil(threads);
         let one = || (0..share).map(|_| make(self)).collect::<Vec<_>>();

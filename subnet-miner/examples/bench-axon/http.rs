@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::cast::{Asked, Cast};
+use crate::cast::{Asked, Make};
 use crate::cpu::Cpu;
 use crate::floor::Floor;
 use crate::host::{Host, Limited};
@@ -15,7 +15,7 @@ use crate::wire::{self, Wire, percentile};
 
 pub struct Run {
     pub what: &'static str,
-    pub make: fn(&Cast) -> Asked,
+    pub make: Make,
     /// Of the answer to a request that was admitted.
     pub status: u16,
     pub requests: usize,

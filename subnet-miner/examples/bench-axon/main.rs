@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use self::cast::Cast;
+use self::cast::{Cast, Make};
 use self::host::Host;
 use self::report::Report;
 
@@ -91,7 +91,7 @@ fn main() {
         }
     }
     if has(Part::Http) {
-        let asked: [(&'static str, fn(&Cast) -> cast::Asked, u16); 2] = [
+        let asked: [(&'static str, Make, u16); 2] = [
             ("admitted, no such model", Cast::chat, 404),
             ("answered, receipt on disk", Cast::answered, 200),
         ];
