@@ -21,6 +21,9 @@ pub struct Run {
     pub proof_nodes: usize,
 }
 
+/// What a run is measured along, the axis in question first.
+type Place = fn(&Run) -> [u64; 3];
+
 pub fn print((batch_s, single_s): (f64, f64), runs: &[Run], json: bool) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     if json {
@@ -71,7 +74,7 @@ pub fn print((batch_s, single_s): (f64, f64), runs: &[Run], json: bool) -> std::
             run.proof_nodes * 32,
         )?;
     }
-    let axes: [(&str, fn(&Run) -> [u64; 3]); 3] = [
+    let axes: [(&str, Place); 3] = [
         ("receipts", |run| [run.receipts, run.miners, run.shards.into()]),
         ("miners", |run| [run.miners, run.receipts, run.shards.into()]),
         ("shards", |run| [run.shards.into(), run.receipts, run.miners]),
