@@ -13,6 +13,7 @@ mod completion;
 mod embedding;
 mod error;
 mod fair;
+mod gate;
 mod inventory;
 mod limits;
 mod order;
@@ -25,6 +26,7 @@ mod server;
 mod slots;
 mod states;
 mod tokenize;
+mod verifier;
 mod wire;
 
 use std::net::SocketAddr;
@@ -53,6 +55,7 @@ use self::cancel::Running;
 pub use self::challenges::ChallengesConfig;
 use self::challenges::Turns;
 use self::error::AxonError;
+pub use self::gate::{Gate, NotAdmitted};
 pub use self::limits::Limits;
 pub use self::rate_limit::Rate;
 use self::rate_limit::RateLimiter;
@@ -260,6 +263,11 @@ impl Axon {
     /// Makes this axon's inventory, for whoever sends it to validators.
     pub fn inventory(&self) -> InventorySource {
         self.inventory.clone()
+    }
+
+    /// What admits this axon's requests, without the wire.
+    pub fn gate(&self) -> Gate {
+        Gate::new(&self.admission)
     }
 
     /// Puts other rates and numbers of answers in force. The other limits need a new axon.

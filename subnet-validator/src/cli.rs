@@ -13,7 +13,7 @@ use chain_client::cli::generate::Generate;
 use chain_client::cli::{ChainCommand, ChainFlags, LogFlags, Output, Register, ShowConfig, WalletCommand};
 use clap::{Args, Parser, Subcommand};
 
-pub use self::audit::{Audit, Dispute, Recheck, Replay};
+pub use self::audit::{Audit, Dispute, Equivocation, Recheck, Replay};
 pub use self::catalogue::{BuildCatalogue, CatalogueCommand};
 pub use self::keys::{CreateKey, Keys};
 pub use self::ledger::{LedgerCommand, Receipts};

@@ -3,7 +3,8 @@
 //! The sender signs the method, the request target, the body's hash, a nonce (Unix time in nanoseconds) and
 //! both hotkeys. A verifier goes from cheap to dear: shape and sizes ([`RawHeaders::collect`]), then
 //! receiver, freshness and signature ([`verify()`]), then replay ([`ReplayGuard::admit`]), which thus remembers
-//! only nonces whose signature was good.
+//! only nonces whose signature was good. Who has cheap questions before the signature ([`ReplayGuard::has`], say) takes the
+//! second step apart: [`Claim::of`], then [`Claim::verify`], or many of them with their tickets at once ([`verify_all`]).
 //!
 //! Stricter than the SDK: no header twice; the sender has exactly 48 characters before base58 (which takes
 //! quadratic time) sees it; nonces are 1 to 20 digits; the scheme is `sr25519` or `ed25519` letter for
@@ -20,7 +21,7 @@ pub use headers::{
 };
 pub use payload::{RequestParts, Scheme, sign};
 pub use replay::{ReplayError, ReplayGuard};
-pub use verify::{Freshness, VerifiedCaller, verify};
+pub use verify::{Claim, Freshness, VerifiedCaller, verify, verify_all};
 
 /// Why a request is not authenticated. No variant repeats the caller's input, so each may be answered as it
 /// is.

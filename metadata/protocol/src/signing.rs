@@ -120,21 +120,18 @@ pub fn verify(
     message: &[u8],
     signature: &Signature,
 ) -> Result<(), BadSignature> {
-    let (public, signature) = parse(account, signature)?;
+    let (public, signature) = (public_of(account)?, parse(signature)?);
     let transcript = signing_context(CONTEXT).bytes(&domain.wrap(message));
     public.verify(transcript, &signature).map_err(|_| BadSignature)
 }
 
-fn parse(
-    account: &AccountId,
-    signature: &Signature,
-) -> Result<(PublicKey, schnorrkel::Signature), BadSignature> {
+fn public_of(account: &AccountId) -> Result<PublicKey, BadSignature> {
     let public = PublicKey::from_bytes(&account.0).map_err(|_| BadSignature)?;
-    if is_identity(&public) {
-        return Err(BadSignature);
-    }
-    let signature = schnorrkel::Signature::from_bytes(&signature.0).map_err(|_| BadSignature)?;
-    Ok((public, signature))
+    if is_identity(&public) { Err(BadSignature) } else { Ok(public) }
+}
+
+fn parse(signature: &Signature) -> Result<schnorrkel::Signature, BadSignature> {
+    schnorrkel::Signature::from_bytes(&signature.0).map_err(|_| BadSignature)
 }
 
 /// Ristretto has prime order, so the identity (all zero) is its only weak key.

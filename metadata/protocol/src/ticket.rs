@@ -2,7 +2,7 @@
 //!
 //! `SignedTicket` is what arrives, and proves nothing. [`SignedTicket::verify`] turns it into a
 //! [`ValidTicket`]: the validator it names signed it. That validator itself gets one by [`Ticket::issue`]. Whether it is meant for this miner, this request and
-//! this moment is [`ValidTicket::admit`]'s question, and whether that validator may order anything is the
+//! this moment is [`Ticket::admit`]'s question, and whether that validator may order anything is the
 //! caller's.
 
 use std::ops::Deref;
@@ -167,6 +167,32 @@ impl Ticket {
         shard_of(self.sequence)
     }
 
+    /// Checks that the ticket is for this miner, request and moment. It says nothing of the signature.
+    pub fn admit(&self, expected: &Expectation) -> Result<(), TicketError> {
+        if self.netuid != expected.netuid {
+            return Err(TicketError::Netuid { found: self.netuid });
+        }
+        if self.miner != expected.miner {
+            return Err(TicketError::Miner);
+        }
+        if self.request_sha256 != expected.request_sha256 {
+            return Err(TicketError::Request);
+        }
+        let ahead_ms = self.issued_at_ms.saturating_sub(expected.now_ms);
+        if ahead_ms > ISSUED_AHEAD_MS_MAX {
+            return Err(TicketError::IssuedAhead { ahead_ms });
+        }
+        if self.deadline_ms <= expected.now_ms || self.deadline_ms <= self.issued_at_ms {
+            return Err(TicketError::Expired);
+        }
+        Ok(())
+    }
+
+    /// Checks that the caller that sent the ticket is the validator that it names.
+    pub fn sent_by(&self, caller: &AccountId) -> Result<(), TicketError> {
+        if self.validator == *caller { Ok(()) } else { Err(TicketError::Sender) }
+    }
+
     /// Names this ticket, whatever signature it carries.
     pub fn hash(&self) -> Digest {
         Digest::of_prefixed(Domain::Ticket.prefix(), &self.encode())
@@ -195,6 +221,11 @@ impl SignedTicket {
         Ok(ValidTicket(self))
     }
 
+    /// Its signature, to be checked together with others.
+    pub(crate) fn signed_item(&self) -> (Domain, AccountId, Vec<u8>, Signature) {
+        (Domain::Ticket, self.ticket.validator, self.ticket.encode(), self.signature)
+    }
+
     /// The header's value: `0x` and the hexadecimal digits of the SCALE bytes.
     pub fn to_header(&self) -> String {
         header::to_text(self)
@@ -207,30 +238,9 @@ impl SignedTicket {
 }
 
 impl ValidTicket {
-    /// Checks that the ticket is for this miner, request and moment.
-    pub fn admit(&self, expected: &Expectation) -> Result<(), TicketError> {
-        if self.netuid != expected.netuid {
-            return Err(TicketError::Netuid { found: self.netuid });
-        }
-        if self.miner != expected.miner {
-            return Err(TicketError::Miner);
-        }
-        if self.request_sha256 != expected.request_sha256 {
-            return Err(TicketError::Request);
-        }
-        let ahead_ms = self.issued_at_ms.saturating_sub(expected.now_ms);
-        if ahead_ms > ISSUED_AHEAD_MS_MAX {
-            return Err(TicketError::IssuedAhead { ahead_ms });
-        }
-        if self.deadline_ms <= expected.now_ms || self.deadline_ms <= self.issued_at_ms {
-            return Err(TicketError::Expired);
-        }
-        Ok(())
-    }
-
-    /// Checks that the caller that sent the ticket is the validator that signed it.
-    pub fn sent_by(&self, caller: &AccountId) -> Result<(), TicketError> {
-        if self.validator == *caller { Ok(()) } else { Err(TicketError::Sender) }
+    /// For whoever has checked its [`signed_item`](SignedTicket::signed_item).
+    pub(crate) fn checked_in_batch(ticket: SignedTicket) -> Self {
+        Self(ticket)
     }
 
     /// The ticket with its signature, to send or store.

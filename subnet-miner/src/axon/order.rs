@@ -52,9 +52,7 @@ impl Order {
         let (parts, body) = request.into_parts();
         let raw = inner.admission.headers(&parts.headers)?;
         let body = inner.bodies.read(&parts.headers, body).await?;
-        let body_sha256 = Digest::of(&body.bytes);
-        let caller = inner.admission.admit(&raw, &parts, body_sha256).await?;
-        let ticket = inner.admission.ticket(&parts.headers, &caller, body_sha256)?;
+        let ticket = inner.admission.order(&raw, &parts, Digest::of(&body.bytes)).await?;
         if !endpoint.is_ordered_by(ticket.kind) {
             return Err(AxonError::TicketKind);
         }
@@ -66,7 +64,9 @@ impl Order {
         };
         let hang_up =
             parts.extensions.get::<Peer>().map_or_else(CancellationToken::new, |peer| peer.hang_up.clone());
-        Ok(Self { ticket, body, limits, hang_up, caller: caller.hotkey() })
+        // A ticket is admitted only from the validator that signed it.
+        let caller = ticket.validator;
+        Ok(Self { ticket, body, limits, hang_up, caller })
     }
 
     /// The body as JSON of the endpoint's form.

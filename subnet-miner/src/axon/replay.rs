@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use protocol::account::AccountId;
-use protocol::btauth::{ReplayError, ReplayGuard, VerifiedCaller};
+use protocol::btauth::{Claim, ReplayError, ReplayGuard, VerifiedCaller};
 
 /// How far ahead of the newest nonce the mark on disk is put: one second.
 const RESERVE_NS: u64 = 1_000_000_000;
@@ -54,6 +54,14 @@ impl Replays {
             guard,
             marks: marks_ns.into_iter().map(|(caller, mark_ns)| (caller, found(mark_ns))).collect(),
         }
+    }
+
+    /// Whether a request with this sender and nonce was let in before, so that this one is a replay or a forgery. Asked before its
+    /// signature is checked, and changes nothing.
+    pub fn has(&self, claim: &Claim) -> bool {
+        let hotkey = claim.hotkey();
+        let floor_ns = self.marks.get(&hotkey).map_or(0, |mark| mark.floor_ns);
+        claim.nonce_ns() <= floor_ns || self.guard.has(&hotkey, claim.nonce_ns())
     }
 
     /// Uses up the caller's nonce.

@@ -104,6 +104,43 @@ async fn a_caller_without_permit_is_refused_until_it_has_one() {
 }
 
 #[tokio::test]
+async fn a_caller_without_permit_is_refused_before_its_signature_is_checked() {
+    let fixture = Fixture::start().await;
+    let charlie = Keypair::from_dev_uri("//Charlie").unwrap();
+    let body = chat_body("one", json!({}));
+    let headers = sign(&charlie, CHAT, &chat_body("two", json!({})), &fixture.miner.public(), now_ns());
+    assert_eq!(refused(fixture.post(&body, &headers)).await, code(403, "forbidden_no_permit"));
+    fixture.permits.send_replace(Permits::of(PermitPolicy::default(), [charlie.public()], now_ms()));
+    let headers = sign(&charlie, CHAT, &chat_body("two", json!({})), &fixture.miner.public(), now_ns());
+    assert_eq!(refused(fixture.post(&body, &headers)).await, code(401, "auth_bad_signature"));
+}
+
+#[tokio::test]
+async fn forged_requests_spoil_nothing_for_good_ones_that_arrive_with_them() {
+    let fixture = Fixture::start().await;
+    let body = chat_body("one", json!({}));
+    let all = (0..24).map(async |number: u32| {
+        let good = fixture.chat(&body);
+        let forged_ticket = fixture.ticket(&body).sign(&fixture.miner);
+        let other = chat_body("two", json!({}));
+        match number % 3 {
+            0 => refused(fixture.chat_with(&body, &forged_ticket)).await,
+            1 => {
+                let signed = fixture.auth(&other);
+                let ticket = fixture.signed_ticket(&body).to_header();
+                refused(fixture.post(&body, &signed).header(ticket::HEADER, ticket)).await
+            }
+            _ => code(in_time(good.send()).await.unwrap().status().as_u16(), "answered"),
+        }
+    });
+    for (number, found) in futures::future::join_all(all).await.into_iter().enumerate() {
+        let expected =
+            [code(401, "ticket_bad_signature"), code(401, "auth_bad_signature"), code(200, "answered")];
+        assert_eq!(found, expected[number % 3], "{number}");
+    }
+}
+
+#[tokio::test]
 async fn permits_read_too_long_ago_do_not_count() {
     let fixture = Fixture::start().await;
     fixture.permits.send_replace(Permits::of(PermitPolicy::default(), [fixture.validator.public()], 0));

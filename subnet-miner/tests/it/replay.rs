@@ -31,6 +31,16 @@ async fn a_replayed_request_is_refused() {
 }
 
 #[tokio::test]
+async fn a_nonce_that_was_let_in_is_refused_whatever_is_signed_with_it() {
+    let fixture = Fixture::start().await;
+    let (body, mut headers) = answered(&fixture).await;
+    let (_, signature) = headers.iter_mut().find(|(name, _)| name.ends_with("signature")).unwrap();
+    // Well-formed, and no signature of anybody's: checking it would be work for nothing.
+    *signature = format!("0x{}", "8".repeat(128));
+    assert_eq!(again(&fixture, &body, &headers).await, replayed());
+}
+
+#[tokio::test]
 async fn of_many_copies_sent_at_once_one_is_answered() {
     let fixture = Fixture::start().await;
     let body = chat_body("one", json!({}));

@@ -1,8 +1,8 @@
 //! Calls that a miner says a validator dropped: a folder of countersigned calls, each in a file of its own, and the search for
 //! them among the leaves of a bundle.
 //!
-//! A file holds the SCALE bytes of one countersigned call, as the miner keeps it. The call carries the validator's own
-//! signature, so nothing has to be believed about who put the file there.
+//! A file holds the SCALE bytes of one countersigned call, or `0x` and their digits, as `subnet-miner receipts export` writes it. The
+//! call carries the validator's own signature, so nothing has to be believed about who put the file there.
 
 use std::fs;
 use std::io;
@@ -37,13 +37,28 @@ pub enum PaperError {
         #[source]
         source: io::Error,
     },
-    /// The file is longer than any call.
-    #[error("{path} has {bytes} bytes, a call has at most {COUNTERSIGNED_BYTES_MAX}", path = path.display())]
+    /// The file is longer than any paper of its kind.
+    #[error("{path} has {bytes} bytes, more than any paper of its kind", path = path.display())]
     TooLong {
         /// Which one.
         path: PathBuf,
         /// Its length.
         bytes: u64,
+    },
+    /// The file begins as digits do and goes on otherwise.
+    #[error("{path} begins with 0x and holds something else than digits", path = path.display())]
+    Digits {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// The file cannot be written.
+    #[error("cannot write {path}", path = path.display())]
+    Written {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
     },
     /// What it holds proves nothing.
     #[error("{path} is no proof", path = path.display())]
@@ -71,18 +86,36 @@ pub struct Proven {
     pub found: Found,
 }
 
+/// The bytes of a paper of at most so many, from a file that holds them or `0x` and their digits.
+///
+/// # Errors
+/// When it cannot be read, or is longer.
+pub fn read_paper(path: &Path, bytes_max: u64) -> Result<Vec<u8>, PaperError> {
+    let failed = |source| PaperError::Read { path: path.to_owned(), source };
+    let length = fs::metadata(path).map_err(failed)?.len();
+    // Two digits for each byte, 0x and a line's end.
+    if length > bytes_max.saturating_mul(2).saturating_add(4) {
+        return Err(PaperError::TooLong { path: path.to_owned(), bytes: length });
+    }
+    let bytes = fs::read(path).map_err(failed)?;
+    let text = std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().strip_prefix("0x"));
+    let bytes = match text {
+        Some(digits) => hex::decode(digits).map_err(|_| PaperError::Digits { path: path.to_owned() })?,
+        None => bytes,
+    };
+    if bytes.len() as u64 > bytes_max {
+        return Err(PaperError::TooLong { path: path.to_owned(), bytes: bytes.len() as u64 });
+    }
+    Ok(bytes)
+}
+
 impl Claim {
     /// Reads one file.
     ///
     /// # Errors
     /// When it cannot be read, or holds no countersigned call.
     pub fn read(path: &Path) -> Result<Self, PaperError> {
-        let failed = |source| PaperError::Read { path: path.to_owned(), source };
-        let bytes = fs::metadata(path).map_err(failed)?.len();
-        if bytes > COUNTERSIGNED_BYTES_MAX as u64 {
-            return Err(PaperError::TooLong { path: path.to_owned(), bytes });
-        }
-        let bytes = fs::read(path).map_err(failed)?;
+        let bytes = read_paper(path, COUNTERSIGNED_BYTES_MAX as u64)?;
         let call = UncheckedCountersigned::from_bytes(&bytes).and_then(UncheckedCountersigned::verify);
         let nothing =
             |error| PaperError::Nothing { path: path.to_owned(), source: DisputeError::Call(error) };

@@ -200,6 +200,15 @@ pub fn last_head_of(bundle: &Bundle) -> Result<ValidHead, ReviewError> {
     last.verify().map_err(ReviewError::Head)
 }
 
+/// All heads that a bundle holds, each with its signature checked and nothing else.
+///
+/// # Errors
+/// When they cannot be read, or one is not signed by the validator that it names.
+pub fn all_heads(folder: &Path) -> Result<Vec<ValidHead>, ReviewError> {
+    let heads: Vec<SignedHead> = decode(&find(folder)?, HEADS, HEADS_BYTES_MAX)?;
+    heads.into_iter().map(|head| head.verify().map_err(ReviewError::Head)).collect()
+}
+
 /// Reviews the bundle in a folder, of this validator. `see` is shown every receipt of the log in order (of several logs, each in its
 /// order), after its signatures were verified, with how many leaves are done and how many there are.
 ///

@@ -76,6 +76,9 @@ pub enum Audit {
     Replay(Replay),
     /// Check papers that prove a node guilty, from files alone. Ends with code 4 if they prove nothing.
     Dispute(Dispute),
+    /// Look whether two bundles of one validator, as two parties have them, hold heads that contradict each other, in whichever of its
+    /// logs, and write the two down as papers for `dispute`. Ends with code 4 if none do.
+    Equivocation(Equivocation),
     /// Check evidence against a miner again: its signatures, and what it says of an answer by executing the call once more. Ends with code 4 if it proves nothing, with 2 if the model's file is needed and was not given.
     Recheck(Recheck),
 }
@@ -111,12 +114,30 @@ pub struct Replay {
 /// Flags of `audit dispute`.
 #[derive(Debug, Args)]
 pub struct Dispute {
-    /// The papers: two statements that contradict each other, or with --bundle one countersigned call, in SCALE.
+    /// The papers: two statements that contradict each other, or with --bundle one countersigned call. In SCALE, or 0x and the digits, as
+    /// `audit equivocation` and `subnet-miner receipts export` write them.
     #[arg(value_name = "FILE")]
     pub papers: PathBuf,
     /// The bundle whose log must hold the call.
     #[arg(long, value_name = "FOLDER")]
     pub bundle: Option<PathBuf>,
+    /// How to print.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Flags of `audit equivocation`.
+#[derive(Debug, Args)]
+pub struct Equivocation {
+    /// A folder of bundles, whose newest is looked at, or one tempo's folder in it.
+    #[arg(value_name = "FOLDER")]
+    pub one: PathBuf,
+    /// Another of the same validator, of the same tempo or not.
+    #[arg(value_name = "OTHER")]
+    pub other: PathBuf,
+    /// Where the papers go if there are any.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
     /// How to print.
     #[command(flatten)]
     pub output: Output,

@@ -1,6 +1,7 @@
 //! `audit export`, `audit fetch` and `audit review`; the other commands have files of their own.
 
 mod dispute;
+mod equivocation;
 mod rechallenge;
 mod recheck;
 mod replay;
@@ -89,6 +90,7 @@ pub(super) async fn run(
         }
         Audit::Replay(flags) => replay::run(place, flags, out).await,
         Audit::Dispute(flags) => dispute::run(&flags, out),
+        Audit::Equivocation(flags) => equivocation::run(&flags, out),
         Audit::Recheck(flags) => recheck::run(&flags, out).await,
         Audit::Review { bundle, epoch, resume, validator, with, offline, challenge, evidence, output } => {
             let from = match Store::is_url(&bundle) {

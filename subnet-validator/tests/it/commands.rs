@@ -23,7 +23,7 @@ pub async fn run(arguments: &[&str]) -> Result<Value, u8> {
     Ok(serde_json::from_slice(&out).unwrap())
 }
 
-fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 

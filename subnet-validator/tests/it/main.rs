@@ -3,6 +3,7 @@
 
 mod audit;
 mod commands;
+mod disputes;
 mod evidence;
 mod gateway;
 mod heads;

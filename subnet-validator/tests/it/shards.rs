@@ -27,9 +27,9 @@ use subnet_validator::shards::{Ask as Question, Peer, SIGNATURE, ShardsConfig, T
 use crate::heads::{facts, head, rules, serve};
 use crate::support::{Ask, Call, miner_key, open_ledger, owner, validator};
 
-const SALT: [u8; 32] = [7; 32];
+pub const SALT: [u8; 32] = [7; 32];
 
-fn open_one(path: &Path) -> Ledger {
+pub fn open_one(path: &Path) -> Ledger {
     Ledger::open(LedgerConfig::new(path.to_owned(), Owner { shard: 1, ..owner() })).unwrap()
 }
 
@@ -41,7 +41,7 @@ async fn serve_one(ledger: &Ledger, epoch_index: u64, numbers: std::ops::Range<u
     }
 }
 
-async fn door(ledger: &Ledger, bundles: &Path) -> Door {
+pub async fn door(ledger: &Ledger, bundles: &Path) -> Door {
     let parts = DoorParts {
         config: ShardsConfig { own: 1, bind: ([127, 0, 0, 1], 0).into(), ..ShardsConfig::default() },
         hotkey: validator(),
@@ -55,19 +55,19 @@ async fn door(ledger: &Ledger, bundles: &Path) -> Door {
     Door::bind(parts).await.unwrap()
 }
 
-fn config(door: &Door) -> ShardsConfig {
+pub fn config(door: &Door) -> ShardsConfig {
     let peers = vec![Peer { shard: 1, url: format!("http://{}", door.address()) }];
     ShardsConfig { peers, answer_timeout_ms: 10_000, papers_timeout_ms: 10_000, ..ShardsConfig::default() }
 }
 
-fn collector(ledger: &Ledger, config: ShardsConfig, payer_salt: [u8; 32]) -> Collector {
+pub fn collector(ledger: &Ledger, config: ShardsConfig, payer_salt: [u8; 32]) -> Collector {
     let clock = Arc::new(Clock::new());
     let (ledger, hotkey) = (ledger.clone(), validator());
     Collector::new(CollectorParts { config, hotkey, rules: rules(), ledger, payer_salt, clock })
 }
 
 /// A door takes nothing that was signed before it opened, so the first requests may come too early.
-async fn collected(collector: &mut Collector, epoch_index: u64) {
+pub async fn collected(collector: &mut Collector, epoch_index: u64) {
     let mut again = tokio::time::interval(Duration::from_millis(100));
     let asking = async {
         while !collector.collect(epoch_index, facts(epoch_index).timestamp_ms).await.is_empty() {

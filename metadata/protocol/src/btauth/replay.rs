@@ -69,6 +69,12 @@ impl ReplayGuard {
         Ok(())
     }
 
+    /// Whether this nonce was admitted and is remembered. A request that bears it again is a replay or a forgery, whatever its
+    /// signature.
+    pub fn has(&self, hotkey: &AccountId, nonce_ns: u64) -> bool {
+        self.accepted.contains(&(nonce_ns, *hotkey))
+    }
+
     /// How many nonces are remembered.
     pub fn len(&self) -> usize {
         self.accepted.len()

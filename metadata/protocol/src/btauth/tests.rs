@@ -1,9 +1,10 @@
-//! Golden vectors of the Python SDK, every category of refusal, mutated requests, and the replay guard.
+//! Golden vectors of the Python SDK, every category of refusal, mutated requests, many requests at once, and the replay guard.
 
 mod golden;
 mod mutated;
 mod refusals;
 mod replay;
+mod together;
 
 use super::*;
 use crate::account::AccountId;
@@ -45,6 +46,12 @@ impl Request {
         let parts =
             RequestParts { method: &self.method, target: &self.target, body_sha256: Digest::of(&self.body) };
         verify(&self.collect()?, &parts, receiver, now_ns, &Freshness::default())
+    }
+
+    fn claim(&self) -> Claim {
+        let parts =
+            RequestParts { method: &self.method, target: &self.target, body_sha256: Digest::of(&self.body) };
+        Claim::of(&self.collect().unwrap(), &parts, &account("Bob"), NOW_NS, &Freshness::default()).unwrap()
     }
 
     fn verify(&self) -> Result<VerifiedCaller, AuthError> {

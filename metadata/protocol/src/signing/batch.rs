@@ -10,31 +10,39 @@
 
 use schnorrkel::{PublicKey, signing_context, verify_batch_rng};
 
-use super::{BadSignature, CONTEXT, Domain, FixedRng, Signature, parse};
+use super::{BadSignature, CONTEXT, Domain, FixedRng, Signature, parse, public_of};
 use crate::account::AccountId;
 use crate::digest::Hasher;
 
 /// Checks all signatures at once: [`super::verify`] accepts each of them, or this fails. It does not say
 /// which one is bad.
 pub fn verify_batch<M: AsRef<[u8]>>(items: &[(Domain, AccountId, M, Signature)]) -> Result<(), BadSignature> {
+    let mut sorted: Vec<&(Domain, AccountId, M, Signature)> = items.iter().collect();
+    sorted.sort_by_key(|(_, account, ..)| *account);
     let mut coefficients = Hasher::new();
     coefficients.update(b"SN_BATCH_V1\0");
     let mut publics: Vec<PublicKey> = Vec::with_capacity(items.len());
     let mut signatures: Vec<schnorrkel::Signature> = Vec::with_capacity(items.len());
     let mut transcripts = Vec::with_capacity(items.len());
-    for (domain, account, message, signature) in items {
-        let (public, parsed) = parse(account, signature)?;
+    let mut previous: Option<(AccountId, PublicKey)> = None;
+    for (domain, account, message, signature) in sorted {
+        let public = match previous {
+            Some((same, public)) if same == *account => public,
+            _ => public_of(account)?,
+        };
+        previous = Some((*account, public));
         let bytes = domain.wrap(message.as_ref());
         coefficients.update(&account.0);
         coefficients.update(&signature.0);
         coefficients.update(&length_bytes(&bytes));
         coefficients.update(&bytes);
         publics.push(public);
-        signatures.push(parsed);
+        signatures.push(parse(signature)?);
         transcripts.push(signing_context(CONTEXT).bytes(&bytes));
     }
     let rng = FixedRng::of(coefficients.finish().0);
-    verify_batch_rng(transcripts, &signatures, &publics, false, rng).map_err(|_| BadSignature)
+    // What schnorrkel calls deduplication adds up the coefficients of equal keys that follow each other.
+    verify_batch_rng(transcripts, &signatures, &publics, true, rng).map_err(|_| BadSignature)
 }
 
 fn length_bytes(bytes: &[u8]) -> [u8; 8] {

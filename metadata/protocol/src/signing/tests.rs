@@ -170,9 +170,12 @@ fn a_batch_passes_if_all_of_it_does_and_fails_with_any_one_bad() {
         batch[bad].0 = Domain::Manifest;
         assert_eq!(verify_batch(&batch), Err(BadSignature), "domain {bad}");
     }
-    let mut swapped = batch_of(2);
-    (swapped[0].3, swapped[1].3) = (swapped[1].3, swapped[0].3);
-    assert_eq!(verify_batch(&swapped), Err(BadSignature));
+    // Of two accounts, and of one, whose coefficients are added up.
+    for other in [1, 2] {
+        let mut swapped = batch_of(3);
+        (swapped[0].3, swapped[other].3) = (swapped[other].3, swapped[0].3);
+        assert_eq!(verify_batch(&swapped), Err(BadSignature));
+    }
 }
 
 /// The coefficients that schnorrkel's deterministic batch verification uses: known to whoever knows keys,
@@ -210,7 +213,12 @@ fn shift(signature: &mut Signature, by: Scalar) {
 
 #[test]
 fn two_signatures_shifted_against_each_other_fail_in_a_batch_as_they_do_alone() {
-    let mut batch = batch_of(2);
+    let all = batch_of(3);
+    shifted_pair_fails(vec![all[0].clone(), all[1].clone()]);
+    shifted_pair_fails(vec![all[0].clone(), all[2].clone()]);
+}
+
+fn shifted_pair_fails(mut batch: Vec<(Domain, AccountId, Vec<u8>, Signature)>) {
     let coefficients = known_coefficients(&batch);
     shift(&mut batch[0].3, coefficients[1]);
     shift(&mut batch[1].3, -coefficients[0]);

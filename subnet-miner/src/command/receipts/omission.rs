@@ -52,7 +52,7 @@ pub(super) fn run(
         };
         let ticket = call.ticket();
         let found = json!({
-            "found": word, "validator": ticket.validator, "sequence": ticket.sequence, "head": head,
+            "found": word, "validator": ticket.validator, "sequence": ticket.sequence, "shard": ticket.shard(), "head": head,
             "contradiction": contradiction,
         });
         return print_json(out, &found);

@@ -1,15 +1,16 @@
 //! `audit dispute`: is a node proven guilty by papers that it signed itself? From files alone.
 
-use std::fs;
 use std::io::Write;
 use std::path::Path;
 
+use protocol::account::AccountId;
 use protocol::dispute::{Contradiction, Found, Guilt, Omission};
+use protocol::head::shards::Logs;
 use serde_json::json;
 
 use super::super::{CommandError, print_json, print_lines};
 use super::Progress;
-use crate::audit::disputes::{Claim, PaperError};
+use crate::audit::disputes::{Claim, PaperError, read_paper};
 use crate::audit::review::{last_head, review};
 use crate::cli::Dispute;
 
@@ -43,16 +44,16 @@ enum Outcome {
 }
 
 fn contradiction(papers: &Path) -> Result<Outcome, CommandError> {
-    let path = || papers.to_owned();
-    let failed = |source| CommandError::Paper(PaperError::Read { path: path(), source });
-    let bytes = fs::metadata(papers).map_err(failed)?.len();
-    if bytes > PAPERS_BYTES_MAX {
-        return Err(CommandError::Paper(PaperError::TooLong { path: path(), bytes }));
-    }
-    let bytes = fs::read(papers).map_err(failed)?;
+    let bytes = read_paper(papers, PAPERS_BYTES_MAX).map_err(CommandError::Paper)?;
+    let nothing = |source| CommandError::Paper(PaperError::Nothing { path: papers.to_owned(), source });
     let guilt = Contradiction::from_bytes(&bytes).and_then(Contradiction::verify);
-    let guilt = guilt.map_err(|source| CommandError::Paper(PaperError::Nothing { path: path(), source }))?;
-    let (node, offence) = match guilt {
+    let (node, offence) = words(guilt.map_err(nothing)?);
+    Ok(Outcome::Guilty { node: node.to_string(), offence })
+}
+
+/// Who is at fault, and what for.
+pub(super) fn words(guilt: Guilt) -> (AccountId, String) {
+    match guilt {
         Guilt::ForkedLog { validator } => (validator, "signed two tree heads that fit no one log".to_owned()),
         Guilt::ForkedShard { validator, shard } => (
             validator,
@@ -62,8 +63,7 @@ fn contradiction(papers: &Path) -> Result<Outcome, CommandError> {
             (validator, "signed two different calls under one number".to_owned())
         }
         Guilt::DoubledReceipt { miner } => (miner, "signed two different receipts for one ticket".to_owned()),
-    };
-    Ok(Outcome::Guilty { node: node.to_string(), offence })
+    }
 }
 
 fn omission(papers: &Path, bundle: &Path, quiet: bool) -> Result<Outcome, CommandError> {
@@ -80,20 +80,19 @@ fn omission(papers: &Path, bundle: &Path, quiet: bool) -> Result<Outcome, Comman
     });
     reviewed.map_err(refused)?;
     let (sequence, miner, epoch_index) = (ticket.sequence, ticket.miner, head.epoch_index);
+    let log = match head.logs {
+        Logs::One(_) => format!("the log of epoch {epoch_index}"),
+        Logs::Shards { .. } => format!("the log of shard {} of epoch {epoch_index}", ticket.shard()),
+    };
     let node = ticket.validator.to_string();
     Ok(match search.finish() {
-        Found::InLog => Outcome::Innocent(format!(
-            "call {sequence} of miner {miner} is in the log of epoch {epoch_index}"
-        )),
+        Found::InLog => Outcome::Innocent(format!("call {sequence} of miner {miner} is in {log}")),
         Found::Omitted => Outcome::Guilty {
             node,
-            offence: format!(
-                "dropped call {sequence} of miner {miner}, which it countersigned, from its log of epoch {epoch_index}"
-            ),
+            offence: format!("dropped call {sequence} of miner {miner}, which it countersigned, from {log}"),
         },
-        Found::Altered(_) => Outcome::Guilty {
-            node,
-            offence: format!("replaced call {sequence} of miner {miner} in its log of epoch {epoch_index}"),
-        },
+        Found::Altered(_) => {
+            Outcome::Guilty { node, offence: format!("replaced call {sequence} of miner {miner} in {log}") }
+        }
     })
 }

@@ -30,6 +30,11 @@ fn an_sr25519_request_of_the_sdk_is_accepted() {
     assert!(request.set("x-bittensor-crypto", "sr25519").verify().is_ok());
 }
 
+/// A request of the SDK's under the other scheme.
+pub(super) fn ed25519() -> Request {
+    from_sdk(ED25519_SENDER, ED25519_SIGNATURE).set("X-Bittensor-Crypto", "ed25519")
+}
+
 #[test]
 fn an_ed25519_request_of_the_sdk_is_accepted_under_that_scheme_only() {
     let request = from_sdk(ED25519_SENDER, ED25519_SIGNATURE);

@@ -16,8 +16,10 @@ fn a_nonce_is_admitted_once_for_each_hotkey() {
     for later_ns in [0, 1, 9 * SECOND_NS, 60 * SECOND_NS] {
         assert_eq!(guard.admit(&caller("Alice", NOW_NS), NOW_NS + later_ns), Err(ReplayError::Replayed));
     }
+    assert!(!guard.has(&account("Bob"), NOW_NS) && !guard.has(&account("Alice"), NOW_NS + 1));
     assert_eq!(guard.admit(&caller("Bob", NOW_NS), NOW_NS), Ok(()));
     assert_eq!(guard.admit(&caller("Alice", NOW_NS + 1), NOW_NS), Ok(()));
+    assert!(guard.has(&account("Bob"), NOW_NS) && guard.has(&account("Alice"), NOW_NS + 1));
     assert_eq!(guard.len(), 3);
 }
 
