@@ -53,6 +53,7 @@ class Demo:
         self.bin = Path(options.bin)
         self.model = Path(options.model)
         self.embedder = Path(options.embedder)
+        self.paced = options.paced
         self.logs = self.state / "logs"
         self.wallets = self.state / "wallets"
         self.processes = Processes(self.state)
@@ -199,9 +200,18 @@ class Demo:
             say(f"    validator: {VALIDATOR_STAKE_TAO} TAO staked, finalised in block {answer['block']}")
 
     def start_miners(self):
-        self.steps.begin(f"start two miners with {MODEL_ID} and {EMBEDDER_ID}")
+        held = f"that answer at a fixed pace as {MODEL_ID}" if self.paced else f"with {MODEL_ID} and {EMBEDDER_ID}"
+        self.steps.begin(f"start two miners {held}")
         for who in ("miner-1", "miner-2"):
-            if not self.processes.running(who):
+            if self.paced and not self.processes.running(who):
+                self.processes.start(
+                    who,
+                    self.program(
+                        "examples/paced-miner", *self.identity(who), "--network", self.chain_url, "--netuid", NETUID,
+                        "--bind", f"{AXON_IP}:{self.ports[who]}", "--model", MODEL_ID,
+                    ),
+                )
+            elif not self.processes.running(who):
                 self.processes.start(
                     who,
                     self.program(
@@ -268,8 +278,8 @@ class Demo:
 
         status = self.wait("the chain gives the validator its permit (at the end of an epoch)", permitted, 90, "validator")
         say(f"    validator uid {status['uid']} has its permit")
-        for who in ("miner-1", "miner-2"):
-            # A miner serves only validators whose permit it has seen on chain itself.
+        # A miner serves only validators whose permit it has seen on chain itself; one with a fixed pace serves anybody.
+        for who in () if self.paced else ("miner-1", "miner-2"):
             self.wait(f"{who} sees the permit", lambda: self.http(f"{self.axon_url(who)}/health")["validators"] >= 1, 30, who)
 
     def ask(self, api_key):
@@ -411,6 +421,10 @@ def parse(arguments):
     parser.add_argument("--keep", action="store_true", help="leave the subnet running and write DIR/demo.env")
     parser.add_argument("--stop", action="store_true", help="stop what an earlier --keep left running")
     parser.add_argument("--measured", action="store_true", help="build what a call passes through optimised, for figures")
+    parser.add_argument(
+        "--paced", action="store_true",
+        help="with miners that compute nothing and answer at a fixed pace, to measure the rest (an example program stands in for them)",
+    )
     parser.add_argument("--bin", default="", help=argparse.SUPPRESS)
     parser.add_argument("--model", default="", help=argparse.SUPPRESS)
     parser.add_argument("--embedder", default="", help=argparse.SUPPRESS)

@@ -3,10 +3,14 @@
 //!
 //! ```text
 //! stress_staker_rpc ADDRESS [--subscribers 200] [--rate 1000] [--seconds 20] [--clients 100]
+//! stress_staker_rpc control [--answer-bytes 1000] [--note-bytes 500] [--note-ms 300]
 //! ```
 //!
 //! Prints one JSON object. Times are from the moment at which a call was due, so that a server that falls behind cannot hide it.
+//! `control` serves instead: something that answers at once, for what the load alone costs a machine ([`control`]).
 #![allow(clippy::unwrap_used, reason = "a program for one machine's measurement stops at what is wrong")]
+
+mod control;
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,6 +24,22 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+
+/// What subscribers have read.
+#[derive(Default)]
+struct Heard {
+    notes: AtomicU64,
+    bytes: AtomicU64,
+    dropped: AtomicU64,
+}
+
+/// What the calls came to.
+struct Called {
+    times: Vec<Duration>,
+    failed: u64,
+    bytes: u64,
+    wall: Duration,
+}
 
 struct Plan {
     server: SocketAddr,
@@ -70,15 +90,19 @@ fn plan() -> Plan {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
+    if std::env::args().nth(1).is_some_and(|first| first == "control") {
+        return control::serve(control::Answers::asked(std::env::args().skip(2))).await;
+    }
     let plan = plan();
-    let notes = Arc::new(AtomicU64::new(0));
-    let dropped = Arc::new(AtomicU64::new(0));
+    let heard = Arc::new(Heard::default());
     let mut subscribers = JoinSet::new();
     for number in 0..plan.subscribers {
         let stream = subscribe(plan.server, number).await;
-        subscribers.spawn(listen(stream, Arc::clone(&notes), Arc::clone(&dropped)));
+        subscribers.spawn(listen(stream, Arc::clone(&heard)));
     }
-    let (mut times, failed, wall) = load(&plan).await;
+    let Called { mut times, failed, bytes, wall } = load(&plan).await;
+    let mean = |bytes: u64, count: u64| bytes.checked_div(count);
+    let notes = heard.notes.load(Ordering::Relaxed);
     times.sort_unstable();
     let at =
         |percent: usize| times.get((times.len() * percent / 100).min(times.len().saturating_sub(1))).copied();
@@ -86,12 +110,14 @@ async fn main() {
     let answered = times.len() as f64 / wall.as_secs_f64();
     let report = json!({
         "subscribers": plan.subscribers,
-        "notifications": notes.load(Ordering::Relaxed),
-        "subscribersDropped": dropped.load(Ordering::Relaxed),
+        "notifications": notes,
+        "notificationBytes": mean(heard.bytes.load(Ordering::Relaxed), notes),
+        "subscribersDropped": heard.dropped.load(Ordering::Relaxed),
         "callsPerSecondAsked": plan.rate,
         "callsPerSecondAnswered": answered.round(),
         "calls": times.len(),
         "failed": failed,
+        "answerBytes": mean(bytes, times.len() as u64),
         "p50Ms": ms(at(50)),
         "p95Ms": ms(at(95)),
         "p99Ms": ms(at(99)),
@@ -103,7 +129,7 @@ async fn main() {
 }
 
 /// One connection for each client; the next call goes to whichever is free.
-async fn load(plan: &Plan) -> (Vec<Duration>, u64, Duration) {
+async fn load(plan: &Plan) -> Called {
     let calls: Arc<Vec<(&str, Value)>> = Arc::new(calls());
     let (due, inbox) = mpsc::unbounded_channel::<(usize, Instant)>();
     let inbox = Arc::new(Mutex::new(inbox));
@@ -112,15 +138,16 @@ async fn load(plan: &Plan) -> (Vec<Duration>, u64, Duration) {
         let mut connection = BufReader::new(connect(plan.server, number).await);
         let (inbox, calls) = (Arc::clone(&inbox), Arc::clone(&calls));
         workers.spawn(async move {
-            let (mut times, mut failed) = (Vec::new(), 0_u64);
+            let (mut times, mut failed, mut bytes) = (Vec::new(), 0_u64, 0_u64);
             loop {
                 let next = inbox.lock().await.recv().await;
-                let Some((number, due)) = next else { return (times, failed) };
+                let Some((number, due)) = next else { return (times, failed, bytes) };
                 let (method, params) = &calls[number % calls.len()];
                 let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-                let answered = post(&mut connection, &body.to_string()).await;
+                let answer = post(&mut connection, &body.to_string()).await;
                 times.push(due.elapsed());
-                failed += u64::from(!answered);
+                bytes += answer.len() as u64;
+                failed += u64::from(!is_result(&answer));
             }
         });
     }
@@ -132,13 +159,14 @@ async fn load(plan: &Plan) -> (Vec<Duration>, u64, Duration) {
         due.send((number as usize, at)).unwrap();
     }
     drop(due);
-    let (mut times, mut failed) = (Vec::new(), 0);
+    let mut called = Called { times: Vec::new(), failed: 0, bytes: 0, wall: Duration::ZERO };
     while let Some(worker) = workers.join_next().await {
-        let (more, more_failed) = worker.unwrap();
-        times.extend(more);
-        failed += more_failed;
+        let (times, failed, bytes) = worker.unwrap();
+        called.times.extend(times);
+        called.failed += failed;
+        called.bytes += bytes;
     }
-    (times, failed, started.elapsed())
+    Called { wall: started.elapsed(), ..called }
 }
 
 /// A connection from a loopback address of its own.
@@ -152,8 +180,8 @@ async fn connect(server: SocketAddr, number: usize) -> TcpStream {
     stream
 }
 
-/// Whether the call was answered with a result.
-async fn post(connection: &mut BufReader<TcpStream>, body: &str) -> bool {
+/// The answer's body.
+async fn post(connection: &mut BufReader<TcpStream>, body: &str) -> Vec<u8> {
     let request = format!(
         "POST / HTTP/1.1\r\nhost: stakers\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
@@ -175,7 +203,12 @@ async fn post(connection: &mut BufReader<TcpStream>, body: &str) -> bool {
     }
     let mut answer = vec![0; length];
     connection.read_exact(&mut answer).await.unwrap();
-    count(&answer, b"\"result\":") == 1 && count(&answer, b"\"error\":") == 0
+    answer
+}
+
+/// Whether the call was answered with a result.
+fn is_result(answer: &[u8]) -> bool {
+    count(answer, b"\"result\":") == 1 && count(answer, b"\"error\":") == 0
 }
 
 /// A WebSocket that has asked for blocks, usage and the fleet.
@@ -196,14 +229,15 @@ async fn subscribe(server: SocketAddr, number: usize) -> TcpStream {
 }
 
 /// Reads until the connection ends; counts notifications, and those that say that the reader was dropped.
-async fn listen(mut stream: TcpStream, notes: Arc<AtomicU64>, dropped: Arc<AtomicU64>) {
+async fn listen(mut stream: TcpStream, heard: Arc<Heard>) {
     let mut buffer = vec![0; 64 << 10];
     while let Ok(read) = stream.read(&mut buffer).await {
         if read == 0 {
             return;
         }
-        notes.fetch_add(count(&buffer[..read], b"\"subscription\":"), Ordering::Relaxed);
-        dropped.fetch_add(count(&buffer[..read], b"dropped: "), Ordering::Relaxed);
+        heard.bytes.fetch_add(read as u64, Ordering::Relaxed);
+        heard.notes.fetch_add(count(&buffer[..read], b"\"subscription\":"), Ordering::Relaxed);
+        heard.dropped.fetch_add(count(&buffer[..read], b"dropped: "), Ordering::Relaxed);
     }
 }
 
