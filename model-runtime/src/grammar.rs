@@ -59,14 +59,17 @@ pub(crate) struct Mask(SimpleVob);
 impl Grammars {
     /// Sorts the whole vocabulary, which takes a while.
     pub(crate) fn new(vocabulary: &Vocabulary) -> Result<Self, GrammarError> {
-        let end = *vocabulary.end_tokens().first().ok_or(GrammarError::NoEnd)?;
+        let ends = vocabulary.end_tokens();
+        let end = *ends.first().ok_or(GrammarError::NoEnd)?;
         // Tokens that end answers are no text: the library's mark says so.
         let word = |token: u32| match vocabulary.is_end(token) {
             true => [&[TokTrie::SPECIAL_TOKEN_MARKER], format!("<end {token}>").as_bytes()].concat(),
             false => vocabulary.bytes(token).to_vec(),
         };
         let words: Vec<Vec<u8>> = (0..vocabulary.len() as u32).map(word).collect();
-        let trie = TokTrie::from(&TokRxInfo::new(words.len() as u32, end), &words);
+        // Every end may end a form, not only the first: a chat ends its turns with another token than a text.
+        let trie = TokTrie::from(&TokRxInfo::new(words.len() as u32, end), &words)
+            .with_eos_tokens(&ends.iter().copied().collect::<Vec<_>>());
         let environment: TokEnv = Arc::new(ApproximateTokEnv::new(trie));
         let factory = ParserFactory::new_simple(&environment).map_err(unsupported)?;
         Ok(Self { factory })
@@ -130,6 +133,11 @@ impl Constraint {
 }
 
 impl Mask {
+    /// Whether any token is allowed that is not among these.
+    pub(crate) fn allows_others_than(&self, tokens: &[u32]) -> bool {
+        self.0.num_set() > tokens.iter().filter(|token| self.allows(**token)).count()
+    }
+
     pub(crate) fn allows(&self, token: u32) -> bool {
         (token as usize) < self.0.len() && self.0.is_allowed(token)
     }

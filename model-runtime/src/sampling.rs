@@ -196,6 +196,9 @@ impl Sampler {
         forbidden: &[u32],
         mask: Option<&Mask>,
     ) -> Result<Drawn, NotFinite> {
+        // A form that can only end is stronger than a wish for more tokens: otherwise nothing could be drawn.
+        let ends = mask.is_some_and(|mask| !mask.allows_others_than(forbidden));
+        let forbidden = if ends { &[] } else { forbidden };
         let token = if self.sampling.changes_logits() || !forbidden.is_empty() || mask.is_some() {
             let mut changed = std::mem::take(&mut self.changed);
             self.change(logits, forbidden, &mut changed);

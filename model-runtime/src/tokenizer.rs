@@ -51,6 +51,12 @@ pub enum TokenizerError {
     /// The lists of the metadata do not belong together.
     #[error("the tokenizer's metadata is inconsistent: {0}")]
     Inconsistent(&'static str),
+    /// The numbers of the tokens leave gaps that no tokenizer has.
+    #[error("the tokenizer has {known} tokens and one with a far greater number: tokenizer.json is damaged")]
+    Ids {
+        /// Tokens that it has.
+        known: usize,
+    },
     /// The library refused.
     #[error("the tokenizer failed")]
     Library(#[source] tokenizers::Error),

@@ -29,6 +29,12 @@ pub const PARTS_MAX: usize = 1 << 20;
 /// Leaves in one slice at most: what a reader holds in memory.
 pub const SLICE_LEAVES_MAX: u64 = 1 << 16;
 
+/// Bytes of a leaf in a part at most, all of its columns together: a record has at most 1,024, and the others repeat a part of it.
+pub const LEAF_BYTES_MAX: u64 = 2_048;
+
+/// Bytes of a part beside its leaves at most.
+pub const PART_BYTES_MORE: u64 = 64 << 10;
+
 /// The folder of parts, beside the tempos' folders.
 pub const PARTS: &str = "parts";
 
@@ -171,7 +177,11 @@ impl Slice {
     /// Whether its parts can lie in it. Whether they do is said by the leaves: one that is missing is named by its index.
     fn is_plausible(&self) -> bool {
         let within = |part: &Part| {
-            part.rows > 0 && part.first >= self.first && part.first <= part.last && part.last < self.end
+            part.rows > 0
+                && part.first >= self.first
+                && part.first <= part.last
+                && part.last < self.end
+                && part.bytes <= part.rows.saturating_mul(LEAF_BYTES_MAX).saturating_add(PART_BYTES_MORE)
         };
         let rows = self.parts.iter().map(|part| part.rows).fold(0, u64::saturating_add);
         (1..=SLICE_LEAVES_MAX).contains(&self.leaves())
@@ -260,6 +270,15 @@ impl SignedManifest {
 mod tests {
     use super::*;
     use crate::fixtures::{account, key};
+
+    #[test]
+    fn a_part_is_no_larger_than_its_leaves_can_be() {
+        let mut slice = slice(0, 10);
+        slice.parts[0].bytes = 10 * LEAF_BYTES_MAX + PART_BYTES_MORE;
+        assert!(slice.is_plausible());
+        slice.parts[0].bytes += 1;
+        assert!(!slice.is_plausible());
+    }
 
     fn slice(first: u64, end: u64) -> Slice {
         let part = Part {

@@ -73,7 +73,8 @@ impl JsonCalls {
         if self.depth > 0 {
             return;
         }
-        match call(&self.held[self.begun..]) {
+        let object = &self.held[self.begun..];
+        match call(object).filter(|_| has_arguments(object)) {
             Some(call) => {
                 pieces.push(Piece::Call(call));
                 self.held.clear();
@@ -88,4 +89,10 @@ impl JsonCalls {
         self.state = State::Text;
         add(pieces, Piece::Text, &std::mem::take(&mut self.held));
     }
+}
+
+/// Whether the object says what it is called with. One that merely has a name, such as a person's, is an answer and no call.
+fn has_arguments(object: &str) -> bool {
+    let fields = serde_json::from_str::<serde_json::Value>(object).unwrap_or_default();
+    ["arguments", "parameters"].iter().any(|name| fields.get(name).is_some())
 }

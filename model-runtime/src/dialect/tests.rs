@@ -104,6 +104,8 @@ fn llamas_calls_are_the_whole_answer() {
         assert_eq!(parsed(LLAMA, false, words, size), [text(words)]);
         let other = r#"{"weather": "fine"} as ever"#;
         assert_eq!(parsed(LLAMA, false, other, size), [text(other)]);
+        let person = r#"{"name": "Bob", "age": 3}"#;
+        assert_eq!(parsed(LLAMA, false, person, size), [text(person)]);
         let cut = r#"{"name": "weather", "param"#;
         assert_eq!(parsed(LLAMA, false, cut, size), [text(cut)]);
     }

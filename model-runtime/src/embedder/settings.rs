@@ -52,7 +52,7 @@ impl Settings {
         };
         let normalized = match optional("modules.json")? {
             None => true,
-            Some(modules) => has_normalize(&modules),
+            Some(modules) => has_normalize(&modules)?,
         };
         // Less than what stands around a text leaves nothing of it.
         if length < 3 {
@@ -97,7 +97,16 @@ impl PoolingJson {
     }
 }
 
-fn has_normalize(modules: &Value) -> bool {
+/// Whether the vectors are made as long as one. Any other step after the pooling would be left out, and the vectors be others.
+fn has_normalize(modules: &Value) -> Result<bool, FamilyError> {
     let kinds = modules.as_array().into_iter().flatten().filter_map(|module| module["type"].as_str());
-    kinds.into_iter().any(|kind| kind.ends_with(".Normalize"))
+    let mut normalizes = false;
+    for kind in kinds {
+        match kind.rsplit('.').next() {
+            Some("Transformer" | "Pooling") => {}
+            Some("Normalize") => normalizes = true,
+            _ => return Err(FamilyError::Feature(format!("the module {kind} of sentence-transformers"))),
+        }
+    }
+    Ok(normalizes)
 }

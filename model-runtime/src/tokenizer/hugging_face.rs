@@ -14,6 +14,9 @@ use crate::weights::bounded;
 /// The largest published ones have 35 MB.
 const TOKENIZER_BYTES_MAX: u64 = 128 << 20;
 
+/// Numbers that a vocabulary may leave free, besides as many as it has tokens.
+const FREE_IDS_MAX: usize = 4_096;
+
 /// The library's tokenizer of a folder, without cutting and filling.
 pub(crate) fn library(folder: &Path) -> Result<HfTokenizer, TokenizerError> {
     let bytes = bounded::read(&folder.join("tokenizer.json"), TOKENIZER_BYTES_MAX)?;
@@ -27,7 +30,13 @@ pub(super) fn tokenizer(folder: &Path, config: &Value) -> Result<Tokenizer, Toke
     let encoder = library(folder)?;
     let settings = bounded::optional_json(&folder.join("tokenizer_config.json"), JSON_BYTES_MAX)?;
     let generation = bounded::optional_json(&folder.join("generation_config.json"), JSON_BYTES_MAX)?;
-    let count = encoder.get_vocab(true).into_values().max().map_or(0, |last| last + 1);
+    let vocabulary = encoder.get_vocab(true);
+    let known = vocabulary.len();
+    let last = vocabulary.into_values().max();
+    // Some numbers are left free, but no file may have us allocate by one number in it.
+    let limit = known.saturating_mul(2).saturating_add(FREE_IDS_MAX);
+    let count = last.map_or(Some(0), |last| last.checked_add(1));
+    let count = count.filter(|count| (*count as usize) <= limit).ok_or(TokenizerError::Ids { known })?;
     let texts: Vec<Box<str>> =
         (0..count).map(|id| encoder.id_to_token(id).unwrap_or_default().into()).collect();
     let named = |key: &str| {

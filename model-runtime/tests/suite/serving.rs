@@ -347,6 +347,11 @@ async fn an_answer_has_the_form_it_was_asked_to_have() {
         assert!(ends.iter().any(|end| answer.text.ends_with(end)), "{grammar:?}: {}", answer.text);
         assert_eq!(answer.reason, FinishReason::Stop);
     }
+    // Whoever asks for more tokens than the form has gets the form.
+    let grammar = Some(Grammar::Choice(vec!["a".to_owned()]));
+    let short =
+        answer(&model, GenerateRequest { grammar, tokens_min: 6, tokens_max: 20, ..drawn("hello", 5) }).await;
+    assert_eq!((short.text.as_str(), short.reason), ("a", FinishReason::Stop));
     let grammar = Some(Grammar::JsonSchema(serde_json::json!({ "type": "array", "uniqueItems": true })));
     let error = model.generate(GenerateRequest { grammar, ..drawn("hello", 1) }).await.unwrap_err();
     assert!(matches!(error, GenerateError::Grammar(_)), "{error}");

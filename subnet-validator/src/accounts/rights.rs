@@ -3,6 +3,8 @@
 use protocol::ticket::ModelId;
 use serde::{Deserialize, Serialize};
 
+use crate::fleet::selector;
+
 /// What an account may use. Empty lists restrict nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -68,13 +70,14 @@ impl Scopes {
     }
 
     /// Whether every model that `model` of a request can mean may be used. It may be a list for failover, each with a
-    /// selector such as `:latency` after its name.
+    /// selector such as `:latency` after its name. Names have colons too, so nothing else after one is taken for a selector.
     #[must_use]
     pub fn allow_model(&self, model: &str) -> bool {
         let allowed = |name: &str| self.models.iter().any(|allowed| allowed.as_str() == name);
         self.models.is_empty()
             || model.split(',').map(str::trim).all(|one| {
-                allowed(one) || one.rsplit_once(':').is_some_and(|(name, _selector)| allowed(name))
+                let selected = one.rsplit_once(':').filter(|(_, wish)| selector::is_goal(wish));
+                allowed(one) || selected.is_some_and(|(name, _)| allowed(name))
             })
     }
 
@@ -146,6 +149,9 @@ mod tests {
             ("a", false),
             ("", false),
             ("d:c", false),
+            // A name with a colon is another model.
+            ("c:70b", false),
+            ("c:throughput", true),
         ] {
             assert_eq!(scopes.allow_model(model), expected, "{model}");
         }

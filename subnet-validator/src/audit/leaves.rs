@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parquet::basic::Compression;
-use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::column::page::{Page, PageMetadata, PageReader};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use parquet::data_type::{
     ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type,
 };
@@ -16,7 +17,7 @@ use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use protocol::digest::Digest;
-use protocol::receipt::Countersigned;
+use protocol::receipt::{COUNTERSIGNED_BYTES_MAX, Countersigned};
 
 use super::GROUP_LEAVES_MAX;
 
@@ -171,19 +172,54 @@ fn damaged(what: &str) -> ParquetError {
     ParquetError::General(what.to_owned())
 }
 
+/// The pages of a column, none of which has more values than a row group: a dictionary's claim is allocated before it is decoded.
+struct Pages(Box<dyn PageReader>);
+
+impl Iterator for Pages {
+    type Item = Result<Page, ParquetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.get_next_page().transpose()
+    }
+}
+
+impl PageReader for Pages {
+    fn get_next_page(&mut self) -> Result<Option<Page>, ParquetError> {
+        let page = self.0.get_next_page()?;
+        let is_too_large = page.as_ref().is_some_and(|page| page.num_values() as usize > GROUP_LEAVES_MAX);
+        if is_too_large { Err(damaged("a page has more values than a row group")) } else { Ok(page) }
+    }
+
+    fn peek_next_page(&mut self) -> Result<Option<PageMetadata>, ParquetError> {
+        self.0.peek_next_page()
+    }
+
+    fn skip_next_page(&mut self) -> Result<(), ParquetError> {
+        self.0.skip_next_page()
+    }
+}
+
 impl Group {
     fn open(group: &dyn RowGroupReader) -> Result<Self, ParquetError> {
         let rows_left = usize::try_from(group.metadata().num_rows()).unwrap_or(usize::MAX);
         if rows_left > GROUP_LEAVES_MAX {
             return Err(damaged("a row group is larger than any that is written here"));
         }
-        let ColumnReader::Int64ColumnReader(index) = group.get_column_reader(0)? else {
+        if group.metadata().num_columns() < 3 {
+            return Err(damaged("a row group has fewer columns than leaves have"));
+        }
+        let column = |number: usize| {
+            let pages = Pages(group.get_column_page_reader(number)?);
+            let column = group.metadata().column(number).column_descr_ptr();
+            Ok::<_, ParquetError>(get_column_reader(column, Box::new(pages)))
+        };
+        let ColumnReader::Int64ColumnReader(index) = column(0)? else {
             return Err(damaged("column `index` is not a 64-bit integer"));
         };
-        let ColumnReader::FixedLenByteArrayColumnReader(leaf) = group.get_column_reader(1)? else {
+        let ColumnReader::FixedLenByteArrayColumnReader(leaf) = column(1)? else {
             return Err(damaged("column `leaf` is not of fixed length"));
         };
-        let ColumnReader::ByteArrayColumnReader(record) = group.get_column_reader(2)? else {
+        let ColumnReader::ByteArrayColumnReader(record) = column(2)? else {
             return Err(damaged("column `record` is not bytes"));
         };
         Ok(Self { rows_left, index, leaf, record })
@@ -201,9 +237,87 @@ impl Group {
         self.rows_left = self.rows_left.saturating_sub(count);
         let rows = indexes.into_iter().zip(leaves).zip(records);
         rows.map(|((index, leaf), record)| {
+            // Before it is copied: many rows of a small file may name one large value.
+            if record.data().len() > COUNTERSIGNED_BYTES_MAX {
+                return Err(damaged("a record is longer than any receipt"));
+            }
             let leaf = leaf.data().try_into().map_err(|_| damaged("a leaf hash is not 32 bytes"))?;
             Ok(Row { index: index.cast_unsigned(), leaf: Digest(leaf), record: record.data().to_vec() })
         })
         .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of a few bytes whose records are all one large value of its dictionary.
+    fn file_of(record: &[u8], rows: usize) -> Bytes {
+        let schema = Arc::new(parse_message_type(SCHEMA).unwrap());
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_dictionary_page_size_limit(16 << 20)
+            .build();
+        let mut bytes = Vec::new();
+        let mut file = SerializedFileWriter::new(&mut bytes, schema, Arc::new(properties)).unwrap();
+        let mut group = file.next_row_group().unwrap();
+        let numbers = || 0..rows as i64;
+        let texts = |text: &[u8]| vec![ByteArray::from(text.to_vec()); rows].into_iter();
+        column::<_, Int64Type>(&mut group, numbers()).unwrap();
+        let leaf = FixedLenByteArray::from(vec![0; 32]);
+        column::<_, FixedLenByteArrayType>(&mut group, vec![leaf; rows].into_iter()).unwrap();
+        column::<_, ByteArrayType>(&mut group, texts(record)).unwrap();
+        column::<_, Int64Type>(&mut group, numbers()).unwrap();
+        column::<_, Int64Type>(&mut group, numbers()).unwrap();
+        column::<_, ByteArrayType>(&mut group, texts(b"m")).unwrap();
+        column::<_, Int32Type>(&mut group, vec![0; rows].into_iter()).unwrap();
+        column::<_, Int32Type>(&mut group, vec![0; rows].into_iter()).unwrap();
+        column::<_, ByteArrayType>(&mut group, texts(b"o")).unwrap();
+        group.close().unwrap();
+        file.close().unwrap();
+        bytes.into()
+    }
+
+    #[test]
+    fn many_rows_that_name_one_large_value_are_refused_before_it_is_copied() {
+        let honest = LeafReader::new(file_of(&[7; COUNTERSIGNED_BYTES_MAX], 500), 500).unwrap().read(500);
+        assert_eq!(honest.unwrap().len(), 500);
+        let large = file_of(&vec![7; 1 << 20], 4_000);
+        assert!(large.len() < 1 << 20, "{}", large.len());
+        let refused = LeafReader::new(large, 4_000).unwrap().read(4_000).unwrap_err();
+        assert!(refused.to_string().contains("longer than any receipt"), "{refused}");
+    }
+
+    #[test]
+    fn a_page_with_more_values_than_a_row_group_is_refused() {
+        struct One(Option<Page>);
+        impl Iterator for One {
+            type Item = Result<Page, ParquetError>;
+            fn next(&mut self) -> Option<Self::Item> {
+                self.0.take().map(Ok)
+            }
+        }
+        impl PageReader for One {
+            fn get_next_page(&mut self) -> Result<Option<Page>, ParquetError> {
+                Ok(self.0.take())
+            }
+            fn peek_next_page(&mut self) -> Result<Option<PageMetadata>, ParquetError> {
+                Ok(None)
+            }
+            fn skip_next_page(&mut self) -> Result<(), ParquetError> {
+                Ok(())
+            }
+        }
+        let dictionary = |num_values| Page::DictionaryPage {
+            buf: Bytes::new(),
+            num_values,
+            encoding: parquet::basic::Encoding::PLAIN,
+            is_sorted: false,
+        };
+        let first = |num_values| Pages(Box::new(One(Some(dictionary(num_values))))).get_next_page();
+        assert!(first(GROUP_LEAVES_MAX as u32).is_ok());
+        assert!(first(GROUP_LEAVES_MAX as u32 + 1).is_err());
+        assert!(first(i32::MAX as u32).is_err());
     }
 }

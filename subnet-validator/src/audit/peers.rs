@@ -86,8 +86,6 @@ enum CheckError {
     Review(#[source] ReviewError),
     #[error("the chain cannot be read")]
     Chain(#[source] QueryError),
-    #[error("the verdict cannot be written")]
-    Write(#[source] io::Error),
     #[error("the check was stopped")]
     Stopped(#[source] JoinError),
 }
@@ -275,7 +273,11 @@ impl Checker {
         };
         let (kept, written) = (self.config.bundles_max.max(1), verdict.clone());
         let keeping = tokio::task::spawn_blocking(move || keep(&folder, epoch_index, &written, kept));
-        keeping.await.map_err(CheckError::Stopped)?.map_err(CheckError::Write)?;
+        // What was judged is judged: a folder that cannot be tidied loses no verdict.
+        if let Err(error) = keeping.await.map_err(CheckError::Stopped)? {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(%validator, epoch_index, error, "a verdict could not be written, or its folder not be tidied");
+        }
         Ok(Judged { head: *head, verdict, table })
     }
 

@@ -189,7 +189,11 @@ fn write(
 /// Removes the oldest bundles of a folder of tempos, and parts that none of the others lists; writes the list of those that stay.
 pub(super) fn keep_newest(folder: &Path, bundles_max: usize) -> io::Result<()> {
     let mut epochs = epochs(folder)?;
-    let surplus: Vec<u64> = epochs.drain(..epochs.len().saturating_sub(bundles_max)).collect();
+    // The manifest is written last: without one a fetch broke off, or is under way.
+    let whole = |epoch_index: &u64| bundle(folder, *epoch_index).join(MANIFEST).is_file();
+    let (mut epochs, unfinished): (Vec<u64>, Vec<u64>) = epochs.drain(..).partition(whole);
+    let mut surplus: Vec<u64> = epochs.drain(..epochs.len().saturating_sub(bundles_max)).collect();
+    surplus.extend(unfinished.into_iter().filter(|old| epochs.first().is_some_and(|first| old < first)));
     let mut listed = HashSet::new();
     for epoch_index in &epochs {
         let bytes = fs::read(bundle(folder, *epoch_index).join(MANIFEST))?;

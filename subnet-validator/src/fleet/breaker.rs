@@ -64,16 +64,15 @@ impl Breaker {
         }
     }
 
-    /// A call begins. While half open this is the probe.
-    pub fn begin(&mut self) {
-        if let Some(open) = &mut self.open {
-            open.probing = true;
-        }
+    /// A call begins. Says whether it is the probe: while half open it is.
+    pub fn begin(&mut self) -> bool {
+        let probes = self.open.as_mut().map(|open| open.probing = true);
+        probes.is_some()
     }
 
     /// The call said nothing about the miner: it was busy, or the user left.
-    pub fn abstain(&mut self) {
-        if let Some(open) = &mut self.open {
+    pub fn abstain(&mut self, is_probe: bool) {
+        if let Some(open) = self.open.as_mut().filter(|_| is_probe) {
             open.probing = false;
         }
     }
@@ -88,8 +87,11 @@ impl Breaker {
         self.count(policy, 0);
     }
 
-    /// The miner failed a call.
-    pub fn fail(&mut self, policy: BreakerPolicy, now_ms: u64) {
+    /// The miner failed a call. Calls that had begun before the breaker opened and fail now tell nothing new: one crash ends many.
+    pub fn fail(&mut self, policy: BreakerPolicy, now_ms: u64, is_probe: bool) {
+        if self.open.is_some() && !is_probe {
+            return;
+        }
         self.failures_in_row = self.failures_in_row.saturating_add(1);
         self.count(policy, 1);
         if self.open.is_none() && !self.is_spent(policy) {
@@ -135,7 +137,7 @@ mod tests {
 
     fn failed(times: u32, now_ms: u64) -> Breaker {
         let mut breaker = Breaker::default();
-        (0..times).for_each(|_| breaker.fail(POLICY, now_ms));
+        (0..times).for_each(|_| breaker.fail(POLICY, now_ms, false));
         breaker
     }
 
@@ -149,7 +151,7 @@ mod tests {
     fn a_success_in_between_starts_the_count_again() {
         let mut breaker = failed(2, 5_000);
         breaker.succeed(POLICY);
-        breaker.fail(POLICY, 5_000);
+        breaker.fail(POLICY, 5_000, false);
         assert_eq!(breaker.admission(5_000), Admission::Closed);
     }
 
@@ -160,7 +162,7 @@ mod tests {
         while breaker.admission(0) == Admission::Closed {
             calls += 1;
             if calls % 3 == 0 {
-                breaker.fail(POLICY, 0)
+                breaker.fail(POLICY, 0, false)
             } else {
                 breaker.succeed(POLICY)
             }
@@ -174,7 +176,7 @@ mod tests {
         let mut breaker = Breaker::default();
         for call in 0..1_000 {
             if call % 10 == 0 {
-                breaker.fail(POLICY, 0)
+                breaker.fail(POLICY, 0, false)
             } else {
                 breaker.succeed(POLICY)
             }
@@ -183,14 +185,22 @@ mod tests {
     }
 
     #[test]
+    fn many_calls_that_one_crash_ends_open_it_as_long_as_three() {
+        assert!(!Breaker::default().begin());
+        assert_eq!(failed(9, 5_000).admission(5_000), Admission::Open { until_ms: 6_000 });
+    }
+
+    #[test]
     fn half_open_lets_one_probe_through_at_a_time() {
         let mut breaker = failed(3, 5_000);
         assert_eq!(breaker.admission(6_000), Admission::HalfOpen);
-        breaker.begin();
+        assert!(breaker.begin());
         assert_eq!(breaker.admission(6_000), Admission::Open { until_ms: 6_000 });
-        breaker.abstain();
+        breaker.abstain(false);
+        assert_eq!(breaker.admission(6_000), Admission::Open { until_ms: 6_000 }, "an older call that ended");
+        breaker.abstain(true);
         assert_eq!(breaker.admission(6_000), Admission::HalfOpen);
-        breaker.begin();
+        assert!(breaker.begin());
         breaker.succeed(POLICY);
         assert_eq!(breaker.admission(6_000), Admission::Closed);
     }
@@ -201,8 +211,8 @@ mod tests {
         let mut now_ms = 6_000;
         for waited_ms in [2_000, 3_000, 3_000] {
             assert_eq!(breaker.admission(now_ms), Admission::HalfOpen);
-            breaker.begin();
-            breaker.fail(POLICY, now_ms);
+            let is_probe = breaker.begin();
+            breaker.fail(POLICY, now_ms, is_probe);
             assert_eq!(breaker.admission(now_ms), Admission::Open { until_ms: now_ms + waited_ms });
             now_ms += waited_ms;
         }

@@ -75,6 +75,8 @@ pub(super) struct InFlight {
     model: ModelId,
     tokens: u64,
     judged: bool,
+    /// Whether it is the one that a half open breaker let through.
+    is_probe: bool,
 }
 
 impl Loads {
@@ -88,10 +90,10 @@ impl Loads {
         let load = miners.entry(miner).or_default();
         load.in_flight = load.in_flight.saturating_add(1);
         load.tokens = load.tokens.saturating_add(tokens);
-        load.models.entry(model.clone()).or_default().breaker.begin();
+        let is_probe = load.models.entry(model.clone()).or_default().breaker.begin();
         drop(miners);
         let (policy, miners, freed) = (self.policy, Arc::clone(&self.miners), Arc::clone(&self.freed));
-        InFlight { policy, miners, freed, miner, model: model.clone(), tokens, judged: false }
+        InFlight { policy, miners, freed, miner, model: model.clone(), tokens, judged: false, is_probe }
     }
 
     /// Ends when a call has ended since the last time. For one caller.
@@ -152,8 +154,8 @@ impl InFlight {
 
     /// The miner failed.
     pub(super) fn fail(&mut self, now_ms: u64) {
-        let policy = self.policy;
-        self.judge(|lane| lane.breaker.fail(policy, now_ms));
+        let (policy, is_probe) = (self.policy, self.is_probe);
+        self.judge(|lane| lane.breaker.fail(policy, now_ms, is_probe));
     }
 
     fn judge(&mut self, judgement: impl FnOnce(&mut Lane)) {
@@ -188,7 +190,7 @@ impl Drop for InFlight {
             if !self.judged
                 && let Some(lane) = load.models.get_mut(&self.model)
             {
-                lane.breaker.abstain();
+                lane.breaker.abstain(self.is_probe);
             }
         }
         self.freed.notify_one();

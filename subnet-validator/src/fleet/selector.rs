@@ -119,6 +119,12 @@ impl Selection {
     }
 }
 
+/// Whether this may stand after a model's name and a colon.
+#[must_use]
+pub fn is_goal(wish: &str) -> bool {
+    GOALS.iter().any(|(written, _)| *written == wish)
+}
+
 fn target(entry: &str, catalogue: &Catalogue) -> Result<Target, SelectorError> {
     let listed = |name: &str| ModelId::try_from(name).ok().filter(|id| catalogue.get(id).is_some());
     if let Some(model) = listed(entry) {

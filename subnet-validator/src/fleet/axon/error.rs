@@ -131,10 +131,20 @@ pub enum InventoryError {
     },
 }
 
+/// What a miner that failed calls it, with the status of one that is busy.
+const FAILURE_CODES: [&str; 3] = ["generation_failed", "receipt_store_unavailable", "deadline_exceeded"];
+
 /// Reads a miner's answer that is not a success.
 pub(super) fn refusal(status: StatusCode, words: &[u8]) -> AttemptError {
     let too_large = status == StatusCode::PAYLOAD_TOO_LARGE;
+    let code = || serde_json::from_slice::<ErrorBody>(words).ok()?.error.code;
     match status {
+        // It took the request and could not do it: a broken card or a full disk is not a queue.
+        StatusCode::SERVICE_UNAVAILABLE
+            if code().is_some_and(|code| FAILURE_CODES.contains(&code.as_str())) =>
+        {
+            AttemptError::Failed { status: status.as_u16() }
+        }
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => AttemptError::Busy,
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::PAYLOAD_TOO_LARGE => {
             let error = serde_json::from_slice::<ErrorBody>(words).ok().map(|body| body.error);
@@ -157,6 +167,14 @@ mod tests {
     fn a_busy_miner_is_passed_over_without_blame() {
         for status in [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE] {
             assert_eq!(refusal(status, b"").next(), Next::AskAnother);
+        }
+        let words =
+            |code: &str| format!(r#"{{"error":{{"message":"m","type":"t","param":null,"code":"{code}"}}}}"#);
+        let unavailable =
+            |code: &str| refusal(StatusCode::SERVICE_UNAVAILABLE, words(code).as_bytes()).next();
+        assert_eq!(unavailable("metagraph_stale"), Next::AskAnother);
+        for code in ["generation_failed", "receipt_store_unavailable", "deadline_exceeded"] {
+            assert_eq!(unavailable(code), Next::BlameAndAskAnother, "{code}");
         }
     }
 

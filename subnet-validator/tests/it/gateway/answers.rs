@@ -80,8 +80,7 @@ async fn the_users_request_id_comes_back_and_reaches_the_miner() {
     let miner = TestMiner::start("//Bob", Manner::Honest).await;
     let stand = Stand::start(&[&miner]).await;
 
-    let given =
-        stand.chat(&crate::support::stand::hello(false)).header("x-request-id", "mine-1").send().await;
+    let given = stand.chat(&hello(false)).header("x-request-id", "mine-1").send().await;
     let made = stand.hello(false).await;
 
     assert_eq!(given.headers["x-request-id"], "mine-1");
@@ -201,7 +200,7 @@ async fn a_hundred_calls_at_once_all_get_their_answer_and_their_receipt() {
 async fn shutting_down_lets_an_open_call_end() {
     let miner = TestMiner::start("//Bob", Manner::Honest).await;
     let mut stand = Stand::start(&[&miner]).await;
-    let open = stand.chat(&crate::support::stand::hello(true)).open().await;
+    let open = stand.chat(&hello(true)).open().await;
     stand.gateway.shutdown().await;
     let text = http_body_util::BodyExt::collect(open.into_body()).await.unwrap().to_bytes();
     assert!(text.ends_with(b"data: [DONE]\n\n"));
