@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Prints one JSON object. Times are from the moment at which a call was due, so that a server that falls behind cannot hide it.
-//! `control` serves instead: something that answers at once, for what the load alone costs a machine ([`control`]).
+//! `control` serves instead: something that answers at once, for what the load alone costs a machine (module `control`).
 #![allow(clippy::unwrap_used, reason = "a program for one machine's measurement stops at what is wrong")]
 
 mod control;
