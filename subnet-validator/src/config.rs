@@ -172,8 +172,10 @@ pub struct FleetConfig {
 pub struct LedgerLimits {
     /// Receipts waiting for the writer.
     pub queue_receipts_max: std::num::NonZeroUsize,
-    /// Receipts written and synced together.
+    /// Receipts written together.
     pub group_receipts_max: std::num::NonZeroUsize,
+    /// Groups written and not yet synced; past it answers wait for the disk.
+    pub unsynced_groups_max: std::num::NonZeroUsize,
     /// Days after which receipts are removed; none are for 0. What the newest head's window needs stays in any case.
     pub retention_days: u32,
 }
@@ -302,7 +304,13 @@ impl Default for LedgerLimits {
     fn default() -> Self {
         const QUEUE: std::num::NonZeroUsize = std::num::NonZeroUsize::new(4096).expect("not zero");
         const GROUP: std::num::NonZeroUsize = std::num::NonZeroUsize::new(256).expect("not zero");
-        Self { queue_receipts_max: QUEUE, group_receipts_max: GROUP, retention_days: 0 }
+        const UNSYNCED: std::num::NonZeroUsize = std::num::NonZeroUsize::new(64).expect("not zero");
+        Self {
+            queue_receipts_max: QUEUE,
+            group_receipts_max: GROUP,
+            unsynced_groups_max: UNSYNCED,
+            retention_days: 0,
+        }
     }
 }
 

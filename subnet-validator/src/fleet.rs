@@ -95,7 +95,7 @@ pub(crate) struct Shared {
     stopping: CancellationToken,
     demand: Demand,
     door: Door,
-    settled: Settled,
+    settled: Arc<Settled>,
 }
 
 /// How one miner stands with this validator right now.
@@ -150,7 +150,7 @@ impl Fleet {
             stopping: CancellationToken::new(),
             demand,
             door,
-            settled: Settled::new(),
+            settled: Arc::new(Settled::new()),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -175,7 +175,7 @@ impl Fleet {
         &self.shared.demand
     }
 
-    /// Tells of calls whose receipts are stored, from now on. Who is behind by more than a thousand misses the oldest.
+    /// Tells of calls whose receipts are on disk, from now on. Who is behind by more than a thousand misses the oldest.
     #[must_use]
     pub fn settled(&self) -> broadcast::Receiver<SettledCall> {
         self.shared.settled.subscribe()

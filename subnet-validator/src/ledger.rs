@@ -1,8 +1,12 @@
 //! The receipt ledger: an append-only Merkle log of countersigned receipts in RocksDB.
 //!
-//! One thread writes. It takes what waits in its queue as one group, writes it as one atomic batch, syncs the write-ahead log,
-//! and only then answers; so an acknowledged receipt is on disk, and a hundred concurrent calls share one sync. A batch holds
-//! the receipts, their index entries and the Merkle frontier together, so a crash leaves all of it or none.
+//! One thread writes. It takes what waits in its queue as one group and writes it as one atomic batch: the receipts, their index
+//! entries and the Merkle frontier together, so a crash leaves all of it or none. A second thread syncs the write-ahead log behind it,
+//! many groups at once where the disk is slower, and only then are they acknowledged: an acknowledged receipt is on disk.
+//!
+//! [`Ledger::append`] waits for that. [`Ledger::write`] answers before it, as soon as the receipt is in the log where every reader finds
+//! it, and where it stays though this process is killed: that is what a user's answer waits for. What tells others that a receipt
+//! is kept (the miner's copy, a signed head) waits for the sync.
 //!
 //! Appending the same receipt twice answers [`Appended::Same`]; appending another receipt for the same call is refused, and so is
 //! one issued more than an hour before the newest: the order that makes a window provably complete (`protocol::replay`).
@@ -26,6 +30,7 @@ mod engine;
 mod ingress;
 mod reader;
 mod store;
+mod syncer;
 mod volume;
 
 use std::num::NonZeroUsize;
@@ -66,24 +71,33 @@ pub struct LedgerConfig {
     pub owner: Owner,
     /// Receipts waiting for the writer; a caller past it waits.
     pub queue_receipts_max: NonZeroUsize,
-    /// Receipts written and synced as one group.
+    /// Receipts written as one group.
     pub group_receipts_max: NonZeroUsize,
+    /// Groups written and not yet synced; the writer waits past it.
+    pub unsynced_groups_max: NonZeroUsize,
 }
 
 impl LedgerConfig {
-    /// The defaults for one owner: 4,096 waiting, groups of 256.
+    /// The defaults for one owner: 4,096 waiting, groups of 256, 64 of them not yet synced.
     #[must_use]
     pub fn new(path: PathBuf, owner: Owner) -> Self {
         const QUEUE: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
         const GROUP: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
-        Self { path, owner, queue_receipts_max: QUEUE, group_receipts_max: GROUP }
+        const UNSYNCED: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
+        Self {
+            path,
+            owner,
+            queue_receipts_max: QUEUE,
+            group_receipts_max: GROUP,
+            unsynced_groups_max: UNSYNCED,
+        }
     }
 }
 
 /// What an append came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
-    /// The receipt is new and now on disk.
+    /// The receipt is new.
     New {
         /// Its place in the log.
         index: u64,
@@ -93,6 +107,21 @@ pub enum Appended {
         /// Its place in the log.
         index: u64,
     },
+}
+
+/// A receipt that is in the log, and on its way to the disk.
+#[derive(Debug)]
+pub struct Written {
+    /// What the append came to.
+    pub appended: Appended,
+    synced: oneshot::Receiver<Result<Appended, AppendError>>,
+}
+
+impl Written {
+    /// Returns once the receipt is synced to disk.
+    pub async fn synced(self) -> Result<Appended, AppendError> {
+        self.synced.await.map_err(|_| AppendError::Closed)?
+    }
 }
 
 /// A tempo's head with what it was made from.
@@ -152,7 +181,8 @@ pub struct Ledger {
 
 struct Inner {
     inbox: Option<mpsc::Sender<Message>>,
-    thread: Option<JoinHandle<()>>,
+    /// The writer and the syncer, which ends after it.
+    threads: Vec<JoinHandle<()>>,
     head: watch::Receiver<LogHead>,
     owner: Owner,
     volume: Arc<Volume>,
@@ -162,7 +192,8 @@ struct Inner {
 impl Ledger {
     /// Opens or makes the ledger, checks that it is whole and ours, and starts its writer.
     pub fn open(config: LedgerConfig) -> Result<Self, OpenError> {
-        let LedgerConfig { path, owner, queue_receipts_max, group_receipts_max } = config;
+        let LedgerConfig { path, owner, queue_receipts_max, group_receipts_max, unsynced_groups_max } =
+            config;
         let store = Store::open(&path, owner)?;
         let frontier = store.frontier().map_err(|error| store::open_damage(&path, error))?;
         let (head_sender, head) = watch::channel(LogHead { size: frontier.size(), root: frontier.root() });
@@ -170,24 +201,27 @@ impl Ledger {
         let newest_ms = store.newest_ms().map_err(|error| store::open_damage(&path, error))?;
         let log = engine::Log { frontier, newest_ms };
         let volume = Arc::new(Volume::new(path, owner, store));
-        let write_times = Arc::default();
+        let write_times: Arc<Mutex<Durations>> = Arc::default();
+        let (unsynced, groups) = std::sync::mpsc::sync_channel(unsynced_groups_max.get());
         let engine = engine::Engine::new(engine::EngineParts {
             volume: Arc::clone(&volume),
             owner,
             log,
             group_receipts_max,
             head: head_sender,
-            write_times: Arc::clone(&write_times),
+            unsynced,
         });
-        let thread = std::thread::Builder::new()
-            .name("ledger".into())
-            .spawn(move || engine.run(receiver))
+        let times = Arc::clone(&write_times);
+        let thread = |name: &str| std::thread::Builder::new().name(name.into());
+        let syncer = thread("ledger-sync")
+            .spawn(move || syncer::run(&groups, unsynced_groups_max.get(), &times))
             .map_err(OpenError::Thread)?;
-        let (inbox, thread) = (Some(inbox), Some(thread));
-        Ok(Self { inner: Arc::new(Inner { inbox, thread, head, owner, volume, write_times }) })
+        let writer = thread("ledger").spawn(move || engine.run(receiver)).map_err(OpenError::Thread)?;
+        let (inbox, threads) = (Some(inbox), vec![writer, syncer]);
+        Ok(Self { inner: Arc::new(Inner { inbox, threads, head, owner, volume, write_times }) })
     }
 
-    /// How long groups took to write and sync since the ledger was opened; what a user's answer waits for.
+    /// How long groups took from the beginning of their write to the end of their sync, since the ledger was opened.
     #[must_use]
     pub fn write_times(&self) -> Durations {
         *self.inner.write_times.lock().unwrap_or_else(PoisonError::into_inner)
@@ -195,7 +229,15 @@ impl Ledger {
 
     /// Appends a receipt; returns once it is synced to disk.
     pub async fn append(&self, receipt: Countersigned) -> Result<Appended, AppendError> {
-        self.ask(|reply| Message::Append { receipt: Box::new(receipt), reply }).await
+        self.ask(|reply| Message::Append { receipt: Box::new(receipt), written: None, reply }).await
+    }
+
+    /// Appends a receipt; returns once it is written, with the place where its sync will be told of.
+    pub async fn write(&self, receipt: Countersigned) -> Result<Written, AppendError> {
+        let (reply, synced) = oneshot::channel();
+        let receipt = Box::new(receipt);
+        let appended = self.ask(|written| Message::Append { receipt, written: Some(written), reply }).await?;
+        Ok(Written { appended, synced })
     }
 
     /// Takes the next `count` sequence numbers of this miner. They are never handed out again, also after a crash: a block that
@@ -275,8 +317,8 @@ impl Ledger {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.inbox.take();
-        if let Some(thread) = self.thread.take() {
-            // The writer ends after the group in hand; a panic in it has already been reported.
+        for thread in self.threads.drain(..) {
+            // The writer ends after the group in hand, the syncer after that; a panic in them has already been reported.
             let _ = thread.join();
         }
     }

@@ -74,7 +74,7 @@ const ALL_TIMED: [(Timed, &str); 2] = [
 pub struct Read<'page> {
     /// Single values.
     pub gauges: &'page [Gauge],
-    /// How long the ledger's groups took to write and sync.
+    /// How long the ledger's groups took from the beginning of their write to the end of their sync.
     pub ledger_writes: Durations,
 }
 

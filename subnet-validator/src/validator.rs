@@ -145,6 +145,7 @@ impl Validator {
             owner: Owner { validator: account, netuid, shard: shards.own },
             queue_receipts_max: ledger.queue_receipts_max,
             group_receipts_max: ledger.group_receipts_max,
+            unsynced_groups_max: ledger.unsynced_groups_max,
         })
         .await?;
 

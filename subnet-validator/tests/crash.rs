@@ -26,6 +26,7 @@ const CHILD_FOLDER: &str = "LEDGER_CRASH_FOLDER";
 const CHILD_FIRST: &str = "LEDGER_CRASH_FIRST";
 const CHILD_END: &str = "LEDGER_CRASH_END";
 const CHILD_IN_FLIGHT: &str = "LEDGER_CRASH_IN_FLIGHT";
+const PATIENT_CHILD: &str = "the_patient_child_says_what_is_written_and_what_is_synced";
 /// Receipts under way at a time, so that groups form.
 const IN_FLIGHT: usize = 8;
 /// Crashes of one ledger before a new one is begun.
@@ -52,6 +53,87 @@ async fn the_child_appends_until_it_is_killed() {
             std::io::stderr().write_all(format!("{done}\n").as_bytes()).unwrap();
         }
     }
+}
+
+/// Does nothing by itself: says `written N` and `synced N` for one receipt after the other, and `refused N` where it has to ask again.
+#[tokio::test]
+async fn the_patient_child_says_what_is_written_and_what_is_synced() {
+    let Some(folder) = std::env::var_os(CHILD_FOLDER) else { return };
+    let ledger = open_ledger(Path::new(&folder));
+    let bob = miner_key("//Bob");
+    let say = |what: &str, sequence: u64| {
+        std::io::stderr().write_all(format!("{what} {sequence}\n").as_bytes()).unwrap();
+    };
+    for sequence in 0..count(CHILD_END, 1) {
+        for _ in 0..100 {
+            let Ok(written) = ledger.write(receipt(&bob, sequence)).await else {
+                say("refused", sequence);
+                continue;
+            };
+            say("written", sequence);
+            if written.synced().await.is_ok() {
+                say("synced", sequence);
+                break;
+            }
+            say("refused", sequence);
+        }
+    }
+}
+
+/// Runs the patient child under strace, which does something to its syncs, and answers what it said and the log's calls, in order.
+fn trace_with(folder: &Path, receipts: u64, injection: &str) -> Vec<String> {
+    let log = folder.join("calls");
+    let status = Command::new("strace")
+        .args(["-f", "-y", "-qq", "-s", "32", "-e", "signal=none", "-e", "trace=write,fdatasync"])
+        .args(["-e", &format!("inject=fdatasync:{injection}"), "-o"])
+        .arg(&log)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", PATIENT_CHILD, "--nocapture"])
+        .env(CHILD_FOLDER, folder.join("ledger"))
+        .env(CHILD_END, receipts.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .output()
+        .expect("strace is on the PATH (apt-get install strace)")
+        .status;
+    assert!(status.success(), "strace may trace its own children: {status}");
+    let text = fs::read_to_string(&log).unwrap();
+    let said = |call: &str| {
+        let (_, text) = call.split_once("write(2<")?.1.split_once(", \"")?;
+        let known = ["written", "synced", "refused"].iter().any(|word| text.starts_with(word));
+        known.then(|| text.split('\\').next().unwrap().to_owned())
+    };
+    let of_log = |call: &str| {
+        let call = call.trim_end_matches(" (DELAYED)");
+        let ended = call.contains("fdatasync") && call.ends_with("= 0");
+        let of_log = call.contains(".log>") || call.contains("<... fdatasync resumed>");
+        (ended && of_log).then(|| "the log is synced".to_owned())
+    };
+    text.lines().filter_map(|call| said(call).or_else(|| of_log(call))).collect()
+}
+
+#[test]
+fn a_user_waits_for_the_write_and_an_acknowledgement_for_the_sync() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = trace_with(folder.path(), 5, "delay_enter=20000");
+    let receipts = (0..5).flat_map(|number| {
+        [format!("written {number}"), "the log is synced".to_owned(), format!("synced {number}")]
+    });
+    let told: Vec<_> = told.into_iter().skip_while(|told| told == "the log is synced").collect();
+    assert_eq!(told, receipts.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_sync_that_fails_acknowledges_nothing_and_the_ledger_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    // Each thread's own 40th: opening takes fewer, so it is the syncer's.
+    let told = trace_with(folder.path(), 60, "error=EIO:when=40");
+    let refused = told.iter().filter(|told| told.starts_with("refused")).count();
+    assert!((1..10).contains(&refused), "{told:?}");
+    let synced: Vec<_> = told.iter().filter(|told| told.starts_with("synced")).cloned().collect();
+    assert_eq!(synced, (0..60).map(|number| format!("synced {number}")).collect::<Vec<_>>());
+    let ledger = open_ledger(&folder.path().join("ledger"));
+    assert_eq!(ledger.reader().verify(|_| {}).unwrap().size, 60);
 }
 
 /// Runs the child until it has acknowledged `acknowledged` receipts, lets it go on for a moment, and kills it. Answers all that

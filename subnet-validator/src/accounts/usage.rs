@@ -1,7 +1,8 @@
 //! What each payer has used, by day. A function of the receipt ledger: the file only spares reading all of it again.
 //!
 //! The file says up to which leaf it counts. After a crash the leaves behind that are counted again from the ledger, where
-//! every receipt is on disk before its user's answer ends; so nothing is lost and nothing counts twice.
+//! every receipt is before its user's answer ends; so nothing is lost and nothing counts twice. What a machine that loses power had not yet synced
+//! is in neither.
 
 use std::collections::BTreeMap;
 use std::path::Path;

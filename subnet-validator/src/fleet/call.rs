@@ -47,7 +47,7 @@ pub struct Call {
 /// What the user gets.
 #[derive(Debug)]
 pub enum Answer {
-    /// The miner's JSON, exactly as it sent it; its receipt is stored.
+    /// The miner's JSON, exactly as it sent it; its receipt is in the log.
     Whole(Bytes),
     /// Chunks as they come.
     Stream(RelayStream),

@@ -35,7 +35,7 @@ use crate::metrics::Count;
 pub enum RelayEvent {
     /// One chunk's JSON, exactly as the miner sent it.
     Chunk(Bytes),
-    /// The answer is whole and its receipt is stored.
+    /// The answer is whole and its receipt is in the log.
     Done,
     /// The answer broke off, or cannot be proven.
     Failed(AttemptError),

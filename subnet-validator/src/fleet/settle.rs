@@ -1,12 +1,15 @@
 //! From a miner's signed receipt to a stored one: check, countersign, append.
 
+use std::sync::Arc;
+
 use protocol::digest::Digest;
-use protocol::receipt::{FinishReason, MinerSigned, Observation, Outcome, SignedReceipt};
+use protocol::receipt::{Countersigned, FinishReason, MinerSigned, Observation, Outcome, SignedReceipt};
 use protocol::ticket::ValidTicket;
 
 use super::Shared;
 use super::axon::error::AttemptError;
 use crate::demand::tracker::Asked;
+use crate::ledger::Written;
 use crate::metrics::Count;
 
 /// What the validator saw of one answer.
@@ -47,8 +50,8 @@ pub(super) async fn settle(
     let observation = Observation { first_byte_ms, last_byte_ms, tokens_delivered, output_sha256, outcome };
     let countersigned = signed.countersign(observation, &shared.hotkey).map_err(AttemptError::Receipt)?;
     let paid = countersigned.counts();
-    shared.ledger.append(countersigned.clone()).await.map_err(AttemptError::Ledger)?;
-    shared.settled.tell(&countersigned);
+    let written = shared.ledger.write(countersigned.clone()).await.map_err(AttemptError::Ledger)?;
+    shared.tell_once_synced(countersigned, written);
 
     shared.metrics.count(if paid { Count::ReceiptDelivered } else { Count::ReceiptUnpaid });
     let asked =
@@ -60,6 +63,23 @@ pub(super) async fn settle(
         Outcome::Delivered | Outcome::ClientGone => Ok(()),
         Outcome::MinerFailed => Err(AttemptError::Reported),
         Outcome::OutputMismatch => Err(AttemptError::OutputMismatch),
+    }
+}
+
+impl Shared {
+    /// Tells the listeners, the miner's copy among them, when the receipt is on disk. The user's answer does not wait for that: the receipt
+    /// is in the log already, and nobody has been told that it is kept.
+    fn tell_once_synced(&self, countersigned: Countersigned, written: Written) {
+        if !self.settled.is_heard() {
+            return;
+        }
+        let settled = Arc::clone(&self.settled);
+        // Who drains the fleet waits for this too. A failed sync is logged where it fails.
+        self.relays.spawn(async move {
+            if written.synced().await.is_ok() {
+                settled.tell(&countersigned);
+            }
+        });
     }
 }
 

@@ -18,7 +18,7 @@ const REQUESTS_MAX: usize = 1_024;
 /// Bytes of them together.
 const REQUEST_BYTES_MAX: usize = 32 << 20;
 
-/// A call whose receipt is stored.
+/// A call whose receipt is on disk.
 #[derive(Debug, Clone)]
 pub struct SettledCall {
     /// As it is in the log.
@@ -49,16 +49,21 @@ impl Settled {
         self.sender.subscribe()
     }
 
+    /// Whether anybody listens.
+    pub(super) fn is_heard(&self) -> bool {
+        self.sender.receiver_count() > 0
+    }
+
     /// Keeps a request until its call is settled.
     pub(super) fn begin(&self, request_sha256: Digest, request: &Bytes) {
-        if self.sender.receiver_count() > 0 {
+        if self.is_heard() {
             self.requests().keep(request_sha256, request);
         }
     }
 
-    /// Tells of a call that is stored.
+    /// Tells of a call whose receipt is on disk.
     pub(super) fn tell(&self, call: &Countersigned) {
-        if self.sender.receiver_count() > 0 {
+        if self.is_heard() {
             let request = self.requests().find(&call.ticket().request_sha256);
             // Without a listener there is nobody to tell.
             let _ = self.sender.send(SettledCall { call: call.clone(), request });

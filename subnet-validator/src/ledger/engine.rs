@@ -1,12 +1,12 @@
-//! The writer: one thread, one group at a time.
+//! The writer: one thread, one group at a time. It writes and goes on; [`syncer`](super::syncer) syncs behind it.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
-use model_runtime::Durations;
 use protocol::account::AccountId;
 use protocol::digest::Digest;
 use protocol::merkle::Frontier;
@@ -17,11 +17,12 @@ use protocol::ticket::first_sequence;
 use tokio::sync::{mpsc, watch};
 
 use super::error::ReadError;
-use super::ingress::{Message, Reply};
-use super::prune::{BLOCKS_TOGETHER, Pruned};
+use super::ingress::{Answers, Message};
+use super::prune::BLOCKS_TOGETHER;
 use super::schema::{self, Owner};
 use super::shards::ShardRecord;
 use super::store::{Group, Store};
+use super::syncer::Unsynced;
 use super::volume::Volume;
 use super::{AppendError, Appended, HeadRecord, HeadStored, LogHead};
 
@@ -33,7 +34,7 @@ pub(super) struct Engine {
     log: Option<Log>,
     group_receipts_max: NonZeroUsize,
     head: watch::Sender<LogHead>,
-    write_times: Arc<Mutex<Durations>>,
+    unsynced: SyncSender<Unsynced>,
 }
 
 /// What an engine is made of.
@@ -44,8 +45,8 @@ pub(super) struct EngineParts {
     pub(super) group_receipts_max: NonZeroUsize,
     /// Told after each group.
     pub(super) head: watch::Sender<LogHead>,
-    /// Where the time of each group is counted.
-    pub(super) write_times: Arc<Mutex<Durations>>,
+    /// Where written groups go; full when the disk does not keep up, which makes the writer wait.
+    pub(super) unsynced: SyncSender<Unsynced>,
 }
 
 /// The end of the log.
@@ -56,17 +57,12 @@ pub(super) struct Log {
     pub(super) newest_ms: u64,
 }
 
-/// One answer with its addressee.
-type Answer<T> = (Reply<T>, Result<T, AppendError>);
-
-/// Answers that may leave only once the group is on disk.
-#[derive(Default)]
-struct Answers {
-    appends: Vec<Answer<Appended>>,
-    reservations: Vec<Answer<Range<u64>>>,
-    heads: Vec<Answer<HeadStored>>,
-    evidence: Vec<Answer<()>>,
-    pruned: Vec<Answer<Pruned>>,
+/// A group that is in the log and not yet synced.
+struct Written {
+    store: Arc<Store>,
+    log: Log,
+    /// Whether there was anything to write.
+    wrote: bool,
 }
 
 /// What this group has decided so far and the disk does not show yet.
@@ -80,8 +76,8 @@ struct Pending {
 
 impl Engine {
     pub(super) fn new(parts: EngineParts) -> Self {
-        let EngineParts { volume, owner, log, group_receipts_max, head, write_times } = parts;
-        Self { volume, owner, log: Some(log), group_receipts_max, head, write_times }
+        let EngineParts { volume, owner, log, group_receipts_max, head, unsynced } = parts;
+        Self { volume, owner, log: Some(log), group_receipts_max, head, unsynced }
     }
 
     /// Works until every handle is gone.
@@ -99,13 +95,19 @@ impl Engine {
 
     fn commit(&mut self, messages: &mut Vec<Message>) {
         let mut answers = Answers::default();
+        let began = Instant::now();
         let written = self.prepare_and_write(messages, &mut answers);
         match written {
-            Ok(log) => {
+            Ok(Written { store, log, wrote }) => {
                 let head = LogHead { size: log.frontier.size(), root: log.frontier.root() };
                 self.log = Some(log);
                 self.head.send_if_modified(|old| std::mem::replace(old, head) != head);
-                answers.send();
+                answers.send_written();
+                // Nothing written is still an answer in its turn: what it repeats may not be synced yet.
+                let group = Unsynced { store, wrote_from: wrote.then_some(began), answers };
+                if let Err(returned) = self.unsynced.send(group) {
+                    returned.0.answers.refuse(&AppendError::Closed);
+                }
             }
             Err(error) => {
                 tracing::error!(
@@ -125,17 +127,22 @@ impl Engine {
         &self,
         messages: &mut Vec<Message>,
         answers: &mut Answers,
-    ) -> Result<Log, AppendError> {
-        let (store, mut log) = match &self.log {
-            Some(log) => (self.volume.store().map_err(append_error)?, log.clone()),
+    ) -> Result<Written, AppendError> {
+        let held = match &self.log {
+            Some(log) => Some((self.volume.store().map_err(append_error)?, log.clone())),
+            None => None,
+        };
+        let (store, mut log) = match held.filter(|(store, _)| !store.has_lost_a_sync()) {
+            Some(held) => held,
             None => self.recover()?,
         };
         let mut pending = Pending::default();
         let mut group = store.group();
         for message in messages.drain(..) {
             match message {
-                Message::Append { receipt, reply } => {
+                Message::Append { receipt, written, reply } => {
                     let outcome = self.prepare_append(&receipt, &mut log, &mut pending, &mut group);
+                    answers.written.extend(written.map(|written| (written, outcome.clone())));
                     answers.appends.push((reply, outcome));
                 }
                 Message::Reserve { miner, count, reply } => {
@@ -165,14 +172,12 @@ impl Engine {
                 }
             }
         }
-        if group.is_empty() {
-            return Ok(log);
+        let wrote = !group.is_empty();
+        if wrote {
+            group.put_frontier(&log.frontier);
+            group.write().map_err(AppendError::of_write)?;
         }
-        group.put_frontier(&log.frontier);
-        let began = Instant::now();
-        store.write_synced(group).map_err(AppendError::of_write)?;
-        self.write_times.lock().unwrap_or_else(PoisonError::into_inner).took(began.elapsed());
-        Ok(log)
+        Ok(Written { store, log, wrote })
     }
 
     /// Opens the database again and reads how far it got.
@@ -333,59 +338,6 @@ impl Engine {
         group.put_next_sequence(&miner, next);
         pending.sequences.insert(miner, next);
         Ok(first..next)
-    }
-}
-
-impl Answers {
-    // A caller that no longer waits is no reason to stop: the write happened all the same.
-    fn send(self) {
-        for (reply, outcome) in self.appends {
-            let _ = reply.send(outcome);
-        }
-        for (reply, outcome) in self.reservations {
-            let _ = reply.send(outcome);
-        }
-        for (reply, outcome) in self.heads {
-            let _ = reply.send(outcome);
-        }
-        for (reply, outcome) in self.evidence {
-            let _ = reply.send(outcome);
-        }
-        for (reply, outcome) in self.pruned {
-            let _ = reply.send(outcome);
-        }
-    }
-
-    fn refuse(self, error: &AppendError) {
-        for (reply, _) in self.appends {
-            let _ = reply.send(Err(error.clone()));
-        }
-        for (reply, _) in self.reservations {
-            let _ = reply.send(Err(error.clone()));
-        }
-        for (reply, _) in self.heads {
-            let _ = reply.send(Err(error.clone()));
-        }
-        for (reply, _) in self.evidence {
-            let _ = reply.send(Err(error.clone()));
-        }
-        for (reply, _) in self.pruned {
-            let _ = reply.send(Err(error.clone()));
-        }
-    }
-
-    fn refuse_message(message: Message, error: &AppendError) {
-        match message {
-            Message::Append { reply, .. } => drop(reply.send(Err(error.clone()))),
-            Message::Reserve { reply, .. } => drop(reply.send(Err(error.clone()))),
-            Message::PutEvidence { reply, .. } | Message::PutSums { reply, .. } => {
-                drop(reply.send(Err(error.clone())));
-            }
-            Message::Prune { reply, .. } => drop(reply.send(Err(error.clone()))),
-            Message::PutHead { reply, .. } | Message::PutShardHead { reply, .. } => {
-                drop(reply.send(Err(error.clone())));
-            }
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the ledger's writer can be asked.
+//! What the ledger's writer can be asked, and what it owes whom.
 
 use std::ops::Range;
 
@@ -21,6 +21,8 @@ pub(super) enum Message {
     Append {
         /// The receipt.
         receipt: Box<Countersigned>,
+        /// Answered once it is written, which outlives this process but not the machine; for who does not wait for the sync.
+        written: Option<Reply<Appended>>,
         /// Answered after the sync.
         reply: Reply<Appended>,
     },
@@ -70,4 +72,85 @@ pub(super) enum Message {
         /// Answered after the sync.
         reply: Reply<HeadStored>,
     },
+}
+
+/// One answer with its addressee.
+pub(super) type Answer<T> = (Reply<T>, Result<T, AppendError>);
+
+/// Answers to one group. All but the first may leave only once it is synced.
+#[derive(Default)]
+pub(super) struct Answers {
+    /// Appends whose callers do not wait for the sync: these may leave once the group is written.
+    pub(super) written: Vec<Answer<Appended>>,
+    pub(super) appends: Vec<Answer<Appended>>,
+    pub(super) reservations: Vec<Answer<Range<u64>>>,
+    pub(super) heads: Vec<Answer<HeadStored>>,
+    pub(super) evidence: Vec<Answer<()>>,
+    pub(super) pruned: Vec<Answer<Pruned>>,
+}
+
+impl Answers {
+    /// The group is written: tells those who wait for no more.
+    pub(super) fn send_written(&mut self) {
+        for (reply, outcome) in self.written.drain(..) {
+            let _ = reply.send(outcome);
+        }
+    }
+
+    // A caller that no longer waits is no reason to stop: the write happened all the same.
+    pub(super) fn send(mut self) {
+        self.send_written();
+        for (reply, outcome) in self.appends {
+            let _ = reply.send(outcome);
+        }
+        for (reply, outcome) in self.reservations {
+            let _ = reply.send(outcome);
+        }
+        for (reply, outcome) in self.heads {
+            let _ = reply.send(outcome);
+        }
+        for (reply, outcome) in self.evidence {
+            let _ = reply.send(outcome);
+        }
+        for (reply, outcome) in self.pruned {
+            let _ = reply.send(outcome);
+        }
+    }
+
+    pub(super) fn refuse(self, error: &AppendError) {
+        for (reply, _) in self.written.into_iter().chain(self.appends) {
+            let _ = reply.send(Err(error.clone()));
+        }
+        for (reply, _) in self.reservations {
+            let _ = reply.send(Err(error.clone()));
+        }
+        for (reply, _) in self.heads {
+            let _ = reply.send(Err(error.clone()));
+        }
+        for (reply, _) in self.evidence {
+            let _ = reply.send(Err(error.clone()));
+        }
+        for (reply, _) in self.pruned {
+            let _ = reply.send(Err(error.clone()));
+        }
+    }
+
+    pub(super) fn refuse_message(message: Message, error: &AppendError) {
+        match message {
+            Message::Append { written, reply, .. } => {
+                if let Some(written) = written {
+                    let _ = written.send(Err(error.clone()));
+                }
+                drop(reply.send(Err(error.clone())));
+            }
+            Message::Reserve { reply, .. } => drop(reply.send(Err(error.clone()))),
+            Message::PutEvidence { reply, .. } | Message::PutSums { reply, .. } => {
+                drop(reply.send(Err(error.clone())));
+            }
+            Message::Prune { reply, .. } => drop(reply.send(Err(error.clone()))),
+            Message::PutHead { reply, .. } | Message::PutShardHead { reply, .. } => {
+                drop(reply.send(Err(error.clone())));
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
-//! RocksDB itself: opening, typed reads and the one kind of write.
+//! RocksDB itself: opening, typed reads, atomic writes and their sync.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parity_scale_codec::{DecodeAll, Encode};
 use protocol::account::AccountId;
@@ -15,13 +16,15 @@ use rocksdb::{
 };
 
 use super::HeadRecord;
-use super::error::{OpenError, ReadError};
+use super::error::{AppendError, OpenError, ReadError};
 use super::schema::{self, FAMILIES, Owner};
 use super::shards::{ShardRecord, ShardSums};
 
 /// The open database.
 pub(super) struct Store {
     db: DB,
+    /// A sync of the log has failed.
+    lost_a_sync: AtomicBool,
 }
 
 /// A key with its value, as stored.
@@ -34,13 +37,17 @@ pub(super) struct Group<'store> {
 }
 
 impl Store {
+    fn of(db: DB) -> Self {
+        Self { db, lost_a_sync: AtomicBool::new(false) }
+    }
+
     pub(super) fn open(path: &Path, owner: Owner) -> Result<Self, OpenError> {
         let exists = path.join("CURRENT").exists();
         if exists {
             refuse_foreign_database(path)?;
         }
         let db = DB::open_cf(&options(), path, FAMILIES).map_err(|error| open_error(path, error))?;
-        let store = Self { db };
+        let store = Self::of(db);
         match store.check_owner(owner) {
             Ok(Ok(())) => {}
             Ok(Err(refusal)) => return Err(refusal.at(path)),
@@ -54,7 +61,7 @@ impl Store {
     pub(super) fn open_read_only(path: &Path, owner: Owner) -> Result<Self, OpenError> {
         let db = DB::open_cf_for_read_only(&options(), path, FAMILIES, false)
             .map_err(|error| open_error(path, error))?;
-        let store = Self { db };
+        let store = Self::of(db);
         let read = |key| {
             let value = store.family(schema::META).and_then(|meta| Ok(store.db.get_cf(meta, key)?));
             value.map_err(|error| open_damage(path, error))
@@ -286,9 +293,23 @@ impl Store {
         self.db.write_opt(batch, &synced())
     }
 
-    /// Writes the group and syncs the write-ahead log.
-    pub(super) fn write_synced(&self, group: Group<'_>) -> Result<(), rocksdb::Error> {
-        self.db.write_opt(group.batch, &synced())
+    /// Syncs the write-ahead log: whatever was written before this is on disk after it. Others may write meanwhile.
+    ///
+    /// A sync that failed is not tried again on this database: the system may have dropped what it could not write, and reports that
+    /// once. Opening the database again reads what is there and writes it anew.
+    pub(super) fn sync(&self) -> Result<(), AppendError> {
+        if self.has_lost_a_sync() {
+            return Err(AppendError::DiskRefuses { why: "the log could not be synced".to_owned() });
+        }
+        self.db.flush_wal(true).map_err(|error| {
+            self.lost_a_sync.store(true, Ordering::Release);
+            AppendError::of_write(error)
+        })
+    }
+
+    /// Whether a sync of the log has failed, so that the database is to be opened again.
+    pub(super) fn has_lost_a_sync(&self) -> bool {
+        self.lost_a_sync.load(Ordering::Acquire)
     }
 
     pub(super) fn family(&self, name: &str) -> Result<&ColumnFamily, ReadError> {
@@ -299,6 +320,11 @@ impl Store {
 }
 
 impl Group<'_> {
+    /// Writes the group: readers see it, and it outlives this process. It outlives the machine once the log is synced.
+    pub(super) fn write(self) -> Result<(), rocksdb::Error> {
+        self.store.db.write(self.batch)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.batch.is_empty()
     }
