@@ -1,6 +1,7 @@
 //! From tokens to shown text: whole characters, stop strings, the limit. Pure.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::ingress::FinishReason;
 use crate::stop::{Scan, StopScanner};
@@ -31,6 +32,8 @@ pub(crate) struct AnswerLimits {
     pub(crate) stop_tokens: Vec<u32>,
     /// Tokens that show nothing are shown as they are written, but for the one that ends it.
     pub(crate) shows_special: bool,
+    /// Set from outside when it has had its time: its next token is its last.
+    pub(crate) enough: Arc<AtomicBool>,
 }
 
 /// What one token did to an answer.
@@ -72,9 +75,13 @@ impl Answer {
         let text = self.assembler.push(shown);
         match self.stop.push(&text) {
             Scan::Stop(text) => Step { text, end: Some(FinishReason::Stop) },
-            Scan::Go(text) if self.tokens >= self.limits.tokens_max => self.close(text, FinishReason::Length),
+            Scan::Go(text) if self.is_enough() => self.close(text, FinishReason::Length),
             Scan::Go(text) => Step { text, end: None },
         }
+    }
+
+    fn is_enough(&self) -> bool {
+        self.tokens >= self.limits.tokens_max || self.limits.enough.load(Ordering::Relaxed)
     }
 
     /// Shows what was held back: nothing more will decide it.

@@ -1,5 +1,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use futures::Stream;
@@ -15,6 +16,7 @@ pub struct Generation {
     events: mpsc::Receiver<Event>,
     prompt_token_ids: Arc<[u32]>,
     form: Form,
+    enough: Arc<AtomicBool>,
     over: bool,
 }
 
@@ -28,8 +30,19 @@ pub(crate) struct Form {
 }
 
 impl Generation {
-    pub(super) fn new(events: mpsc::Receiver<Event>, prompt_token_ids: Arc<[u32]>, form: Form) -> Self {
-        Self { events, prompt_token_ids, form, over: false }
+    pub(super) fn new(
+        events: mpsc::Receiver<Event>,
+        prompt_token_ids: Arc<[u32]>,
+        form: Form,
+        enough: Arc<AtomicBool>,
+    ) -> Self {
+        Self { events, prompt_token_ids, form, enough, over: false }
+    }
+
+    /// Lets the answer end with its next token, as if that were the last that it may have; for who has no more time for it. What is said
+    /// until then is told as always, and a request that still waits goes on waiting for that token.
+    pub fn end_soon(&self) {
+        self.enough.store(true, Ordering::Relaxed);
     }
 
     /// Tokens of the prompt.

@@ -1,5 +1,6 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use rayon::ThreadPool;
@@ -164,12 +165,14 @@ impl ModelHandle {
         let seed = getrandom::u64().map_err(GenerateError::Seed)?;
         // Room for every event of the answer: one per token, and the last.
         let (events, receiver) = mpsc::channel(tokens_max as usize + 1);
+        let enough = Arc::<AtomicBool>::default();
         let limits = AnswerLimits {
             tokens_max,
             tokens_min: request.tokens_min,
             ignore_end: request.ignore_end,
             stop_tokens: request.stop_tokens,
             shows_special: request.shows_special,
+            enough: Arc::clone(&enough),
         };
         let prompt_token_ids: Arc<[u32]> = prompt.tokens.as_slice().into();
         let queued = Request {
@@ -188,7 +191,7 @@ impl ModelHandle {
             _place: place,
         };
         self.shared.queue.send(queued).map_err(|_| GenerateError::Stopped)?;
-        Ok(Generation::new(receiver, prompt_token_ids, form))
+        Ok(Generation::new(receiver, prompt_token_ids, form, enough))
     }
 
     /// Queues a request `count` times: each answer draws by a seed of its own, the request's plus its index. The prompt is read once.

@@ -46,6 +46,8 @@ pub(super) struct Answer {
     generations: Vec<Generation>,
     /// Generations that have not ended.
     open: usize,
+    /// Whether the model was told to come to an end.
+    ending: bool,
     /// The generation that is asked first for its next event.
     turn: usize,
     choices: usize,
@@ -140,6 +142,7 @@ impl Answer {
             head,
             limits,
             open: generations.len(),
+            ending: false,
             turn: 0,
             choices: usize::try_from(count.get()).unwrap_or(usize::MAX),
             generations,
@@ -166,20 +169,26 @@ impl Answer {
         self.generations.iter().map(Generation::parser).collect()
     }
 
-    /// Waits for the next token of any answer, an end, the deadline or the miner's stop.
+    /// Waits for the next token of any answer, an end, the deadline or the miner's stop. Answers that take too long end at a length.
     pub async fn next(&mut self) -> Step {
         if self.open == 0 {
             return Step::Finished;
         }
-        let Self { limits, generations, turn, .. } = self;
-        let (cut, deadline) = (limits.cut.clone(), limits.deadline);
-        let (choice, event) = tokio::select! {
-            biased;
-            () = cut.cancelled() => return Step::Failed(AxonError::Generation),
-            () = limits.cancellable.cancelled() => return Step::Cancelled,
-            // Before the model, which may be ahead of a slow client by its whole answer.
-            () = tokio::time::sleep_until(deadline) => return Step::Failed(AxonError::Deadline),
-            event = next_event(generations, turn) => event,
+        let Self { limits, generations, turn, ending, .. } = self;
+        let (cut, ends, deadline) = (limits.cut.clone(), limits.ends, limits.deadline);
+        let (choice, event) = loop {
+            tokio::select! {
+                biased;
+                () = cut.cancelled() => return Step::Failed(AxonError::Generation),
+                () = limits.cancellable.cancelled() => return Step::Cancelled,
+                // Before the model, which may be ahead of a slow client by its whole answer.
+                () = tokio::time::sleep_until(deadline) => return Step::Failed(AxonError::Deadline),
+                () = tokio::time::sleep_until(ends), if !*ending => {
+                    *ending = true;
+                    generations.iter().for_each(Generation::end_soon);
+                }
+                event = next_event(generations, turn) => break event,
+            }
         };
         match event {
             Some(Event::Token { text, id, logprobs }) => {

@@ -41,6 +41,8 @@ pub struct Limits {
     pub answer_wait_ms_max: u64,
     /// Time for one answer, in milliseconds, whatever the ticket's deadline. Default 300000.
     pub answer_ms_max: NonZeroU32,
+    /// Longest silence in a stream, in milliseconds; then a comment says that the answer is still in the making. Default 10000.
+    pub silence_ms_max: NonZeroU32,
     /// Chunks written ahead of a slow reader. Default 64.
     pub chunks_waiting_max: NonZeroUsize,
     /// How old a signed request may be, in milliseconds. Default 10000.
@@ -73,6 +75,7 @@ impl Default for Limits {
             answers_waiting_max: 32,
             answer_wait_ms_max: 2_000,
             answer_ms_max: number(300_000),
+            silence_ms_max: number(10_000),
             chunks_waiting_max: size(64),
             signature_age_ms_max: 10_000,
             signature_ahead_ms_max: 2_000,

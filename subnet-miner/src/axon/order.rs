@@ -36,6 +36,8 @@ pub(super) struct Order {
 pub(super) struct Limits {
     /// When the request arrived; receipts count from here.
     pub arrived: Instant,
+    /// When the model is told to come to an end, a tenth of the time before the deadline: what is there by then is an answer, cut off.
+    pub ends: Instant,
     /// When the answer is of no use any more.
     pub deadline: Instant,
     /// Cancelled when the miner stops.
@@ -56,9 +58,11 @@ impl Order {
         if !endpoint.is_ordered_by(ticket.kind) {
             return Err(AxonError::TicketKind);
         }
+        let deadline = clock::at_unix_ms(ticket.deadline_ms).min(arrived + inner.limits.answer_time_max());
         let limits = Limits {
             arrived,
-            deadline: clock::at_unix_ms(ticket.deadline_ms).min(arrived + inner.limits.answer_time_max()),
+            ends: deadline - deadline.saturating_duration_since(arrived) / 10,
+            deadline,
             cut: inner.cut.clone(),
             cancellable: inner.running.register(&ticket),
         };

@@ -71,7 +71,8 @@ pub(super) async fn streamed(
         step => step,
     };
     let (sender, events) = mpsc::channel(state.0.limits.chunks_waiting_max.get());
-    let wire = Wire { sender, give_up: answer.limits.deadline + LAST_WORDS };
+    let silence = Duration::from_millis(state.0.limits.silence_ms_max.get().into());
+    let wire = Wire { sender, give_up: answer.limits.deadline + LAST_WORDS, silence };
     let receipts = state.0.receipts.clone();
     let written = async move {
         let ended = write(&wire, &mut answer, first, chunks).await;
@@ -104,9 +105,14 @@ enum Gone {
     TooSlow,
 }
 
+/// A comment, which nobody hashes: what waits for this answer knows that it is still in the making.
+const STILL_AT_IT: &str = ": still at it\n\n";
+
 struct Wire {
     sender: mpsc::Sender<Bytes>,
     give_up: Instant,
+    /// Longest silence.
+    silence: Duration,
 }
 
 impl Wire {
@@ -138,6 +144,7 @@ async fn write(
     let begin = chunks.begin(answer);
     wire.data(answer, begin).await?;
     let mut step = first;
+    let mut quiet_until = Instant::now() + wire.silence;
     loop {
         match step {
             Step::Finished => break,
@@ -148,13 +155,23 @@ async fn write(
             }
             step => {
                 let more = chunks.step(answer, step);
-                wire.data(answer, more).await?;
+                if !more.is_empty() {
+                    wire.data(answer, more).await?;
+                    quiet_until = Instant::now() + wire.silence;
+                }
             }
         }
-        step = tokio::select! {
-            biased;
-            () = wire.sender.closed() => return Err(Gone::Client),
-            step = answer.next() => step,
+        step = loop {
+            tokio::select! {
+                biased;
+                () = wire.sender.closed() => return Err(Gone::Client),
+                // Before the model, whose text may be held back token by token: a call of a tool is sent when it is whole.
+                () = tokio::time::sleep_until(quiet_until) => {
+                    wire.event(STILL_AT_IT).await?;
+                    quiet_until = Instant::now() + wire.silence;
+                }
+                step = answer.next() => break step,
+            }
         };
     }
     let end = chunks.end(answer);

@@ -1,7 +1,9 @@
 //! What can be ordered beside a single chat answer, on the echo model, a tiny encoder, and the real default model.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use protocol::digest::Hasher;
 use protocol::openai::{ChatChunk, ChatCompletion, Endpoint, FinishReason, TextCompletion};
 use protocol::receipt::{self, SignedReceipt};
 use serde_json::{Value, json};
@@ -13,12 +15,16 @@ use crate::fixture::{Fixture, MODEL, in_time, refusal};
 const SMOLLM2: &str = "SmolLM2-135M-Instruct";
 
 async fn smollm2() -> Fixture {
+    smollm2_within(Limits::default()).await
+}
+
+async fn smollm2_within(limits: Limits) -> Fixture {
     let variable = |name| std::env::var_os(name).map(PathBuf::from);
     let user = || variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
     let cache = variable("SUBNET64_CACHE").or_else(|| Some(user()?.join("subnet64"))).expect("HOME is set");
     let path = cache.join("models").join("SmolLM2-135M-Instruct.Q4_1.gguf");
     assert!(path.exists(), "{} is missing: run scripts/get-model", path.display());
-    Fixture::serving([(SMOLLM2.parse().unwrap(), ModelLocation::Gguf(path))].into(), Limits::default()).await
+    Fixture::serving([(SMOLLM2.parse().unwrap(), ModelLocation::Gguf(path))].into(), limits).await
 }
 
 async fn whole(fixture: &Fixture, endpoint: Endpoint, body: &Value) -> (Value, SignedReceipt) {
@@ -47,6 +53,52 @@ fn chat(model: &str, text: &str, more: Value) -> Value {
     let mut body = json!({"model": model, "messages": [{"role": "user", "content": text}], "temperature": 0});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     body
+}
+
+/// Without the model's own end, so that only a limit ends it.
+fn endless(more: Value) -> Value {
+    let mut body = chat(SMOLLM2, "Count.", json!({"max_tokens": 8_000, "ignore_eos": true}));
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body
+}
+
+#[tokio::test]
+async fn an_answer_that_takes_too_long_ends_at_a_length_with_its_usage_and_its_receipt() {
+    let fixture =
+        smollm2_within(Limits { answer_ms_max: NonZeroU32::new(2_500).unwrap(), ..Limits::default() }).await;
+    let (answer, signed) = whole(&fixture, Endpoint::Chat, &endless(json!({}))).await;
+    let completion: ChatCompletion = serde_json::from_value(answer).unwrap();
+    assert_eq!(completion.choices[0].finish_reason, Some(FinishReason::Length));
+    let receipt = signed.receipt;
+    assert_eq!(receipt.finish_reason, receipt::FinishReason::Length);
+    assert_eq!(receipt.completion_tokens, completion.usage.completion_tokens);
+    assert!((1..8_000).contains(&receipt.completion_tokens), "{receipt:?}");
+    assert!(receipt.fingerprint.is_some(), "what was generated can be executed again");
+
+    let events = chunks(&fixture, Endpoint::Chat, &endless(json!({"stream": true, "n": 2}))).await;
+    let ends = events.iter().filter_map(|event| event["choices"][0]["finish_reason"].as_str());
+    assert_eq!(ends.collect::<Vec<_>>(), ["length", "length"]);
+}
+
+#[tokio::test]
+async fn a_stream_that_has_nothing_to_send_says_that_it_is_still_at_it() {
+    let limits = Limits { silence_ms_max: NonZeroU32::new(1).unwrap(), ..Limits::default() };
+    let fixture = smollm2_within(limits).await;
+    let tool = json!({"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {
+        "text": {"type": "string"}}, "required": ["text"]}}});
+    // A forced call is held back until it is whole.
+    let more = json!({"stream": true, "max_tokens": 24, "tools": [tool],
+        "tool_choice": {"type": "function", "function": {"name": "f"}}});
+    let response =
+        in_time(fixture.ask(Endpoint::Chat, &chat(SMOLLM2, "Call f.", more)).send()).await.unwrap();
+    let text = in_time(response.text()).await.unwrap();
+    assert!(text.contains(": still at it\n\n"), "{text}");
+    let data = text.split_terminator("\n\n").filter_map(|event| event.strip_prefix("data: "));
+    let mut hasher = Hasher::new();
+    data.for_each(|json| hasher.update(format!("{json}\n").as_bytes()));
+    let receipt = text.rsplit_once("event: receipt\ndata: ").unwrap().1.trim();
+    let receipt = SignedReceipt::from_header(receipt).unwrap().receipt;
+    assert_eq!(receipt.output_sha256, hasher.finish(), "comments are not part of the answer");
 }
 
 #[tokio::test]

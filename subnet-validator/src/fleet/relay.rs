@@ -116,7 +116,7 @@ impl Relay {
     pub(super) async fn open(opening: Opening) -> Result<Self, AttemptError> {
         let Opening { shared, axon, ticket, body, sent_at, deadline } = opening;
         let mut source = Source { body, parser: SseParser::new(shared.limits.event_bytes_max) };
-        let event = source.next().await?.ok_or(AttemptError::NoReceipt)?;
+        let event = source.next_event().await?.ok_or(AttemptError::NoReceipt)?;
         if event.name == SSE_EVENT {
             return Err(AttemptError::Malformed);
         }
@@ -175,7 +175,10 @@ impl Relay {
                 }
                 () = tokio::time::sleep_until(self.deadline) => return silent(limits.request_timeout_ms),
             };
-            let event = event.ok_or(AttemptError::NoReceipt)?;
+            let event = match event.ok_or(AttemptError::NoReceipt)? {
+                Heard::Event(event) => event,
+                Heard::SignOfLife => continue,
+            };
             if event.name == SSE_EVENT {
                 let client_gone = client.is_closed();
                 return self.end(&event.data, client_gone).await;
@@ -220,7 +223,7 @@ impl Relay {
                         told = true;
                         continue;
                     }
-                    event = self.source.next() => event?.ok_or(AttemptError::NoReceipt)?,
+                    event = self.source.next_event() => event?.ok_or(AttemptError::NoReceipt)?,
                 };
                 if event.name == SSE_EVENT {
                     return Ok::<_, AttemptError>(event.data);
@@ -242,19 +245,36 @@ impl Relay {
     }
 }
 
+/// What a miner's stream says next.
+enum Heard {
+    Event(SseEvent),
+    /// Bytes that make no event yet, or never: a comment while a long piece is in the making.
+    SignOfLife,
+}
+
 impl Source {
-    async fn next(&mut self) -> Result<Option<SseEvent>, AttemptError> {
-        loop {
-            if let Some(event) = self.parser.next_event().map_err(AttemptError::Event)? {
-                return Ok(Some(event));
-            }
-            match self.body.frame().await {
-                Some(Ok(frame)) => {
-                    if let Some(piece) = frame.data_ref() {
-                        self.parser.push(piece);
-                    }
+    async fn next(&mut self) -> Result<Option<Heard>, AttemptError> {
+        if let Some(event) = self.parser.next_event().map_err(AttemptError::Event)? {
+            return Ok(Some(Heard::Event(event)));
+        }
+        match self.body.frame().await {
+            Some(Ok(frame)) => {
+                if let Some(piece) = frame.data_ref() {
+                    self.parser.push(piece);
                 }
-                Some(Err(error)) => return Err(AttemptError::Body(error.into())),
+                let event = self.parser.next_event().map_err(AttemptError::Event)?;
+                Ok(Some(event.map_or(Heard::SignOfLife, Heard::Event)))
+            }
+            Some(Err(error)) => Err(AttemptError::Body(error.into())),
+            None => Ok(None),
+        }
+    }
+
+    async fn next_event(&mut self) -> Result<Option<SseEvent>, AttemptError> {
+        loop {
+            match self.next().await? {
+                Some(Heard::Event(event)) => return Ok(Some(event)),
+                Some(Heard::SignOfLife) => {}
                 None => return Ok(None),
             }
         }

@@ -33,6 +33,18 @@ fn the_last_token_allowed_shows_what_was_held_back() {
 }
 
 #[test]
+fn an_answer_that_has_had_its_time_ends_with_its_next_token_as_at_its_limit() {
+    let enough = Arc::<AtomicBool>::default();
+    let limits = AnswerLimits { tokens_max: 9, enough: Arc::clone(&enough), ..AnswerLimits::default() };
+    let vocabulary =
+        Vocabulary::new([Vec::new(), b"a".to_vec(), b"b\xe2\x82".to_vec()], BTreeSet::from([END]));
+    let mut answer = Answer::new(Arc::new(vocabulary), StopScanner::new(Vec::new()).unwrap(), limits);
+    assert_eq!(answer.push(1), step("a", None));
+    enough.store(true, Ordering::Relaxed);
+    assert_eq!(answer.push(2), step("b\u{fffd}", Some(FinishReason::Length)));
+}
+
+#[test]
 fn a_stop_string_over_a_token_border_ends_the_answer_before_it() {
     let mut answer = answer(&[b"x\nUs", b"er: y"], &["\nUser:"], 9);
     assert_eq!(answer.push(1), step("x", None));

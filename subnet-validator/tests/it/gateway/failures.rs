@@ -148,6 +148,16 @@ async fn a_stream_that_breaks_off_ends_in_an_error_event_and_pays_nothing() {
 }
 
 #[tokio::test]
+async fn a_miner_that_says_it_is_still_at_it_is_waited_for_past_the_time_of_silence() {
+    let miner = TestMiner::start("//Bob", Manner::Ponders).await;
+    let stand = Stand::start_with(&[&miner], |_, fleet| fleet.idle_timeout_ms = 200).await;
+    let text = stand.hello(true).await.text();
+    assert!(events(&text).contains(&"[DONE]"), "{text}");
+    assert!(!text.contains("still at it"), "the miner's comments are not passed on: {text}");
+    assert_eq!(stand.ledger.head().size, 1);
+}
+
+#[tokio::test]
 async fn a_receipt_for_another_output_is_kept_as_evidence_and_does_not_count() {
     let (stand, code) = broken_stream(Manner::WrongOutputHash).await;
     assert_eq!(code, "miner_unproven");

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Body;
@@ -48,6 +48,8 @@ pub enum Manner {
     Silent,
     /// It answers one chunk and then nothing.
     Stalls,
+    /// It answers one chunk, then comments for a third of a second, then the rest.
+    Ponders,
     /// The same, until it is told to stop: then it signs for what it sent.
     StopsWhenTold,
     /// It answers one chunk and ends its answer when the test says so.
@@ -306,9 +308,20 @@ fn streamed(seen: &Arc<Seen>, ticket: &Ticket, body: &[u8]) -> Response {
         events.truncate(2);
         events.push("data: {\"error\":{\"message\":\"out of memory\"}}\n\n".into());
     }
+    if seen.manner == Manner::Ponders {
+        let comments = std::iter::repeat_n(": still at it\n\n".to_owned(), 16);
+        events.splice(2..2, comments);
+    }
     let dies = Arc::clone(&seen.dies);
     let ended = Departure { notify: then_waits.then(|| Arc::clone(&seen.left)) };
-    let sent = stream::iter(events).map(|event| Ok(Bytes::from(event)));
+    let ticks = tokio::time::interval(Duration::from_millis(20));
+    let sent = stream::unfold((events.into_iter(), ticks), async |(mut events, mut ticks)| {
+        let event = events.next()?;
+        if event.starts_with(':') {
+            ticks.tick().await;
+        }
+        Some((Ok(Bytes::from(event)), (events, ticks)))
+    });
     let end = stream::once(async move {
         let _ended = ended;
         match (then_breaks, then_waits) {
