@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use protocol::account::AccountId;
 use protocol::catalogue::Model;
 use protocol::openai::Endpoint;
 use protocol::ticket::ModelId;
@@ -15,7 +14,7 @@ use protocol::ticket::ModelId;
 use super::attempt::Errand;
 use super::axon::error::{AttemptError, Next, RequestRefusal};
 use super::relay::RelayStream;
-use super::route::NobodyLeft;
+use super::route::{Chosen, NobodyLeft, Tried};
 use super::selector::{Selection, SelectorError, Target};
 use super::{Fleet, Shared};
 use crate::demand::tracker::Asked;
@@ -137,13 +136,12 @@ impl Fleet {
         let _open = shared.relays.token();
         let wanted = &call.models.first().model;
         shared.demand.tracker().count(wanted, Asked::CALL, shared.clock.now_ms());
-        let served = if shared.is_queued_for(call) {
-            shared.wait(call, wanted.clone()).await
-        } else {
-            match shared.serve(call).await {
-                Err(CallError::Cold { model, .. }) => shared.wait(call, model).await,
-                served => served,
-            }
+        // Others wait for the model wanted most already: nobody passes them, but the list's other models may serve.
+        let passed_over = usize::from(shared.is_queued_for(call));
+        let served = match shared.serve_from(call, passed_over).await {
+            Err(_) if passed_over > 0 => shared.wait(call, wanted.clone()).await,
+            Err(CallError::Cold { model, .. }) => shared.wait(call, model).await,
+            served => served,
         };
         if served.is_err() {
             shared.demand.tracker().count(wanted, Asked::UNSERVED, shared.clock.now_ms());
@@ -153,11 +151,16 @@ impl Fleet {
 }
 
 impl Shared {
-    /// Tries the call's models in order; gives the first failure that says more than that a model is cold.
+    /// Tries the call's models in order.
     pub(super) async fn serve(self: &Arc<Self>, call: &Call) -> Result<Answer, CallError> {
+        self.serve_from(call, 0).await
+    }
+
+    /// Tries the call's models in order, but for the first `passed_over`; gives the first failure that says more than that a model is cold.
+    async fn serve_from(self: &Arc<Self>, call: &Call, passed_over: usize) -> Result<Answer, CallError> {
         let mut attempts_left = self.limits.attempts_max;
         let mut failure: Option<CallError> = None;
-        for target in call.models.targets() {
+        for target in call.models.targets().skip(passed_over) {
             let error = match self.serve_with(call, target, &mut attempts_left).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) if error.is_of_one_model() => error,
@@ -186,7 +189,7 @@ impl Shared {
         let model = self.catalogue.get(&target.model);
         let model = model.ok_or_else(|| CallError::UnknownModel { model: target.model.clone() })?;
         let errand = Errand::of_user(call, model, self.limits.answer_tokens_expected);
-        let mut tried: Vec<AccountId> = Vec::new();
+        let mut tried = Tried::default();
         let mut last_failure = None;
         let mut asked = FuturesUnordered::new();
         let mut may_hedge = self.limits.hedge_after_ms > 0;
@@ -198,8 +201,8 @@ impl Shared {
                 match self.choose(&errand, target.goal, &tried) {
                     Ok(chosen) => {
                         *attempts_left -= 1;
-                        tried.push(chosen.axon.hotkey);
-                        asked.push(self.attempt(&errand, chosen));
+                        tried.hotkeys.push(chosen.axon.hotkey);
+                        asked.push(self.attempt_with_context(&errand, chosen));
                     }
                     Err(nobody) => return Err(self.nobody_left(model, nobody, last_failure)),
                 }
@@ -213,24 +216,36 @@ impl Shared {
                         && let Ok(chosen) = self.choose(&errand, target.goal, &tried)
                     {
                         *attempts_left -= 1;
-                        tried.push(chosen.axon.hotkey);
-                        asked.push(self.attempt(&errand, chosen));
+                        tried.hotkeys.push(chosen.axon.hotkey);
+                        asked.push(self.attempt_with_context(&errand, chosen));
                     }
                     continue;
                 }
             };
             // Whoever else was asked is dropped with its connection, which stops that miner.
-            let error = match answered {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
+            let (context_tokens, error) = match answered {
+                (_, Ok(answer)) => return Ok(answer),
+                (context_tokens, Err(error)) => (context_tokens, error),
             };
             match (error.next(), error) {
+                (Next::AskLonger, error) => {
+                    tried.context_tokens = tried.context_tokens.max(Some(context_tokens));
+                    last_failure = Some(error);
+                }
                 (Next::GiveUp, AttemptError::Request(refusal)) => return Err(CallError::Request(refusal)),
                 (Next::GiveUp, AttemptError::Ledger(error)) => return Err(CallError::Ledger(error)),
                 (Next::GiveUp, error) => return Err(CallError::AllFailed(error)),
                 (Next::AskAnother | Next::BlameAndAskAnother, error) => last_failure = Some(error),
             }
         }
+    }
+
+    async fn attempt_with_context(
+        self: &Arc<Self>,
+        errand: &Errand<'_>,
+        chosen: Chosen,
+    ) -> (u32, Result<Answer, AttemptError>) {
+        (chosen.context_tokens, self.attempt(errand, chosen).await)
     }
 
     /// What to tell the user when there is nobody (else) to ask: the last failure if there was one.
@@ -242,6 +257,8 @@ impl Shared {
     ) -> CallError {
         let (poll_ms, model) = (self.limits.inventory_poll_ms, model.id.clone());
         match (last_failure, nobody) {
+            // Nobody's context is longer.
+            (Some(AttemptError::TooLong(refusal)), _) => CallError::Request(refusal),
             (Some(AttemptError::Busy), _) => CallError::Busy { retry_after_ms: self.drain_ms(&model) },
             (Some(error), _) => CallError::AllFailed(error),
             (None, NobodyLeft::Broken { until_ms }) => {

@@ -19,6 +19,15 @@ pub(super) struct Chosen {
     pub in_flight: InFlight,
 }
 
+/// Who need not be asked any more.
+#[derive(Debug, Default)]
+pub(super) struct Tried {
+    /// Asked already.
+    pub hotkeys: Vec<AccountId>,
+    /// A context of this many tokens was too short.
+    pub context_tokens: Option<u32>,
+}
+
 /// Why nobody could be chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NobodyLeft {
@@ -37,17 +46,18 @@ impl Shared {
         &self,
         errand: &Errand<'_>,
         goal: Goal,
-        tried: &[AccountId],
+        tried: &Tried,
     ) -> Result<Chosen, NobodyLeft> {
         let now_ms = self.clock.now_ms();
         let view = self.view.borrow();
         let max_age_ms = self.limits.inventory_max_age_ms;
         let mut holders: Vec<Holder<'_>> = view
             .holders(errand.model, now_ms, max_age_ms)
-            .filter(|holder| !tried.contains(&holder.miner.hotkey))
+            .filter(|holder| !tried.hotkeys.contains(&holder.miner.hotkey))
+            .filter(|holder| tried.context_tokens.is_none_or(|tokens| holder.model.context_tokens > tokens))
             .collect();
         if holders.is_empty() {
-            let is_there = tried.is_empty()
+            let is_there = tried.hotkeys.is_empty()
                 && view.miners.values().any(|miner| miner.fresh_inventory(now_ms, max_age_ms).is_some());
             return Err(if is_there { NobodyLeft::Cold } else { NobodyLeft::None });
         }

@@ -29,6 +29,9 @@ pub enum AttemptError {
     /// It refuses the request itself; another miner would too.
     #[error("the miner refuses the request")]
     Request(Box<RequestRefusal>),
+    /// The prompt is longer than the context that it holds the model with; another may hold it with a longer one.
+    #[error("the prompt is too long for this miner")]
+    TooLong(Box<RequestRefusal>),
     /// It failed or refused us.
     #[error("the miner answered with status {status}")]
     Failed {
@@ -90,6 +93,8 @@ pub struct RequestRefusal {
 pub enum Next {
     /// Ask another miner; this one is only busy.
     AskAnother,
+    /// Ask another miner, if there is one with a longer context.
+    AskLonger,
     /// Ask another miner, and hold this failure against the one that caused it.
     BlameAndAskAnother,
     /// Give up: nobody would do better.
@@ -102,6 +107,7 @@ impl AttemptError {
     pub fn next(&self) -> Next {
         match self {
             Self::Busy => Next::AskAnother,
+            Self::TooLong(_) => Next::AskLonger,
             Self::Request(_) | Self::UnsendableHeader | Self::Ledger(_) => Next::GiveUp,
             _ => Next::BlameAndAskAnother,
         }
@@ -134,6 +140,15 @@ pub enum InventoryError {
 /// What a miner that failed calls it, with the status of one that is busy.
 const FAILURE_CODES: [&str; 3] = ["generation_failed", "receipt_store_unavailable", "deadline_exceeded"];
 
+/// What a miner calls a prompt that does not fit.
+const TOO_LONG_CODE: &str = "context_length_exceeded";
+
+/// Whether a miner refuses the ticket, which the gateway made, and not the request, which is the user's.
+fn is_of_ticket(code: &str) -> bool {
+    // A ticket has no tokens where the user's own limit leaves none.
+    code.starts_with("ticket_") && code != "ticket_without_tokens"
+}
+
 /// Reads a miner's answer that is not a success.
 pub(super) fn refusal(status: StatusCode, words: &[u8]) -> AttemptError {
     let too_large = status == StatusCode::PAYLOAD_TOO_LARGE;
@@ -148,11 +163,17 @@ pub(super) fn refusal(status: StatusCode, words: &[u8]) -> AttemptError {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => AttemptError::Busy,
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::PAYLOAD_TOO_LARGE => {
             let error = serde_json::from_slice::<ErrorBody>(words).ok().map(|body| body.error);
+            let code = error.as_ref().and_then(|error| error.code.as_deref()).unwrap_or_default();
+            if is_of_ticket(code) {
+                return AttemptError::Failed { status: status.as_u16() };
+            }
+            let is_too_long = code == TOO_LONG_CODE;
             let (message, param, code) = match error {
                 Some(error) => (error.message, error.param, error.code),
                 None => ("the model refused this request".into(), None, None),
             };
-            AttemptError::Request(Box::new(RequestRefusal { too_large, message, param, code }))
+            let refusal = Box::new(RequestRefusal { too_large, message, param, code });
+            if is_too_long { AttemptError::TooLong(refusal) } else { AttemptError::Request(refusal) }
         }
         _ => AttemptError::Failed { status: status.as_u16() },
     }
@@ -185,6 +206,19 @@ mod tests {
         assert_eq!(error.next(), Next::GiveUp);
         let AttemptError::Request(refused) = error else { panic!("{error:?}") };
         assert_eq!((refused.message.as_str(), refused.param.as_deref()), ("too long", Some("messages")));
+    }
+
+    #[test]
+    fn a_refused_ticket_is_not_the_users_and_a_prompt_too_long_is_asked_of_others() {
+        let refused = |code: &str| {
+            let words = format!(r#"{{"error":{{"message":"m","type":"t","param":null,"code":"{code}"}}}}"#);
+            refusal(StatusCode::BAD_REQUEST, words.as_bytes()).next()
+        };
+        for code in ["ticket_issued_ahead", "ticket_expired", "ticket_sequence_used"] {
+            assert_eq!(refused(code), Next::BlameAndAskAnother, "{code}");
+        }
+        assert_eq!(refused("ticket_without_tokens"), Next::GiveUp);
+        assert_eq!(refused("context_length_exceeded"), Next::AskLonger);
     }
 
     #[test]

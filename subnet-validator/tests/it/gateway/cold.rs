@@ -92,6 +92,22 @@ async fn a_whole_answer_of_a_cold_model_comes_after_the_wait() {
 }
 
 #[tokio::test]
+async fn a_list_whose_first_model_is_waited_for_goes_on_to_one_that_is_there() {
+    let miner = TestMiner::start("//Bob", Manner::Honest).await;
+    let stand = Stand::cold(&[&miner], |_| {}).await;
+    stand.push(&miner.inventory(4)).await;
+    let asking_for = |model: &str, stream: bool| {
+        format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"hi"}}],"stream":{stream}}}"#)
+    };
+    let (_waiting, first) = begin(&stand, &asking_for("spare", true)).await;
+    assert!(first.starts_with(": waiting"), "{first}");
+    let reply = in_time(stand.chat(&asking_for("spare,echo", false)).send()).await;
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
+    let (_behind, second) = begin(&stand, &asking_for("spare", true)).await;
+    assert!(second.starts_with(": waiting position=2"), "{second}");
+}
+
+#[tokio::test]
 async fn the_queue_is_served_in_the_order_in_which_it_came() {
     let miner = TestMiner::start("//Bob", Manner::Honest).await;
     let stand = Stand::cold(&[&miner], |fleet| fleet.demand.bounty_step_ms = 0).await;

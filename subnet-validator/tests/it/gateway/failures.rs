@@ -100,6 +100,45 @@ async fn a_miners_refusal_of_the_request_is_the_users_answer() {
 }
 
 #[tokio::test]
+async fn a_prompt_too_long_for_one_miner_goes_to_one_with_a_longer_context() {
+    let [bob, charlie] = [
+        TestMiner::start("//Bob", Manner::ShortContext).await,
+        TestMiner::start("//Charlie", Manner::ShortContext).await,
+    ];
+    let dave = TestMiner::start("//Dave", Manner::Honest).await;
+    let stand = Stand::start(&[&bob, &charlie, &dave]).await;
+    for _ in 0..8 {
+        let reply = stand.hello(false).await;
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
+    }
+    assert!(!bob.tickets().is_empty() || !charlie.tickets().is_empty(), "one of the short ones was asked");
+
+    let stand = Stand::start(&[&bob, &charlie]).await;
+    let before = bob.tickets().len() + charlie.tickets().len();
+    let reply = stand.hello(false).await;
+    assert_eq!(
+        (reply.status, reply.error_code().as_str()),
+        (StatusCode::BAD_REQUEST, "context_length_exceeded")
+    );
+    assert_eq!(bob.tickets().len() + charlie.tickets().len(), before + 1, "the other one is as short");
+}
+
+#[tokio::test]
+async fn a_refused_ticket_is_not_the_users_fault() {
+    let [bob, charlie] = [
+        TestMiner::start("//Bob", Manner::RefusesTicket).await,
+        TestMiner::start("//Charlie", Manner::Honest).await,
+    ];
+    let stand = Stand::start(&[&bob, &charlie]).await;
+    for _ in 0..8 {
+        assert_eq!(stand.hello(false).await.status, StatusCode::OK);
+    }
+    assert!(!bob.tickets().is_empty());
+    let stand = Stand::start(&[&bob]).await;
+    assert_eq!(stand.hello(false).await.status, StatusCode::BAD_GATEWAY);
+}
+
+#[tokio::test]
 async fn a_miner_that_keeps_failing_is_left_alone() {
     let miner = TestMiner::start("//Bob", Manner::Fails).await;
     let stand = Stand::start(&[&miner]).await;

@@ -56,6 +56,10 @@ pub enum Manner {
     FinishesWhenTold,
     Busy,
     RefusesRequest,
+    /// It refuses the gateway's ticket.
+    RefusesTicket,
+    /// It holds its model with a context of 512 tokens, and every prompt is longer.
+    ShortContext,
     Fails,
 }
 
@@ -103,7 +107,7 @@ impl TestMiner {
         let model = protocol::inventory::HotModel {
             id: "echo".parse().unwrap(),
             weights_digest: weights_digest(),
-            context_tokens: 4_096,
+            context_tokens: if self.seen.manner == Manner::ShortContext { 512 } else { 4_096 },
             slots: 4,
             in_flight: 0,
         };
@@ -189,6 +193,12 @@ async fn chat(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) ->
         Manner::Busy => StatusCode::TOO_MANY_REQUESTS.into_response(),
         Manner::Fails => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         Manner::RefusesRequest => (StatusCode::BAD_REQUEST, axum::Json(words)).into_response(),
+        Manner::RefusesTicket => {
+            (StatusCode::BAD_REQUEST, axum::Json(words.with_code("ticket_issued_ahead"))).into_response()
+        }
+        Manner::ShortContext => {
+            (StatusCode::BAD_REQUEST, axum::Json(words.with_code("context_length_exceeded"))).into_response()
+        }
         Manner::Silent => std::future::pending().await,
         _ if request.validate().unwrap().stream.on => streamed(&seen, &ticket, &body),
         _ => whole(&seen, &ticket),
