@@ -80,10 +80,14 @@ pub struct GatewayConfig {
     pub require_api_key: bool,
     /// Connections open at once; the next ones wait unaccepted.
     pub connections_max: usize,
+    /// Those of one address (IPv6: one /64 network); the next ones are closed. Behind a proxy all have the proxy's address.
+    pub connections_per_address_max: u32,
     /// Calls in progress at once; the next one gets 429.
     pub requests_in_flight_max: usize,
     /// Longest wait for a request's head, in milliseconds.
     pub header_read_timeout_ms: u64,
+    /// Longest wait for a client to take a byte of its answer, in milliseconds.
+    pub unread_timeout_ms: u64,
     /// Longest wait for a request's body, in milliseconds.
     pub body_read_timeout_ms: u64,
     /// Largest request body, in bytes.
@@ -251,8 +255,10 @@ impl Default for GatewayConfig {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8064)),
             require_api_key: true,
             connections_max: 4096,
+            connections_per_address_max: 1024,
             requests_in_flight_max: 2048,
             header_read_timeout_ms: 10_000,
+            unread_timeout_ms: 60_000,
             body_read_timeout_ms: 10_000,
             body_bytes_max: 1 << 20,
             ping_interval_ms: 15_000,
@@ -425,8 +431,9 @@ impl Config {
             let problem = "must be at most weights.submit_after_percent: weights follow from heads";
             return Err(ConfigError::Value { field: "shards.give_up_percent", problem });
         }
-        let at_least_one: [(&'static str, u64); 8] = [
+        let at_least_one: [(&'static str, u64); 9] = [
             ("gateway.connections_max", self.gateway.connections_max as u64),
+            ("gateway.connections_per_address_max", self.gateway.connections_per_address_max.into()),
             ("gateway.requests_in_flight_max", self.gateway.requests_in_flight_max as u64),
             ("gateway.ping_interval_ms", self.gateway.ping_interval_ms),
             ("fleet.attempts_max", self.fleet.attempts_max.into()),

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod error;
 
+mod body;
 mod bundles;
 mod calls;
 mod catalogue;

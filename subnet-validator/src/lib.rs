@@ -18,6 +18,7 @@ pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod config;
+mod connections;
 pub mod demand;
 pub mod fleet;
 pub mod gateway;

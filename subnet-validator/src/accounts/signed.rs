@@ -5,8 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use http::HeaderMap;
 use protocol::account::AccountId;
 use protocol::btauth::{
-    self, AuthError, Freshness, RawHeaders, ReplayError, ReplayGuard, RequestParts, VerifiedCaller,
+    self, AuthError, Claim, Freshness, RawHeaders, ReplayError, ReplayGuard, RequestParts, VerifiedCaller,
 };
+use protocol::digest::Digest;
 
 use super::config::AccountsConfig;
 
@@ -61,6 +62,19 @@ impl SignedRequests {
     pub fn headers(headers: &HeaderMap) -> Result<RawHeaders, SignedError> {
         let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         RawHeaders::collect(pairs).map_err(SignedError::Auth)
+    }
+
+    /// Refuses what is for another receiver, or too old, before its body is read.
+    pub fn check_head(
+        &self,
+        raw: &RawHeaders,
+        method: &str,
+        target: &str,
+        now_ns: u64,
+    ) -> Result<(), SignedError> {
+        let head = RequestParts { method, target, body_sha256: Digest::ZERO };
+        let claim = Claim::of(raw, &head, &self.receiver, now_ns, &self.freshness);
+        claim.map(drop).map_err(SignedError::Auth)
     }
 
     /// Who signed this request. Its nonce is used up only by [`SignedRequests::once`].

@@ -4,7 +4,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State as Handed};
@@ -13,14 +12,13 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use protocol::btauth::RequestParts;
 use protocol::digest::Digest;
 use serde::Deserialize;
 
-use super::State;
 use super::error::GatewayError;
+use super::{State, body};
 pub use crate::accounts::keys::{ApiKey, ApiKeys};
 use crate::accounts::meter::{Exceeded, Left};
 use crate::accounts::signed::{SignedError, SignedRequests};
@@ -143,9 +141,11 @@ async fn signed(
     let known = state.accounts.keys().of_hotkey(&raw.sender(), state.clock.now_ms());
     let account = known.ok_or(AccessError::UnknownHotkey)?;
     let (parts, body) = request.into_parts();
-    let body = read(state, body).await?;
     let signed = state.accounts.signed();
+    // When its head was here: a slow body makes a request no older.
     let now_ns = state.clock.now_ms().saturating_mul(1_000_000);
+    signed.check_head(&raw, parts.method.as_str(), target, now_ns).map_err(AccessError::Signed)?;
+    let body = read(state, body).await?;
     let request = RequestParts { method: parts.method.as_str(), target, body_sha256: Digest::of(&body) };
     let caller = signed.verify(&raw, &request, now_ns).map_err(AccessError::Signed)?;
     signed.once(&caller, now_ns).map_err(AccessError::Signed)?;
@@ -173,14 +173,7 @@ async fn with_allowed_model(
 }
 
 async fn read(state: &State, body: Body) -> Result<Bytes, GatewayError> {
-    let body_bytes_max = state.config.body_bytes_max;
-    let wait = Duration::from_millis(state.config.body_read_timeout_ms);
-    let body = tokio::time::timeout(wait, Limited::new(body, body_bytes_max).collect()).await;
-    match body.map_err(|_| GatewayError::BodyTimeout)? {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(GatewayError::BodyTooLarge { body_bytes_max }),
-        Err(_) => Err(GatewayError::BodyBroken),
-    }
+    body::read(body, state.config.body_bytes_max, state.config.body_read_timeout_ms).await
 }
 
 fn bearer(value: &str) -> Option<&str> {

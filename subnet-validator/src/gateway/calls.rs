@@ -11,17 +11,15 @@ use axum::extract::State as Handed;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use protocol::openai::Endpoint;
 use tokio::sync::OwnedSemaphorePermit;
 
 use self::shape::Shape;
-use super::State;
 use super::access::Caller;
 use super::error::GatewayError;
 use super::request_id::RequestId;
-use super::selection;
 use super::sse::{self, Verbatim};
+use super::{State, body, selection};
 use crate::fleet::call::{Answer, Call};
 use crate::metrics::Count;
 
@@ -82,14 +80,8 @@ pub(super) struct Entered {
 /// Takes a place and reads the body.
 pub(super) async fn enter(state: &State, body: Body) -> Result<Entered, GatewayError> {
     let permit = Arc::clone(&state.calls).try_acquire_owned().map_err(|_| GatewayError::Full)?;
-    let body_bytes_max = state.config.body_bytes_max;
-    let wait = Duration::from_millis(state.config.body_read_timeout_ms);
-    let body = tokio::time::timeout(wait, Limited::new(body, body_bytes_max).collect()).await;
-    match body.map_err(|_| GatewayError::BodyTimeout)? {
-        Ok(body) => Ok(Entered { body: body.to_bytes(), permit }),
-        Err(error) if error.is::<LengthLimitError>() => Err(GatewayError::BodyTooLarge { body_bytes_max }),
-        Err(_) => Err(GatewayError::BodyBroken),
-    }
+    let body = body::read(body, state.config.body_bytes_max, state.config.body_read_timeout_ms).await?;
+    Ok(Entered { body, permit })
 }
 
 /// Checks a body of this endpoint's form and lets a miner answer it.

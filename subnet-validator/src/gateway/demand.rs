@@ -12,14 +12,12 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{Stream, stream};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use protocol::demand::{CHANGE_EVENT, Cursor, STATE_EVENT};
 use protocol::inventory::SignedInventory;
 use serde::{Deserialize, Serialize};
 
-use super::State;
 use super::error::GatewayError;
-use super::selection;
+use super::{State, body, selection};
 use crate::fleet::miners::{Piece, Reader};
 
 const PING: Bytes = Bytes::from_static(b": ping\n\n");
@@ -82,15 +80,7 @@ fn frame(piece: &Piece) -> Option<Bytes> {
 /// Takes a miner's inventory the moment it changed.
 pub(super) async fn inventory(Handed(state): Handed<Arc<State>>, body: Body) -> Result<(), GatewayError> {
     let body_bytes_max = state.fleet.inventory_bytes_max();
-    let wait = Duration::from_millis(state.config.body_read_timeout_ms);
-    let body = tokio::time::timeout(wait, Limited::new(body, body_bytes_max).collect()).await;
-    let body = match body.map_err(|_| GatewayError::BodyTimeout)? {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
-            return Err(GatewayError::BodyTooLarge { body_bytes_max });
-        }
-        Err(_) => return Err(GatewayError::BodyBroken),
-    };
+    let body = body::read(body, body_bytes_max, state.config.body_read_timeout_ms).await?;
     let signed: SignedInventory = serde_json::from_slice(&body).map_err(GatewayError::Json)?;
     state.fleet.push_inventory(signed)?;
     Ok(())
@@ -115,13 +105,16 @@ pub(super) struct WarmUp {
     estimate_s: Option<u64>,
 }
 
+/// Largest request for one, in bytes.
+const WARM_UP_BYTES_MAX: usize = 16 << 10;
+
 /// Asks for a model before it is needed.
 pub(super) async fn warm_up(
     Handed(state): Handed<Arc<State>>,
     body: Body,
 ) -> Result<Json<WarmUp>, GatewayError> {
-    let body = Limited::new(body, 16 << 10).collect().await.map_err(|_| GatewayError::BodyBroken)?;
-    let mut request: WarmUpRequest = serde_json::from_slice(&body.to_bytes()).map_err(GatewayError::Json)?;
+    let body = body::read(body, WARM_UP_BYTES_MAX, state.config.body_read_timeout_ms).await?;
+    let mut request: WarmUpRequest = serde_json::from_slice(&body).map_err(GatewayError::Json)?;
     let models = selection::take(&state, &mut request.model)?;
     let warmth = state.fleet.warm_up(&models.first().model);
     let warmth = warmth.ok_or(GatewayError::UnknownModel { model: request.model })?;

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::GatewayConfig;
+use crate::connections::{Connections, Unread};
 use crate::tls::Tls;
 
 /// Largest request head, in bytes.
@@ -25,7 +26,9 @@ const HEAD_BYTES_MAX: usize = 32 << 10;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     connections_max: usize,
+    connections_per_address_max: u32,
     header_read_timeout: Duration,
+    unread_timeout: Duration,
     drain_timeout: Duration,
 }
 
@@ -33,7 +36,9 @@ impl Limits {
     pub(super) fn new(config: &GatewayConfig) -> Self {
         Self {
             connections_max: config.connections_max.min(Semaphore::MAX_PERMITS),
+            connections_per_address_max: config.connections_per_address_max,
             header_read_timeout: Duration::from_millis(config.header_read_timeout_ms),
+            unread_timeout: Duration::from_millis(config.unread_timeout_ms),
             drain_timeout: Duration::from_millis(config.drain_timeout_ms),
         }
     }
@@ -48,6 +53,7 @@ pub(super) async fn serve(
     stop: CancellationToken,
 ) {
     let permits = Arc::new(Semaphore::new(limits.connections_max));
+    let by_address = Connections::default();
     let mut connections = JoinSet::new();
     loop {
         let accept = async {
@@ -60,11 +66,15 @@ pub(super) async fn serve(
         };
         while connections.try_join_next().is_some() {}
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
+                let Some(open) = by_address.open(peer.ip().into(), limits.connections_per_address_max) else {
+                    tracing::debug!(address = %peer.ip(), "a connection was refused: too many of one address are open");
+                    continue;
+                };
                 let (router, tls, stop) = (router.clone(), tls.clone(), stop.clone());
                 connections.spawn(async move {
                     accepted_connection(stream, router, limits, tls, stop).await;
-                    drop(permit);
+                    drop((permit, open));
                 });
             }
             Err(error) => {
@@ -118,7 +128,10 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_read_timeout)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(
+            TokioIo::new(Unread::new(stream, limits.unread_timeout)),
+            TowerToHyperService::new(router),
+        );
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -21,6 +21,10 @@ pub struct StakerRpcConfig {
     pub tls: TlsConfig,
     /// Longest wait for a client to shake hands over TLS, in milliseconds.
     pub handshake_timeout_ms: u64,
+    /// Longest wait for a request's head, also for the next one on a connection that is kept, in milliseconds.
+    pub header_read_timeout_ms: u64,
+    /// Longest wait for a client to take a byte of what is sent, in milliseconds.
+    pub unread_timeout_ms: u64,
     /// Threads that answer; those that serve users are others.
     pub threads: NonZeroUsize,
     /// How far these threads stand back for all others, from 0 (not at all) to 19, as `nice` counts.
@@ -73,6 +77,8 @@ impl Default for StakerRpcConfig {
             cors_origins: Vec::new(),
             tls: TlsConfig::default(),
             handshake_timeout_ms: 10_000,
+            header_read_timeout_ms: 10_000,
+            unread_timeout_ms: 60_000,
             threads: THREADS,
             niceness: 5,
             drain_ms: 1_000,

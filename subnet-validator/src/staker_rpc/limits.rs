@@ -1,7 +1,6 @@
 //! How often one client may ask: a bucket of calls for each address, refilled at a steady rate.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jsonrpsee::Extensions;
@@ -12,22 +11,7 @@ use jsonrpsee::types::{Id, Request};
 use super::config::StakerRpcConfig;
 use super::error::rate_limited;
 use crate::clock::Clock;
-
-/// A client: its address, of which IPv6 counts by the network of 64 bits that one household gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Client(IpAddr);
-
-impl From<IpAddr> for Client {
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V6(address) => {
-                let network = u128::from(address) >> 64 << 64;
-                Self(IpAddr::V6(Ipv6Addr::from(network)))
-            }
-            address => Self(address),
-        }
-    }
-}
+use crate::connections::Client;
 
 /// What one client has left.
 #[derive(Debug, Clone, Copy)]

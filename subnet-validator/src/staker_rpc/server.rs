@@ -1,8 +1,7 @@
 //! Connections: who may open how many, and which requests are JSON-RPC, the page, or neither.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,19 +12,22 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use jsonrpsee::core::http_helpers::Body;
 use jsonrpsee::core::middleware::RpcServiceBuilder;
-use jsonrpsee::server::{
-    BatchRequestConfig, Methods, Server, ServerConfig, StopHandle, serve_with_graceful_shutdown, ws,
-};
+use jsonrpsee::server::{BatchRequestConfig, Methods, Server, ServerConfig, StopHandle, ws};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::Service;
 
 use super::config::StakerRpcConfig;
-use super::limits::{CallLimit, Client, Limited};
+use super::limits::{CallLimit, Limited};
 use super::page;
 use super::state::State;
+use crate::connections::{Client, Connections, Unread};
 use crate::tls::Tls;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -40,21 +42,15 @@ pub(super) struct Front {
     pub(super) tls: Option<Arc<Tls>>,
 }
 
-/// Open connections by client.
-#[derive(Clone, Default)]
-struct Connections(Arc<Mutex<HashMap<Client, u32>>>);
-
-/// One open connection; it counts until this is dropped.
-struct Open {
-    connections: Connections,
-    client: Client,
-}
-
 /// Accepts connections until stopped; those open then may end their calls.
 pub(super) async fn run(listener: TcpListener, front: Front, stop: StopHandle) {
     let Front { state, methods, document, tls } = front;
     let config = state.config.clone();
-    let tls = tls.map(|tls| (tls, Duration::from_millis(config.handshake_timeout_ms)));
+    let patience = Patience {
+        handshake: Duration::from_millis(config.handshake_timeout_ms),
+        head: Duration::from_millis(config.header_read_timeout_ms),
+        unread: Duration::from_millis(config.unread_timeout_ms),
+    };
     let limit = CallLimit::new(&config, Arc::clone(&state.clock));
     let per_call = limit.clone();
     let middleware =
@@ -110,14 +106,24 @@ pub(super) async fn run(listener: TcpListener, front: Front, stop: StopHandle) {
                 Ok::<_, BoxError>(response)
             }
         });
-        spawn(stream, peer, tls.clone(), service, stop.clone());
+        spawn(stream, peer, (tls.clone(), patience), service, stop.clone());
     }
+}
+
+/// How long a client is waited for.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    handshake: Duration,
+    /// For the head of its first request, and of the next one on a connection that is kept.
+    head: Duration,
+    /// For it to take a byte that is sent.
+    unread: Duration,
 }
 
 fn spawn<S>(
     stream: TcpStream,
     peer: SocketAddr,
-    tls: Option<(Arc<Tls>, Duration)>,
+    (tls, patience): (Option<Arc<Tls>>, Patience),
     service: S,
     stop: StopHandle,
 ) where
@@ -129,9 +135,9 @@ fn spawn<S>(
     }
     tokio::spawn(async move {
         let served = match tls {
-            None => serve_with_graceful_shutdown(stream, service, stop.shutdown()).await,
-            Some((tls, wait)) => match tls.accept(stream, wait).await {
-                Ok(stream) => serve_with_graceful_shutdown(stream, service, stop.shutdown()).await,
+            None => serve(stream, service, patience, stop).await,
+            Some(tls) => match tls.accept(stream, patience.handshake).await {
+                Ok(stream) => serve(stream, service, patience, stop).await,
                 Err(error) => Err(error.into()),
             },
         };
@@ -139,6 +145,33 @@ fn spawn<S>(
             tracing::debug!(%peer, error = error.to_string(), "a staker's connection broke");
         }
     });
+}
+
+/// Serves one connection until it ends, or, once stopped, until the request in progress is answered.
+async fn serve<S>(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    service: S,
+    patience: Patience,
+    stop: StopHandle,
+) -> Result<(), BoxError>
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = BoxError> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(patience.head)
+        .serve_connection(
+            TokioIo::new(Unread::new(stream, patience.unread)),
+            TowerToHyperService::new(service),
+        )
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return Ok(ended?),
+        () = stop.shutdown() => connection.as_mut().graceful_shutdown(),
+    }
+    Ok(connection.await?)
 }
 
 fn of(config: &StakerRpcConfig) -> ServerConfig {
@@ -230,28 +263,4 @@ fn with_type(status: StatusCode, kind: &'static str, body: Bytes) -> Response<By
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
-}
-
-impl Connections {
-    fn open(&self, client: Client, max: u32) -> Option<Open> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(client).or_default();
-        if *count >= max {
-            return None;
-        }
-        *count += 1;
-        Some(Open { connections: self.clone(), client })
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        let mut open = self.connections.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.client) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.client);
-            }
-        }
-    }
 }

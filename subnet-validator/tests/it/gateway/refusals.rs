@@ -73,6 +73,25 @@ async fn a_call_past_the_limit_is_told_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn an_address_may_hold_only_so_many_connections() {
+    use tokio::io::AsyncReadExt;
+    let stand = Stand::start_with(&[], |gateway, _| gateway.connections_per_address_max = 1).await;
+    let mut first = tokio::net::TcpStream::connect(stand.gateway.address()).await.unwrap();
+    let mut second = tokio::net::TcpStream::connect(stand.gateway.address()).await.unwrap();
+    assert_eq!(second.read(&mut [0; 1]).await.unwrap(), 0, "it is closed without a word");
+    assert_eq!(health_over(&mut first).await, "HTTP/1.1 200 OK");
+}
+
+/// The status line of `/health` over a connection that is open.
+async fn health_over(stream: &mut tokio::net::TcpStream) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut answer = [0; 15];
+    stream.read_exact(&mut answer).await.unwrap();
+    String::from_utf8(answer.to_vec()).unwrap()
+}
+
+#[tokio::test]
 async fn a_connection_that_never_finishes_its_request_head_is_closed() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let stand = Stand::start_with(&[], |gateway, _| gateway.header_read_timeout_ms = 50).await;

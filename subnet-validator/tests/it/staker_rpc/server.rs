@@ -23,6 +23,18 @@ async fn batches_and_bodies_have_limits() {
     assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
 }
 
+#[tokio::test]
+async fn a_connection_that_asks_nothing_more_is_closed() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let rpc = rpc_with(0, |config| config.header_read_timeout_ms = 100).await;
+    let mut stream = tokio::net::TcpStream::connect(rpc.server.address()).await.unwrap();
+    stream.write_all(b"GET /openrpc.json HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    // Ends only because the server closes the connection.
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200"));
+}
+
 /// Names and niceness of this process's threads, from proc(5).
 #[cfg(target_os = "linux")]
 fn threads() -> Vec<(String, i32)> {
