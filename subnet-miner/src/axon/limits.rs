@@ -31,13 +31,13 @@ pub struct Limits {
     pub per_address: Rate,
     /// Requests from one verified hotkey. Default 100 per second, 200 at once.
     pub per_hotkey: Rate,
-    /// Answers in the making at once. Default 16.
+    /// Answers in the making at once for one model, which takes no more than it computes together. Default 16.
     pub answers_max: NonZeroU16,
-    /// Answers in the making at once for one hotkey. Default 16.
+    /// The same for one hotkey. Default 16.
     pub answers_per_hotkey_max: NonZeroU16,
-    /// Requests that may wait for one of these, shared by the callers' stake; 0 lets none wait. Default 32.
+    /// Requests that may wait for a place at a model, shared by the callers' stake; 0 lets none wait. Default 32.
     pub answers_waiting_max: u16,
-    /// Time that a request may wait, in milliseconds; then it gets 429 and a time to come back. Default 2000.
+    /// Time that a request may wait, in milliseconds; then it gets 429 and a time to come back. Default 10000.
     pub answer_wait_ms_max: u64,
     /// Time for one answer, in milliseconds, whatever the ticket's deadline. Default 300000.
     pub answer_ms_max: NonZeroU32,
@@ -73,7 +73,7 @@ impl Default for Limits {
             answers_max: short(16),
             answers_per_hotkey_max: short(16),
             answers_waiting_max: 32,
-            answer_wait_ms_max: 2_000,
+            answer_wait_ms_max: 10_000,
             answer_ms_max: number(300_000),
             silence_ms_max: number(10_000),
             chunks_waiting_max: size(64),

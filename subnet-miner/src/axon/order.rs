@@ -83,10 +83,11 @@ impl Order {
         let model = self.model(state, asked)?;
         let (caller, priority) = (self.caller, Priority::from(self.ticket.kind));
         let asker = Asker { caller, weight: state.0.admission.weight(&caller), priority };
-        let slot = tokio::time::timeout_at(self.limits.deadline, state.0.slots.take(asker))
-            .await
-            .map_err(|_| AxonError::Deadline)?
-            .map_err(|refused| AxonError::Full { retry_after_ms: refused.retry_after_ms })?;
+        let slot =
+            tokio::time::timeout_at(self.limits.deadline, state.0.slots.take(asked, model.slots(), asker))
+                .await
+                .map_err(|_| AxonError::Deadline)?
+                .map_err(|refused| AxonError::Full { retry_after_ms: refused.retry_after_ms })?;
         state.0.admission.use_up(&self.ticket)?;
         let ticket = &self.ticket;
         tracing::info!(validator = %ticket.validator, model = %asked, kind = ?ticket.kind, sequence = ticket.sequence, "answering");

@@ -126,6 +126,13 @@ impl Fleet {
         Selection::resolve(text, &self.shared.catalogue)
     }
 
+    /// Tokens of an answer whose user sets no limit, and bytes that a whole answer may have.
+    #[must_use]
+    pub fn whole_answer_max(&self) -> (u32, usize) {
+        let limits = &self.shared.limits;
+        (limits.completion_tokens_max, limits.answer_bytes_max)
+    }
+
     /// Serves one call. Dropping the future before the answer starts drops the miner's connection with it.
     pub async fn call(&self, call: &Call) -> Result<Answer, CallError> {
         if self.shared.is_stopping() {

@@ -94,7 +94,9 @@ pub(super) async fn relay(
 ) -> Result<Answer, GatewayError> {
     let select = |model: &mut String| selection::take(state, model);
     let (models, shape) = Shape::of(endpoint, &body, select)?;
-    let Shape { stream, prompts, answers, completion_tokens_max } = shape;
+    let (tokens_max, answer_bytes_max) = state.fleet.whole_answer_max();
+    shape.check_size(tokens_max, answer_bytes_max).map_err(GatewayError::Field)?;
+    let Shape { stream, prompts, answers, completion_tokens_max, .. } = shape;
     let payer = caller.key_id.clone();
     let call =
         Call { endpoint, models, body, stream, prompts, answers, completion_tokens_max, payer, request_id };

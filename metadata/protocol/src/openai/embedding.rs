@@ -8,7 +8,7 @@ use super::{RequestError, Usage};
 use crate::ticket::ModelId;
 
 /// How many texts a request may have.
-pub const INPUTS_MAX: usize = 512;
+pub const INPUTS_MAX: usize = 2_048;
 
 /// A request, as received.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

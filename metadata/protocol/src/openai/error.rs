@@ -55,7 +55,8 @@ impl ErrorBody {
 }
 
 impl RequestError {
-    pub(super) fn new(param: impl Into<String>, message: impl Into<String>) -> Self {
+    /// A field and what to do about it.
+    pub fn new(param: impl Into<String>, message: impl Into<String>) -> Self {
         Self { message: message.into(), param: Some(param.into()) }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{RequestError, Stop};
 
 /// How many stop texts a request may have.
-pub const STOPS_MAX: usize = 4;
+pub const STOPS_MAX: usize = 16;
 /// How long a stop text may be.
 pub const STOP_BYTES_MAX: usize = 256;
 /// How many tokens may be named to end an answer.

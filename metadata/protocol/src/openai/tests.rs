@@ -100,7 +100,7 @@ fn each_value_out_of_range_names_its_parameter() {
         ("stop_token_ids", json!([-1])),
         ("top_logprobs", json!(3)),
         ("continue_final_message", json!(true)),
-        ("stop", json!(["a", "b", "c", "d", "e"])),
+        ("stop", json!(vec!["a"; STOPS_MAX + 1])),
         ("stop", json!("")),
         ("stop", json!("x".repeat(STOP_BYTES_MAX + 1))),
         ("response_format", json!({"type": "json_schema", "json_schema": {}})),

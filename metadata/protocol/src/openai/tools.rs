@@ -8,7 +8,7 @@ use super::{RequestError, Tool};
 /// How many functions may be on offer.
 pub const TOOLS_MAX: usize = 128;
 /// How long a function's name may be.
-pub const TOOL_NAME_CHARS_MAX: usize = 64;
+pub const TOOL_NAME_CHARS_MAX: usize = 128;
 
 /// Whether and which function must be called.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -98,7 +98,7 @@ pub(super) fn valid_tools(tools: Vec<Tool>) -> Result<Vec<Tool>, RequestError> {
         if !(1..=TOOL_NAME_CHARS_MAX).contains(&function.name.len()) || !function.name.chars().all(plain) {
             return Err(error(
                 "function.name",
-                "a function's name has 1 to 64 characters out of A-Z a-z 0-9 _ - .",
+                "a function's name has 1 to 128 characters out of A-Z a-z 0-9 _ - .",
             ));
         }
         if function.parameters.as_ref().is_some_and(|schema| !is_schema(schema)) {

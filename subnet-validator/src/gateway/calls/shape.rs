@@ -1,11 +1,15 @@
 //! What the fleet must know of a request beside its models: how many prompts and answers, how long.
 
 use protocol::openai::{
-    ChatRequest, CompletionRequest, DetokenizeRequest, EmbeddingRequest, Endpoint, TokenizeRequest,
+    ChatRequest, CompletionRequest, DetokenizeRequest, EmbeddingRequest, Endpoint, RequestError,
+    TokenizeRequest,
 };
 use serde::de::DeserializeOwned;
 
 use crate::gateway::error::GatewayError;
+
+/// JSON of one token's probability with its bytes, for tokens longer than nearly all are.
+const LOGPROB_BYTES: u64 = 160;
 
 /// A request's outline.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +21,8 @@ pub(super) struct Shape {
     pub answers: u32,
     /// For each answer.
     pub completion_tokens_max: Option<u32>,
+    /// Whether each token's probability is told, and of so many of the likeliest.
+    pub logprobs: Option<u32>,
 }
 
 impl Shape {
@@ -33,7 +39,8 @@ impl Shape {
                 let request = request.validate().map_err(GatewayError::Field)?;
                 let (prompts, answers) = (1, request.choices);
                 let (stream, completion_tokens_max) = (request.stream.on, request.completion_tokens_max);
-                Ok((selected, Self { stream, prompts, answers, completion_tokens_max }))
+                let logprobs = request.logprobs;
+                Ok((selected, Self { stream, prompts, answers, completion_tokens_max, logprobs }))
             }
             Endpoint::Completion => {
                 let mut request = parse::<CompletionRequest>(body)?;
@@ -41,8 +48,8 @@ impl Shape {
                 let request = request.validate().map_err(GatewayError::Field)?;
                 let (prompts, answers) = (count(request.prompts.len()), request.answers());
                 let completion_tokens_max = Some(request.completion_tokens_max);
-                let stream = request.stream.on;
-                Ok((selected, Self { stream, prompts, answers, completion_tokens_max }))
+                let (stream, logprobs) = (request.stream.on, request.logprobs);
+                Ok((selected, Self { stream, prompts, answers, completion_tokens_max, logprobs }))
             }
             Endpoint::Embedding => {
                 let mut request = parse::<EmbeddingRequest>(body)?;
@@ -66,7 +73,23 @@ impl Shape {
     }
 
     fn without_answers(prompts: u32) -> Self {
-        Self { stream: false, prompts, answers: 0, completion_tokens_max: None }
+        Self { stream: false, prompts, answers: 0, completion_tokens_max: None, logprobs: None }
+    }
+
+    /// Refuses an answer that, told whole, can be larger than a whole answer may be. Who asks for it would be told that a miner failed,
+    /// and the miner would be blamed. `tokens_max` holds where the user sets no limit.
+    pub fn check_size(&self, tokens_max: u32, answer_bytes_max: usize) -> Result<(), RequestError> {
+        let Some(likeliest) = self.logprobs.filter(|_| !self.stream) else { return Ok(()) };
+        let tokens = u64::from(self.completion_tokens_max.unwrap_or(tokens_max)) * u64::from(self.answers);
+        let bytes = tokens.saturating_mul((1 + u64::from(likeliest)) * LOGPROB_BYTES);
+        if bytes <= u64::try_from(answer_bytes_max).unwrap_or(u64::MAX) {
+            return Ok(());
+        }
+        let text = format!(
+            "the probabilities of so many tokens may take {bytes} bytes, and an answer may have {answer_bytes_max}: stream it, or ask for fewer \
+             tokens, answers or likeliest tokens"
+        );
+        Err(RequestError::new("logprobs", text))
     }
 }
 
@@ -89,6 +112,23 @@ mod tests {
         let (model, shape) = Shape::of(endpoint, body.to_string().as_bytes(), select).unwrap();
         assert_eq!(model, "m");
         (shape.prompts, shape.answers, shape.completion_tokens_max, shape.stream)
+    }
+
+    #[test]
+    fn probabilities_that_would_not_fit_into_a_whole_answer_are_refused_beforehand() {
+        let fits = |more: Value| {
+            let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "a"}]});
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let select = |_: &mut String| Ok(());
+            let (_, shape) = Shape::of(Endpoint::Chat, body.to_string().as_bytes(), select).unwrap();
+            shape.check_size(4_096, 16 << 20).is_ok()
+        };
+        assert!(fits(json!({"n": 8})));
+        assert!(fits(json!({"logprobs": true, "top_logprobs": 20})));
+        assert!(!fits(json!({"logprobs": true, "top_logprobs": 20, "n": 2})));
+        assert!(fits(json!({"logprobs": true, "top_logprobs": 20, "n": 2, "max_tokens": 100})));
+        assert!(fits(json!({"logprobs": true, "top_logprobs": 20, "n": 2, "stream": true})));
+        assert!(!fits(json!({"logprobs": true, "max_tokens": 200_000})));
     }
 
     #[test]

@@ -143,8 +143,7 @@ fn form_choices() -> Value {
 
 /// The fields that chat and text completions share, and more.
 fn with_sampling(mut properties: Value) -> Value {
-    let stop =
-        json!({ "oneOf": [text(), { "type": "array", "maxItems": 4, "items": text() }, { "type": "null" }] });
+    let stop = json!({ "oneOf": [text(), { "type": "array", "maxItems": protocol::openai::STOPS_MAX, "items": text() }, { "type": "null" }] });
     for (name, schema) in [
         ("temperature", between(0.0, 2.0)),
         ("top_p", between(0.0, 1.0)),
@@ -248,7 +247,10 @@ pub(super) fn components() -> Value {
         ("max_tokens", json!({ "type": "integer", "minimum": 1 })),
         ("temperature", between(0.0, 1.0)),
         ("top_p", between(0.0, 1.0)),
-        ("stop_sequences", json!({ "type": "array", "maxItems": 4, "items": text() })),
+        (
+            "stop_sequences",
+            json!({ "type": "array", "maxItems": protocol::openai::STOPS_MAX, "items": text() }),
+        ),
         ("stream", json!({ "type": "boolean" })),
     ] {
         messages[name] = schema;
