@@ -54,6 +54,9 @@ pub enum ChatTemplateError {
     /// The template refused this conversation.
     #[error("the chat template refused the messages")]
     Render(#[source] TemplateError),
+    /// The last message is to be continued, and what the template makes of it does not show where.
+    #[error("the last message cannot be continued: it has no text, or the chat template leaves it out")]
+    NothingToContinue,
 }
 
 /// Texts of tokens that templates ask for.
@@ -78,6 +81,8 @@ pub struct ChatTemplate {
 const NAME: &str = "chat";
 /// Steps a template may take, so that a hostile one ends.
 const FUEL: u64 = 2_000_000;
+/// Bytes that a template may write: each of its steps may write a whole message again.
+const TEXT_BYTES_MAX: usize = 16 << 20;
 
 impl ChatTemplate {
     /// # Errors
@@ -107,15 +112,64 @@ impl ChatTemplate {
     /// When the template refuses the messages.
     pub fn render(&self, messages: &[Message]) -> Result<String, ChatTemplateError> {
         let messages: Vec<Value> = messages.iter().map(Message::value).collect();
-        let variables = context! {
+        self.text_of(context! {
             messages,
+            tools => Value::from(()),
+            documents => Value::from(()),
             add_generation_prompt => true,
             bos_token => self.tokens.bos.as_str(),
             eos_token => self.tokens.eos.as_str(),
-        };
-        let template = self.environment.get_template(NAME).map_err(ChatTemplateError::Parse)?;
-        template.render(variables).map_err(ChatTemplateError::Render)
+        })
     }
+
+    fn text_of(&self, variables: Value) -> Result<String, ChatTemplateError> {
+        let template = self.environment.get_template(NAME).map_err(ChatTemplateError::Parse)?;
+        let mut text = BoundedText(Vec::new());
+        template.render_captured_to(variables, &mut text).map_err(ChatTemplateError::Render)?;
+        // minijinja writes whole texts only.
+        Ok(String::from_utf8_lossy(&text.0).into_owned())
+    }
+}
+
+/// What a template writes, up to a limit.
+struct BoundedText(Vec<u8>);
+
+impl std::io::Write for BoundedText {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.0.len().saturating_add(bytes.len()) > TEXT_BYTES_MAX {
+            return Err(std::io::Error::other("the template writes more than 16 MiB"));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Stands behind the last message's text while a template renders it, to find its end again. The space shows whether the template keeps the
+/// white space there. Of characters for private use, which no message needs and no template looks for.
+const END_MARK: &str = "\u{f0c64}\u{f0c65} ";
+
+/// The messages with a mark behind the last one's text.
+fn marked(messages: &[Json]) -> Result<Vec<Json>, ChatTemplateError> {
+    let mut messages = messages.to_vec();
+    let last = messages.last_mut().ok_or(ChatTemplateError::NothingToContinue)?;
+    let text = last["content"].as_str().ok_or(ChatTemplateError::NothingToContinue)?;
+    last["content"] = format!("{text}{END_MARK}").into();
+    Ok(messages)
+}
+
+/// The text up to the mark, so that the model goes on with the last message; as transformers' `continue_final_message` cuts it.
+fn cut_at_mark(mut text: String) -> Result<String, ChatTemplateError> {
+    let at = text.rfind(END_MARK.trim_end()).ok_or(ChatTemplateError::NothingToContinue)?;
+    let keeps_space = text[at..].starts_with(END_MARK);
+    text.truncate(at);
+    if !keeps_space {
+        text.truncate(text.trim_end().len());
+    }
+    Ok(text)
 }
 
 impl ChatTemplate {
@@ -128,19 +182,20 @@ impl ChatTemplate {
         let Conversation { messages, tools, variables, continues } = conversation;
         let in_words = (!self.knows_tools).then(|| tools::in_words(messages, tools));
         let messages = in_words.as_ref().unwrap_or(messages);
+        let marked = continues.then(|| marked(messages)).transpose()?;
+        let messages = marked.as_ref().unwrap_or(messages);
         let tools =
             if self.knows_tools && !tools.is_empty() { value_of_list(tools) } else { Value::from(()) };
         let given = context! {
             messages => value_of_list(messages),
             tools,
+            documents => Value::from(()),
             add_generation_prompt => !continues,
-            continue_final_message => continues,
             bos_token => self.tokens.bos.as_str(),
             eos_token => self.tokens.eos.as_str(),
         };
-        let variables = context! { ..given, ..value_of_object(variables) };
-        let template = self.environment.get_template(NAME).map_err(ChatTemplateError::Parse)?;
-        template.render(variables).map_err(ChatTemplateError::Render)
+        let text = self.text_of(context! { ..given, ..value_of_object(variables) })?;
+        if *continues { cut_at_mark(text) } else { Ok(text) }
     }
 
     /// How an answer is written, when tools are on offer or not.

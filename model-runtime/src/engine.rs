@@ -101,6 +101,7 @@ impl<M: Model> Engine<M> {
             priority: request.priority,
             account: request.account,
             draft_tokens_max: request.draft_tokens_max as usize,
+            tokens_max: request.prompt.tokens.len().saturating_add(request.answer.tokens_max() as usize),
             dictated: request.dictated.clone(),
             salt: request.salt,
         };

@@ -97,8 +97,10 @@ pub struct Runtime {
 struct Inner {
     config: RuntimeConfig,
     device: ComputeDevice,
-    /// For loading and encoding.
+    /// For encoding.
     threads: Arc<ThreadPool>,
+    /// For loading, which takes all of its threads for seconds: requests to other models are encoded meanwhile.
+    loading: ThreadPool,
     /// For passes.
     team: Arc<Team>,
     memory: Arc<Memory>,
@@ -119,17 +121,27 @@ impl Runtime {
     /// When they cannot be started.
     pub fn start(config: RuntimeConfig) -> Result<Self, StartError> {
         let device = config.device.find().map_err(StartError::Device)?;
-        let mut builder = ThreadPoolBuilder::new().thread_name(|index| format!("compute-{index}"));
-        if let Some(threads) = config.threads {
-            builder = builder.num_threads(threads.get());
-        }
-        // A panic in a job ends that job; whoever waits for it learns that it gave no answer.
-        let threads = builder.panic_handler(|_| {}).build().map_err(StartError::Threads)?;
+        let pool = |name: &'static str| {
+            let mut builder = ThreadPoolBuilder::new().thread_name(move |index| format!("{name}-{index}"));
+            if let Some(threads) = config.threads {
+                builder = builder.num_threads(threads.get());
+            }
+            // A panic in a job ends that job; whoever waits for it learns that it gave no answer.
+            builder.panic_handler(|_| {}).build().map_err(StartError::Threads)
+        };
+        let (threads, loading) = (pool("compute")?, pool("load")?);
         let size = NonZeroUsize::new(threads.current_num_threads()).unwrap_or(NonZeroUsize::MIN);
         let team = Arc::new(Team::new(size).map_err(StartError::Team)?);
         let memory = Memory::new(config.memory_bytes_max);
-        let inner =
-            Inner { config, device, threads: Arc::new(threads), team, memory, models: Mutex::default() };
+        let inner = Inner {
+            config,
+            device,
+            threads: Arc::new(threads),
+            loading,
+            team,
+            memory,
+            models: Mutex::default(),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 

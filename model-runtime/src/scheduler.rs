@@ -45,6 +45,8 @@ pub struct Arrival {
     pub account: u64,
     /// Tokens to guess ahead at most.
     pub draft_tokens_max: usize,
+    /// Tokens that prompt and answer may have together; none past them is guessed.
+    pub tokens_max: usize,
     /// The answer's tokens where they are known before: they take the place of guesses, a pass's worth at a time.
     pub dictated: Vec<u32>,
     /// Prompts share pages with those of the same salt only.
@@ -327,10 +329,11 @@ impl Sequence {
 
     /// What comes next, probably or certainly. The last dictated token is drawn and never read.
     fn drafts(&self, step_tokens_max: usize) -> Vec<u32> {
-        let Arrival { tokens, draft_tokens_max, dictated, .. } = &self.arrival;
+        let Arrival { tokens, draft_tokens_max, tokens_max, dictated, .. } = &self.arrival;
         match dictated.split_last() {
             Some((_, before)) => before[..before.len().min(step_tokens_max - 1)].to_vec(),
-            None => look_up(tokens, *draft_tokens_max),
+            // The answer's last token is drawn and never read.
+            None => look_up(tokens, (*draft_tokens_max).min(tokens_max.saturating_sub(tokens.len() + 1))),
         }
     }
 

@@ -64,7 +64,10 @@ pub enum TokenizerError {
 
 /// Control tokens that end an answer whatever the file names as its end, as llama.cpp has them.
 const END_TEXTS: [&str; 7] =
-    ["<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<end_of_turn>", "</s>"];
+    ["<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", TURN_END, "</s>"];
+
+/// Gemma's end of a turn, which its files do not always mark as special.
+const TURN_END: &str = "<end_of_turn>";
 
 /// Encodes text and knows the bytes of every token.
 #[derive(Debug)]

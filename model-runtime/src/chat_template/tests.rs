@@ -99,3 +99,53 @@ fn a_template_that_knows_none_gets_tools_and_results_as_words() {
     assert!(found.ends_with(rest), "{found}");
     assert_eq!(template.dialect(true).calls, Calls::Tagged);
 }
+
+#[test]
+fn several_results_in_a_row_and_what_the_user_says_after_them_are_one_turn() {
+    let source = "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}";
+    let template = ChatTemplate::new(source, TemplateTokens::default()).unwrap();
+    let text = template.render_conversation(&conversation(
+        serde_json::json!([
+            {"role": "user", "content": "a"},
+            {"role": "user", "content": "b"},
+            {"role": "assistant", "content": "c"},
+            {"role": "tool", "tool_call_id": "1", "content": "dry"},
+            {"role": "tool", "tool_call_id": "2", "content": "warm"},
+            {"role": "user", "content": "d"},
+            {"role": "user", "content": "e"},
+        ]),
+        serde_json::json!([]),
+    ));
+    assert_eq!(
+        text.unwrap(),
+        "[user] a\n[user] b\n[assistant] c\n[user] <tool_response>\ndry\n</tool_response>\n\
+         <tool_response>\nwarm\n</tool_response>\nd\n[user] e\n",
+    );
+}
+
+#[test]
+fn what_templates_are_always_given_is_none_where_there_is_nothing() {
+    let source = "{{ tools is none }} {{ documents is none }} {{ tools is defined }}";
+    assert_eq!(render(source, &[message("user", "a")]).unwrap(), "True True True");
+}
+
+#[test]
+fn a_template_that_writes_without_end_is_stopped() {
+    let source = "{% for a in range(5000) %}{{ messages[0].content }}{% endfor %}";
+    let long = "x".repeat(1 << 12);
+    let error = render(source, &[message("user", &long)]).unwrap_err();
+    assert!(matches!(error, ChatTemplateError::Render(_)), "{error}");
+    assert!(render(source, &[message("user", "x")]).is_ok());
+}
+
+#[test]
+fn a_message_that_the_template_leaves_out_cannot_be_continued() {
+    let tokens = TemplateTokens::default();
+    let template = ChatTemplate::new("{% for m in messages %}{{ m.role }}{% endfor %}", tokens).unwrap();
+    for content in [serde_json::json!("never shown"), serde_json::Value::Null] {
+        let messages = serde_json::json!([{"role": "assistant", "content": content}]);
+        let asked = Conversation { continues: true, ..conversation(messages, serde_json::json!([])) };
+        let refused = template.render_conversation(&asked);
+        assert!(matches!(refused, Err(ChatTemplateError::NothingToContinue)), "{content:?}");
+    }
+}

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 /// The messages with tools, calls and results written out, in the form of Hermes' function calling prompt.
 pub(super) fn in_words(messages: &[Value], tools: &[Value]) -> Vec<Value> {
-    let mut written: Vec<Value> = messages.iter().map(message).collect();
+    let mut written = turns(messages);
     if tools.is_empty() {
         return written;
     }
@@ -15,6 +15,27 @@ pub(super) fn in_words(messages: &[Value], tools: &[Value]) -> Vec<Value> {
             system["content"] = format!("{before}\n\n{instructions}").into();
         }
         None => written.insert(0, json!({ "role": "system", "content": instructions })),
+    }
+    written
+}
+
+/// A message for each turn. Results become what the user says: several in a row are one turn, and so is what the user says after them, since
+/// templates without tools ask for turns that alternate.
+fn turns(messages: &[Value]) -> Vec<Value> {
+    let mut written: Vec<Value> = Vec::with_capacity(messages.len());
+    let mut after_result = false;
+    for original in messages {
+        let turn = message(original);
+        let is_result = original["role"] == "tool";
+        match written.last_mut().filter(|_| after_result && turn["role"] == "user") {
+            Some(last) => {
+                let texts =
+                    [&last["content"], &turn["content"]].map(|text| text.as_str().unwrap_or_default());
+                last["content"] = texts.join("\n").into();
+            }
+            None => written.push(turn),
+        }
+        after_result = is_result;
     }
     written
 }

@@ -74,7 +74,14 @@ impl Tags {
 
     pub(super) fn finish(&mut self, pieces: &mut Vec<Piece>) {
         if self.state == State::Call {
-            self.give_up_call(pieces);
+            // Some models end their answer where the closing tag would be.
+            match call(&self.held) {
+                Some(call) => {
+                    pieces.push(Piece::Call(call));
+                    self.held.clear();
+                }
+                None => self.give_up_call(pieces),
+            }
         }
         let rest = std::mem::take(&mut self.held);
         self.emit(&rest, pieces);

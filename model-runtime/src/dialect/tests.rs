@@ -150,3 +150,14 @@ proptest! {
         );
     }
 }
+
+#[test]
+fn a_call_without_its_closing_tag_is_a_call_if_it_is_whole() {
+    let call = Piece::Call(ToolCall { name: "f".into(), arguments: "{\"a\":1}".into() });
+    let whole = "Well. <tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1}}\n";
+    for size in [1, 7, 99] {
+        assert_eq!(parsed(QWEN, false, whole, size), [Piece::Text("Well.".into()), call.clone()]);
+    }
+    let cut = "<tool_call>\n{\"name\": \"f\", \"argum";
+    assert_eq!(parsed(QWEN, false, cut, 5), [Piece::Text(cut.into())]);
+}

@@ -24,7 +24,7 @@ pub(crate) struct Answer {
 pub(crate) struct AnswerLimits {
     /// Tokens it may have.
     pub(crate) tokens_max: u32,
-    /// Tokens it must have before one may end it.
+    /// Tokens it must have before a token or a stop string may end it.
     pub(crate) tokens_min: u32,
     /// The model's own end tokens end nothing.
     pub(crate) ignore_end: bool,
@@ -57,6 +57,11 @@ impl Answer {
         if self.tokens < self.limits.tokens_min { &self.ends } else { &[] }
     }
 
+    /// Tokens it may have.
+    pub(crate) fn tokens_max(&self) -> u32 {
+        self.limits.tokens_max
+    }
+
     /// Tokens so far.
     pub(crate) fn tokens(&self) -> u32 {
         self.tokens
@@ -73,7 +78,9 @@ impl Answer {
             self.vocabulary.bytes(token)
         };
         let text = self.assembler.push(shown);
-        match self.stop.push(&text) {
+        // As vLLM has it, stop strings are looked for in what comes after the tokens that there must be.
+        let scan = if self.tokens <= self.limits.tokens_min { Scan::Go(text) } else { self.stop.push(&text) };
+        match scan {
             Scan::Stop(text) => Step { text, end: Some(FinishReason::Stop) },
             Scan::Go(text) if self.is_enough() => self.close(text, FinishReason::Length),
             Scan::Go(text) => Step { text, end: None },

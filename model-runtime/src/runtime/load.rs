@@ -231,7 +231,7 @@ fn load_embedder(thread: &Thread, path: &Path) -> Result<(ModelFacts, Encoder, O
     let memory = |bytes_left| LoadError::Memory { bytes, bytes_left };
     let reserved = thread.inner.memory.reserve(bytes).map_err(memory)?;
     let build = || rayon::join(|| tensors.sha256(), || Embedder::load(path, &ComputeDevice::cpu()));
-    let (weights_sha256, embedder) = thread.inner.threads.install(build);
+    let (weights_sha256, embedder) = thread.inner.loading.install(build);
     let embedder = embedder.map_err(failed)?;
     let facts = ModelFacts {
         id: thread.id.clone(),
@@ -280,7 +280,7 @@ fn load_files(thread: &Thread, path: &Path) -> Result<Loaded<Box<dyn Model>>, Lo
     // What takes one thread each goes first, and packing fills up whatever threads are left.
     let digest_and_text = || {
         let text = || text_side(&files, path, vocabulary_tokens);
-        thread.inner.threads.install(|| rayon::join(|| files.weights_sha256(), text))
+        thread.inner.loading.install(|| rayon::join(|| files.weights_sha256(), text))
     };
     let ((weights_sha256, text_side), model, device_name): (_, Box<dyn Model>, _) = match device.executor() {
         Executor::Kernels => {
@@ -288,7 +288,7 @@ fn load_files(thread: &Thread, path: &Path) -> Result<Loaded<Box<dyn Model>>, Lo
             let cpu_config = CpuConfig { pages, exact_cache, isa };
             let team = thread.inner.team.clone();
             let build = || rayon::join(digest_and_text, || CpuModel::new(spec, &weights, cpu_config, team));
-            let (digest_and_text, model) = thread.inner.threads.install(build);
+            let (digest_and_text, model) = thread.inner.loading.install(build);
             let name = format!("cpu ({}, {})", std::env::consts::ARCH, isa.name());
             (digest_and_text, Box::new(model.map_err(executor)?), name)
         }

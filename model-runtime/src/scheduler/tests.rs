@@ -7,7 +7,8 @@ fn scheduler(slots: usize, step_tokens_max: usize, pages: usize) -> Scheduler {
 
 fn arrival(id: u64, tokens: impl IntoIterator<Item = u32>) -> Arrival {
     let tokens = tokens.into_iter().collect();
-    Arrival { id, tokens, priority: 0, account: id, draft_tokens_max: 0, dictated: Vec::new(), salt: None }
+    let (dictated, tokens_max) = (Vec::new(), usize::MAX);
+    Arrival { id, tokens, priority: 0, account: id, draft_tokens_max: 0, tokens_max, dictated, salt: None }
 }
 
 /// (id, start, tokens, whether complete).
@@ -105,6 +106,19 @@ fn accounts_take_turns_by_what_they_were_served() {
     assert_eq!(pass(&mut scheduler)[0].0, 4, "the account that was served less");
     scheduler.leave(4);
     assert_eq!(pass(&mut scheduler)[0].0, 2);
+}
+
+#[test]
+fn nothing_is_guessed_past_the_answers_end() {
+    for (tokens_max, drafts) in [(20, 4), (11, 2), (10, 1), (9, 0)] {
+        let mut scheduler = scheduler(1, 8, 64);
+        let prompt = [5, 6, 8, 9, 10, 5, 6];
+        scheduler.arrive(Arrival { draft_tokens_max: 4, tokens_max, ..arrival(1, prompt) }).unwrap();
+        let plan = scheduler.plan();
+        scheduler.advance(&plan[0], &[8]);
+        // Eight tokens are there, and the last of the answer is drawn and never read.
+        assert_eq!(scheduler.plan()[0].drafts, drafts, "{tokens_max}");
+    }
 }
 
 #[test]

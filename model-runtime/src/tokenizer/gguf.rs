@@ -8,7 +8,7 @@ use tokenizers::{AddedToken, Tokenizer as HfTokenizer};
 use super::pre::{self, Pre};
 use super::sentence_piece::{SPACE, SentencePiece, byte_of};
 use super::special::SpecialTokens;
-use super::{END_TEXTS, Encoder, Parts, Tokenizer, TokenizerError, byte_level};
+use super::{END_TEXTS, Encoder, Parts, TURN_END, Tokenizer, TokenizerError, byte_level};
 use crate::weights::gguf::Gguf;
 
 /// Token types of GGUF.
@@ -127,8 +127,10 @@ impl Listed<'_> {
         {
             ends.extend(optional_token(self.gguf, key, self.tokens.len())?);
         }
-        // Converters give Gemma's end of a turn the user-defined type.
-        let by_text = self.of_kinds(&[CONTROL, USER_DEFINED]).filter(|(_, text, _)| END_TEXTS.contains(text));
+        // Converters give Gemma's end of a turn the user-defined type. Another text of that type, such as `</s>` there, is a text.
+        let by_text = self
+            .of_kinds(&[CONTROL, USER_DEFINED])
+            .filter(|(_, text, kind)| END_TEXTS.contains(text) && (*kind == CONTROL || *text == TURN_END));
         ends.extend(by_text.map(|(id, ..)| id));
         Ok(ends)
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokenizers::Tokenizer as HfTokenizer;
 
 use super::sentence_piece::{SPACE, byte_of};
-use super::{END_TEXTS, Encoder, Parts, Tokenizer, TokenizerError, byte_level};
+use super::{END_TEXTS, Encoder, Parts, TURN_END, Tokenizer, TokenizerError, byte_level};
 use crate::checkpoint::JSON_BYTES_MAX;
 use crate::weights::bounded;
 
@@ -50,7 +50,13 @@ pub(super) fn tokenizer(folder: &Path, config: &Value) -> Result<Tokenizer, Toke
     let mut ends: BTreeSet<u32> =
         [Some(config), generation.as_ref()].into_iter().flatten().flat_map(end_ids).collect();
     ends.extend(eos);
-    ends.extend(END_TEXTS.iter().filter_map(|text| encoder.token_to_id(text)));
+    let added = encoder.get_added_tokens_decoder();
+    let ends_by_text = |text: &&str| {
+        let id = encoder.token_to_id(text)?;
+        // A text that is no special token, such as `</s>` in some vocabularies, is a text.
+        added.get(&id).filter(|token| token.special || **text == *TURN_END).map(|_| id)
+    };
+    ends.extend(END_TEXTS.iter().filter_map(ends_by_text));
     ends.retain(|id| *id < count);
     let pieces = pieces(&encoder, &texts);
     Ok(Tokenizer::assemble(Parts {

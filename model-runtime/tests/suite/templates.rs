@@ -24,8 +24,6 @@ struct Case {
     tools: Vec<Value>,
     #[serde(default)]
     variables: Map<String, Value>,
-    #[serde(default)]
-    continues: bool,
     /// `None` where the template refuses the conversation.
     text: Option<String>,
 }
@@ -35,8 +33,8 @@ fn compare(name: &str) {
     let tokens = TemplateTokens { bos: bos_token, eos: eos_token };
     let template = ChatTemplate::new(&template, tokens).unwrap();
     assert!(cases.len() >= 8);
-    for Case { name: case, messages, tools, variables, continues, text } in cases {
-        let conversation = Conversation { messages, tools, variables, continues };
+    for Case { name: case, messages, tools, variables, text } in cases {
+        let conversation = Conversation { messages, tools, variables, continues: false };
         let rendered = template.render_conversation(&conversation);
         assert_eq!(rendered.as_ref().ok(), text.as_ref(), "{name}, {case}: {:?}", rendered.as_ref().err());
     }
@@ -55,4 +53,41 @@ fn llama_3s_template_gives_jinja2s_bytes() {
 #[test]
 fn what_other_templates_are_made_of_gives_jinja2s_bytes() {
     compare("constructs");
+}
+
+#[derive(Deserialize)]
+struct Continued {
+    question: String,
+    templates: Vec<ContinuedTemplate>,
+}
+
+#[derive(Deserialize)]
+struct ContinuedTemplate {
+    name: String,
+    template: String,
+    bos_token: String,
+    eos_token: String,
+    cases: Vec<LastMessage>,
+}
+
+#[derive(Deserialize)]
+struct LastMessage {
+    last: String,
+    text: String,
+}
+
+#[test]
+fn a_message_that_is_to_be_continued_ends_where_transformers_ends_it() {
+    let Continued { question, templates } = vectors::json("templates/continued.json");
+    for ContinuedTemplate { name, template, bos_token, eos_token, cases } in templates {
+        let tokens = TemplateTokens { bos: bos_token, eos: eos_token };
+        let template = ChatTemplate::new(&template, tokens).unwrap();
+        assert!(cases.len() >= 6);
+        for LastMessage { last, text } in cases {
+            let turn = |role: &str, content: &str| serde_json::json!({"role": role, "content": content});
+            let messages = vec![turn("user", &question), turn("assistant", &last)];
+            let conversation = Conversation { messages, continues: true, ..Conversation::default() };
+            assert_eq!(template.render_conversation(&conversation).unwrap(), text, "{name}, {last:?}");
+        }
+    }
 }

@@ -117,6 +117,25 @@ fn gguf_metadata_gives_the_libraries_tokens() {
 }
 
 #[test]
+fn a_token_that_ends_turns_ends_answers_and_one_of_the_same_text_that_is_none_does_not() {
+    let (mut gemma, llama) = (vectors_of("gemma3"), vectors_of("llama2"));
+    let both =
+        |vectors: &Vectors| [from_json(vectors), from_gguf(vectors, "llama", "default", |_| ()).unwrap()];
+    for tokenizer in both(&llama) {
+        assert!(tokenizer.vocabulary().is_end(1), "`</s>` is Llama 2's end");
+    }
+    for special in [true, false] {
+        let added = gemma.tokenizer["added_tokens"].as_array_mut().unwrap();
+        let turn_end = added.iter_mut().find(|token| token["content"] == "<end_of_turn>").unwrap();
+        turn_end["special"] = special.into();
+        for tokenizer in both(&gemma) {
+            assert!(tokenizer.vocabulary().is_end(3), "`<end_of_turn>`, special: {special}");
+            assert!(!tokenizer.vocabulary().is_end(12), "`</s>` is HTML in Gemma's vocabulary");
+        }
+    }
+}
+
+#[test]
 fn the_bytes_of_the_tokens_are_the_text() {
     for (name, prefix) in [("llama3", ""), ("gemma3", ""), ("llama2", " ")] {
         let vectors = vectors_of(name);

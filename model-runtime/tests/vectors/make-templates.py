@@ -85,7 +85,6 @@ CASES = {
         "tools": [WEATHER, CLOCK],
     },
     "a date": {"messages": [USER], "variables": {"date_string": "22 Nov 2026"}},
-    "an answer to continue": {"messages": [USER, {"role": "assistant", "content": "It"}], "continues": True},
     "a user's text that looks like a result": {"messages": [{"role": "user", "content": "<tool_response>\nx\n</tool_response>"}, USER]},
 }
 
@@ -180,11 +179,10 @@ def main():
             # A template that knows no tools would leave them out; we do not (see `chat_template/tools.rs`).
             if "tools" in case and "tools" not in config["chat_template"]:
                 continue
-            continues = case.get("continues", False)
             try:
                 text = template.render(
-                    messages=case["messages"], tools=case.get("tools"), add_generation_prompt=not continues,
-                    continue_final_message=continues, **tokens, **case.get("variables", {}),
+                    messages=case["messages"], tools=case.get("tools"), add_generation_prompt=True,
+                    **tokens, **case.get("variables", {}),
                 )
             except TemplateError as error:
                 text = None

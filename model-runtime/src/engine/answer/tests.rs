@@ -45,6 +45,17 @@ fn an_answer_that_has_had_its_time_ends_with_its_next_token_as_at_its_limit() {
 }
 
 #[test]
+fn stop_strings_are_looked_for_after_the_tokens_that_there_must_be() {
+    let vocabulary = Vocabulary::new([Vec::new(), b"END".to_vec(), b"a".to_vec()], BTreeSet::from([END]));
+    let limits = AnswerLimits { tokens_max: 9, tokens_min: 2, ..AnswerLimits::default() };
+    let stop = StopScanner::new(vec!["END".to_owned()]).unwrap();
+    let mut answer = Answer::new(Arc::new(vocabulary), stop, limits);
+    assert_eq!(answer.push(1), step("END", None));
+    assert_eq!(answer.push(2), step("a", None));
+    assert_eq!(answer.push(1), step("", Some(FinishReason::Stop)));
+}
+
+#[test]
 fn a_stop_string_over_a_token_border_ends_the_answer_before_it() {
     let mut answer = answer(&[b"x\nUs", b"er: y"], &["\nUser:"], 9);
     assert_eq!(answer.push(1), step("x", None));
