@@ -310,7 +310,7 @@ impl Default for LedgerLimits {
     fn default() -> Self {
         const QUEUE: std::num::NonZeroUsize = std::num::NonZeroUsize::new(4096).expect("not zero");
         const GROUP: std::num::NonZeroUsize = std::num::NonZeroUsize::new(256).expect("not zero");
-        const UNSYNCED: std::num::NonZeroUsize = std::num::NonZeroUsize::new(64).expect("not zero");
+        const UNSYNCED: std::num::NonZeroUsize = std::num::NonZeroUsize::new(256).expect("not zero");
         Self {
             queue_receipts_max: QUEUE,
             group_receipts_max: GROUP,

@@ -78,12 +78,12 @@ pub struct LedgerConfig {
 }
 
 impl LedgerConfig {
-    /// The defaults for one owner: 4,096 waiting, groups of 256, 64 of them not yet synced.
+    /// The defaults for one owner: 4,096 waiting, groups of 256, 256 of them not yet synced.
     #[must_use]
     pub fn new(path: PathBuf, owner: Owner) -> Self {
         const QUEUE: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
         const GROUP: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
-        const UNSYNCED: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
+        const UNSYNCED: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
         Self {
             path,
             owner,
