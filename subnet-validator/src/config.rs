@@ -424,11 +424,6 @@ impl Config {
                            for a bounty that is paid twice";
             return Err(ConfigError::Value { field: "fleet.demand", problem });
         }
-        // A miner that was asked to prove a bounty's claim and seemed silent may still do so when the next one is asked.
-        if self.fleet.first_byte_timeout_ms < APART_MS {
-            let problem = "must be at least 60000: auditors would take two claims to a bounty for one that is paid twice";
-            return Err(ConfigError::Value { field: "fleet.first_byte_timeout_ms", problem });
-        }
         if let Some((field, problem)) = self.shards.fault() {
             return Err(ConfigError::Value { field, problem });
         }
@@ -504,13 +499,6 @@ mod tests {
         let config: Config = toml::from_str("[fleet]\nattempts_max = 0").unwrap();
         let Err(ConfigError::Value { field, .. }) = config.check() else { panic!("accepted") };
         assert_eq!(field, "fleet.attempts_max");
-    }
-
-    #[test]
-    fn a_wait_in_which_a_bounty_could_seem_to_be_paid_twice_is_refused() {
-        let config: Config = toml::from_str("[fleet]\nfirst_byte_timeout_ms = 59999").unwrap();
-        let Err(ConfigError::Value { field, .. }) = config.check() else { panic!("accepted") };
-        assert_eq!(field, "fleet.first_byte_timeout_ms");
     }
 
     #[test]

@@ -8,12 +8,10 @@
 //! What evidence leads to is [`crate::standing`]'s question.
 
 mod repeatable;
-mod volume;
 
 use parity_scale_codec::{Decode, DecodeAll, Encode, Error, Input};
 
 pub use self::repeatable::{NotRepeatable, repeatable};
-pub use self::volume::{Class, RECORDS_PER_DAY_MAX, TooMuch, check_volume};
 use crate::account::AccountId;
 use crate::bounded::decode_list;
 use crate::challenge::{self, AnswerError, ChallengeError, SignedAnswer, SignedChallenge};

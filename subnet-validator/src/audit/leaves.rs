@@ -1,6 +1,5 @@
 //! Leaves as Parquet: one row each. The reviewer reads `index`, `leaf` and `record`; the other columns repeat parts of the
-//! record for analysts. What the reviewer reads is written without compression, and refused with any: a page that unpacks to a thousand times
-//! its size would be unpacked before anybody could look at it, and signatures and hashes hardly shrink. The miner and the hour are in the path of the file, where programs that read partitioned tables find them.
+//! record for analysts. The miner and the hour are in the path of the file, where programs that read partitioned tables find them.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -17,7 +16,6 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
-use parquet::schema::types::ColumnPath;
 use protocol::digest::Digest;
 use protocol::receipt::{COUNTERSIGNED_BYTES_MAX, Countersigned};
 
@@ -34,9 +32,6 @@ const SCHEMA: &str = "message leaf {
     REQUIRED INT32 completion_tokens (INTEGER(32, false));
     REQUIRED BYTE_ARRAY outcome (STRING);
 }";
-
-/// The columns that a reviewer reads, which come first.
-const REVIEWED: [&str; 3] = ["index", "leaf", "record"];
 
 /// A leaf as read: nothing has been checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,12 +57,7 @@ impl<W: Write + Send> LeafWriter<W> {
     /// When the file cannot be written.
     pub fn new(file: W) -> Result<Self, ParquetError> {
         let schema = Arc::new(parse_message_type(SCHEMA)?);
-        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY);
-        let plain = REVIEWED.into_iter().map(ColumnPath::from);
-        let properties = plain.fold(properties, |properties, column| {
-            properties.set_column_compression(column, Compression::UNCOMPRESSED)
-        });
-        let properties = properties.build();
+        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
         let file = SerializedFileWriter::new(file, schema, Arc::new(properties))?;
         Ok(Self { file, rows: Vec::new() })
     }
@@ -219,9 +209,6 @@ impl Group {
             return Err(damaged("a row group has fewer columns than leaves have"));
         }
         let column = |number: usize| {
-            if group.metadata().column(number).compression() != Compression::UNCOMPRESSED {
-                return Err(damaged("a column that is reviewed is compressed"));
-            }
             let pages = Pages(group.get_column_page_reader(number)?);
             let column = group.metadata().column(number).column_descr_ptr();
             Ok::<_, ParquetError>(get_column_reader(column, Box::new(pages)))
@@ -266,10 +253,10 @@ mod tests {
     use super::*;
 
     /// A file of a few bytes whose records are all one large value of its dictionary.
-    fn file_of(record: &[u8], rows: usize, compression: Compression) -> Bytes {
+    fn file_of(record: &[u8], rows: usize) -> Bytes {
         let schema = Arc::new(parse_message_type(SCHEMA).unwrap());
         let properties = WriterProperties::builder()
-            .set_compression(compression)
+            .set_compression(Compression::SNAPPY)
             .set_dictionary_page_size_limit(16 << 20)
             .build();
         let mut bytes = Vec::new();
@@ -294,22 +281,12 @@ mod tests {
 
     #[test]
     fn many_rows_that_name_one_large_value_are_refused_before_it_is_copied() {
-        let honest =
-            LeafReader::new(file_of(&[7; COUNTERSIGNED_BYTES_MAX], 500, Compression::UNCOMPRESSED), 500)
-                .unwrap()
-                .read(500);
+        let honest = LeafReader::new(file_of(&[7; COUNTERSIGNED_BYTES_MAX], 500), 500).unwrap().read(500);
         assert_eq!(honest.unwrap().len(), 500);
-        let large = file_of(&vec![7; 1 << 20], 4_000, Compression::UNCOMPRESSED);
-        assert!(large.len() < 2 << 20, "{}", large.len());
+        let large = file_of(&vec![7; 1 << 20], 4_000);
+        assert!(large.len() < 1 << 20, "{}", large.len());
         let refused = LeafReader::new(large, 4_000).unwrap().read(4_000).unwrap_err();
         assert!(refused.to_string().contains("longer than any receipt"), "{refused}");
-    }
-
-    #[test]
-    fn a_column_that_would_be_unpacked_before_it_is_looked_at_is_refused() {
-        let packed = file_of(&[7; 16], 500, Compression::SNAPPY);
-        let refused = LeafReader::new(packed, 500).unwrap().read(500).unwrap_err();
-        assert!(refused.to_string().contains("compressed"), "{refused}");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!
 //! Each validator is checked by itself, so that a slow or huge one holds up nobody else.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,12 +15,10 @@ use std::time::Duration;
 use chain_client::{BlockRef, ChainClient, QueryError};
 use protocol::account::AccountId;
 use protocol::digest::Digest;
-use protocol::manifest::SignedManifest;
 use protocol::scoring::ScoreTable;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::MANIFEST;
 use super::chain::{ChainFacts, committed, compare_head};
 use super::disputes::{Claim, Proven, Search};
 use super::fetch::{FetchError, fetch_head};
@@ -333,14 +331,7 @@ fn check_papers(
         .map_err(|source| ReviewError::Read { name: bundle.display().to_string(), source })?;
     let options = ReviewOptions { validator: Some(validator), seen: Some(&seen), ..ReviewOptions::default() };
     let reviewed = review_with(&found, options, |receipts, _| search.see(receipts))?;
-    seen.keep(&parts_of(bundle).map_err(ReviewError::Seen)?).map_err(ReviewError::Seen)?;
     Ok((reviewed, search.finish()))
-}
-
-/// The parts that a bundle lists.
-fn parts_of(bundle: &Path) -> io::Result<HashSet<Digest>> {
-    let manifest: SignedManifest = serde_json::from_slice(&fs::read(bundle.join(MANIFEST))?)?;
-    Ok(manifest.manifest.parts().map(|(_, part)| part.sha256).collect())
 }
 
 /// Writes the verdict and removes the oldest bundles; verdicts stay.

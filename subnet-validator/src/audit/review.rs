@@ -21,7 +21,7 @@ use parquet::errors::ParquetError;
 use protocol::account::AccountId;
 use protocol::catalogue::CatalogueError;
 use protocol::digest::Digest;
-use protocol::evidence::{EvidenceError, SignedEvidence, TooMuch, check_volume};
+use protocol::evidence::{EvidenceError, SignedEvidence};
 use protocol::head::{HeadError, SignedHead, ValidHead};
 use protocol::manifest::{Manifest, ManifestError, SignedManifest, Slice, frontier_file};
 use protocol::merkle::Frontier;
@@ -104,9 +104,6 @@ pub enum ReviewError {
         /// In the manifest.
         found: Vec<u8>,
     },
-    /// There is more evidence than a validator keeps.
-    #[error("checking how much evidence there is")]
-    TooMuchEvidence(#[source] TooMuch),
     /// Evidence is none.
     #[error("checking the evidence")]
     Evidence(#[source] EvidenceError),
@@ -284,8 +281,6 @@ pub fn review_with(
     // Without the file nobody is convicted or doubted; a head that says otherwise is not met then.
     if listed(EVIDENCE) {
         let evidence: Vec<SignedEvidence> = decode(bundle, EVIDENCE, EVIDENCE_BYTES_MAX)?;
-        let gateways = u32::try_from(replay.shards_mut().len()).unwrap_or(u32::MAX);
-        check_volume(&evidence, gateways).map_err(ReviewError::TooMuchEvidence)?;
         let evidence = evidence.into_iter().map(SignedEvidence::verify).collect::<Result<Vec<_>, _>>();
         replay.judge(&evidence.map_err(ReviewError::Evidence)?);
     }

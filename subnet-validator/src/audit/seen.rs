@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use protocol::digest::Digest;
@@ -15,7 +15,6 @@ use protocol::digest::Digest;
 /// The list, held in memory and in a file. Reviews of several shards share it.
 #[derive(Debug)]
 pub struct Seen {
-    path: PathBuf,
     list: Mutex<List>,
 }
 
@@ -41,7 +40,7 @@ impl Seen {
         if !text.is_empty() && !text.ends_with('\n') {
             file.write_all(b"\n")?;
         }
-        Ok(Self { path: path.to_owned(), list: Mutex::new(List { parts, file }) })
+        Ok(Self { list: Mutex::new(List { parts, file }) })
     }
 
     /// How many parts are on it.
@@ -74,23 +73,6 @@ impl Seen {
         Ok(())
     }
 
-    /// Forgets all parts but these: those that are in no bundle any more will not come again.
-    pub(super) fn keep(&self, parts: &HashSet<Digest>) -> io::Result<()> {
-        let mut list = self.lock();
-        if list.parts.iter().all(|part| parts.contains(part)) {
-            return Ok(());
-        }
-        let kept: HashSet<Digest> = list.parts.intersection(parts).copied().collect();
-        let beside = self.path.with_extension("seen.part");
-        let mut file = File::create(&beside)?;
-        file.write_all(kept.iter().map(|part| format!("{part}\n")).collect::<String>().as_bytes())?;
-        file.sync_data()?;
-        // From here on lines are added to the new file, which is the same after the renaming.
-        fs::rename(&beside, &self.path)?;
-        *list = List { parts: kept, file };
-        Ok(())
-    }
-
     /// Nothing here panics while holding the lock.
     fn lock(&self) -> MutexGuard<'_, List> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
@@ -112,11 +94,7 @@ mod tests {
         let again = Seen::open(&path).unwrap();
         assert_eq!((again.len(), again.has(&one), again.has(&two)), (1, true, false));
         again.add(&[one, three]).unwrap();
-        again.add(&[two]).unwrap();
-        again.keep(&HashSet::from([one, three])).unwrap();
-        again.add(&[Digest([4; 32])]).unwrap();
-        assert!(!again.has(&two));
         let again = Seen::open(&path).unwrap();
-        assert_eq!((again.len(), again.has(&three), again.has(&two)), (3, true, false));
+        assert_eq!((again.len(), again.has(&three)), (2, true));
     }
 }

@@ -1,17 +1,18 @@
-//! Where findings become signed evidence in the ledger: a bounded number a day against each miner, since a few convict as well as many, and
-//! auditors refuse more ([`protocol::evidence::check_volume`]). What the ledger holds of a day counts, also from before a restart.
+//! Where findings become signed evidence in the ledger: a bounded number a day against each miner, since a few convict as well as many.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use protocol::account::AccountId;
-use protocol::evidence::{Class, Evidence, Finding, RECORDS_PER_DAY_MAX};
+use protocol::evidence::{Evidence, Finding};
 use protocol::receipt::Countersigned;
 use protocol::signing::Keypair;
 
 use crate::clock::Clock;
-use crate::ledger::{Ledger, ReadError};
+use crate::ledger::Ledger;
 
+/// Records against one miner in one day.
+const RECORDS_PER_DAY_MAX: u32 = 8;
 const DAY_MS: u64 = 24 * 3_600_000;
 
 /// What a finding is about.
@@ -35,8 +36,8 @@ pub(super) struct Docket {
     ledger: Ledger,
     hotkey: Keypair,
     clock: Arc<Clock>,
-    /// By miner and class: the day of what it did, and how many records it has.
-    kept: Mutex<BTreeMap<(AccountId, Class), (u64, u32)>>,
+    /// By miner: the day of what it did, and how many records it has.
+    kept: Mutex<BTreeMap<AccountId, (u64, u32)>>,
 }
 
 impl Docket {
@@ -47,13 +48,8 @@ impl Docket {
     /// Keeps a finding.
     pub(super) async fn record(&self, about: About, finding: Finding) {
         let About { netuid, miner, at_ms } = about;
-        match self.takes(miner, finding.class(), at_ms / DAY_MS).await {
-            Ok(true) => {}
-            Ok(false) => return tracing::debug!(%miner, "there is evidence enough of this day"),
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                return tracing::error!(error, "evidence was not kept: the ledger cannot be read");
-            }
+        if !self.has_room(miner, at_ms / DAY_MS) {
+            return tracing::debug!(%miner, "there is evidence enough of this day");
         }
         let evidence = Evidence {
             netuid,
@@ -76,34 +72,13 @@ impl Docket {
         }
     }
 
-    /// Takes one of the places of this day, if one is left.
-    async fn takes(&self, miner: AccountId, class: Class, day: u64) -> Result<bool, ReadError> {
-        if self.lock().get(&(miner, class)).is_none_or(|(of, _)| *of != day) {
-            let held = self.held(miner, class, day).await?;
-            // Another finding of the same miner may have been quicker.
-            let mut kept = self.lock();
-            let entry = kept.entry((miner, class)).or_insert((day, held));
-            if entry.0 != day {
-                *entry = (day, held);
-            }
+    fn has_room(&self, miner: AccountId, day: u64) -> bool {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = kept.entry(miner).or_default();
+        if entry.0 != day {
+            *entry = (day, 0);
         }
-        let mut kept = self.lock();
-        let Some((_, count)) = kept.get_mut(&(miner, class)) else { return Ok(false) };
-        *count = count.saturating_add(1);
-        Ok(*count <= RECORDS_PER_DAY_MAX)
-    }
-
-    /// How many records of that day are in the ledger.
-    async fn held(&self, miner: AccountId, class: Class, day: u64) -> Result<u32, ReadError> {
-        let day_ms = day.saturating_mul(DAY_MS)..day.saturating_add(1).saturating_mul(DAY_MS);
-        let found = self.ledger.read(move |reader| reader.evidence(day_ms)).await?;
-        let same = found.iter().map(|valid| &valid.signed().evidence);
-        let same = same.filter(|evidence| evidence.miner == miner && evidence.finding.class() == class);
-        Ok(u32::try_from(same.count()).unwrap_or(u32::MAX))
-    }
-
-    /// Nothing here panics while holding the lock, and every count in it is whole.
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(AccountId, Class), (u64, u32)>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        entry.1 += 1;
+        entry.1 <= RECORDS_PER_DAY_MAX
     }
 }

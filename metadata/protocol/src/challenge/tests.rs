@@ -193,7 +193,6 @@ fn a_challenge_is_taken_once_meant_for_the_miner_in_time_and_of_a_size_that_can_
         ProductTask { inner: product::INNER_MAX + 1, ..product_task() },
         ProductTask { columns: 1 << 18, shown: 2, ..product_task() },
         ProductTask { shown: 0, ..product_task() },
-        ProductTask { columns: 1 << 17, inner: 1 << 12, shown: 1, ..product_task() },
     ];
     for size in sizes {
         let signed = challenge(1, NOW_MS, Task::Product(size)).sign(&key("Alice"));

@@ -17,7 +17,7 @@ use protocol::challenge::{
     Answer, Challenge, OpenedRow, Pieces, Product, ProductTask, Shown, SignedChallenge,
 };
 use protocol::digest::Digest;
-use protocol::evidence::{MISSED_GAP_MS, RECORDS_PER_DAY_MAX, ValidEvidence};
+use protocol::evidence::{MISSED_GAP_MS, ValidEvidence};
 use protocol::inventory::HotModel;
 use protocol::merkle;
 use protocol::standing::{Standing, standings};
@@ -279,17 +279,6 @@ async fn a_product_of_which_half_is_guessed_convicts_at_once() {
     let stage = Stage::with(Way::Other).await;
     let found = stage.ask_for_product().await;
     assert_eq!((found.len(), standing(&found)), (1, Standing::Convicted));
-}
-
-#[tokio::test]
-async fn a_day_holds_so_many_records_and_no_more_after_a_restart() {
-    let mut stage = Stage::with(Way::Other).await;
-    let most = RECORDS_PER_DAY_MAX as usize;
-    assert_eq!(stage.ask_for_weights(u64::from(RECORDS_PER_DAY_MAX) + 2).await.len(), most);
-    let hotkey = stage.proofs.hotkey.clone();
-    stage.proofs.docket =
-        Arc::new(Docket::new(stage.ledger.clone(), hotkey, Arc::clone(&stage.proofs.clock)));
-    assert_eq!(stage.ask_for_weights(2).await.len(), most);
 }
 
 #[tokio::test]
