@@ -34,6 +34,7 @@ pub mod export;
 pub mod fetch;
 pub mod leaves;
 pub mod merged;
+mod pages;
 pub mod peers;
 pub mod publish;
 pub mod rechallenge;
@@ -43,6 +44,7 @@ pub mod seen;
 pub mod shard;
 pub mod shelf;
 pub mod store;
+mod thrift;
 pub mod verdict;
 pub mod verdicts;
 
