@@ -32,6 +32,7 @@ mod check;
 pub mod disputes;
 pub mod export;
 pub mod fetch;
+pub mod grounds;
 pub mod leaves;
 pub mod merged;
 mod pages;

@@ -8,7 +8,7 @@
 //! files and two runs in memory. What is told is the first fault of the lowest shard that has one, whichever was found first.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,8 +20,7 @@ use parity_scale_codec::{Decode, DecodeAll};
 use parquet::errors::ParquetError;
 use protocol::account::AccountId;
 use protocol::catalogue::CatalogueError;
-use protocol::digest::Digest;
-use protocol::evidence::{EvidenceError, SignedEvidence};
+use protocol::digest::{Digest, Hasher};
 use protocol::head::{HeadError, SignedHead, ValidHead};
 use protocol::manifest::{Manifest, ManifestError, SignedManifest, Slice, frontier_file};
 use protocol::merkle::Frontier;
@@ -31,6 +30,7 @@ use protocol::replay::{LeafError, Replay, ReplayError, Replayed, Rules, ShardRep
 use protocol::scoring::{HOUR_MS, Miner};
 
 use super::check::{Checker, RUN_LEAVES, Run, name_of};
+use super::grounds::{self, GroundsError};
 use super::seen::Seen;
 use super::shelf::Bundle;
 use super::{EVIDENCE, HEADS, MANIFEST, MINERS, POLICY};
@@ -106,7 +106,7 @@ pub enum ReviewError {
     },
     /// Evidence is none.
     #[error("checking the evidence")]
-    Evidence(#[source] EvidenceError),
+    Evidence(#[source] GroundsError),
     /// A head is not signed by its validator.
     #[error("checking a head")]
     Head(#[source] HeadError),
@@ -242,8 +242,8 @@ pub fn review_with(
         return Err(ReviewError::NotListed(missing.to_owned()));
     }
     for file in &manifest.files {
-        let bytes = read(bundle, &file.name, EVIDENCE_BYTES_MAX)?;
-        if (bytes.len() as u64, Digest::of(&bytes)) != (file.bytes, file.sha256) {
+        let found = open(bundle, &file.name).and_then(|opened| length_and_digest(&file.name, opened))?;
+        if found != (file.bytes, file.sha256) {
             return Err(ReviewError::File { name: file.name.clone() });
         }
     }
@@ -280,16 +280,16 @@ pub fn review_with(
     replay_shards(bundle, &manifest, &options, &mut replay, &mut see)?;
     // Without the file nobody is convicted or doubted; a head that says otherwise is not met then.
     if listed(EVIDENCE) {
-        let evidence: Vec<SignedEvidence> = decode(bundle, EVIDENCE, EVIDENCE_BYTES_MAX)?;
-        let evidence = evidence.into_iter().map(SignedEvidence::verify).collect::<Result<Vec<_>, _>>();
-        replay.judge(&evidence.map_err(ReviewError::Evidence)?);
+        let window_ms = head.window_start_ms..head.window_end_ms;
+        let evidence = grounds::read(open(bundle, EVIDENCE)?, &window_ms);
+        replay.judge_on(evidence.map_err(ReviewError::Evidence)?);
     }
     let replayed = replay.finish(&miners)?;
     Ok(Reviewed { head, miners, replayed })
 }
 
-/// Evidence of one window together, in bytes.
-const EVIDENCE_BYTES_MAX: u64 = 1 << 30;
+/// A file beside the manifest, in bytes: evidence of one window is the largest.
+const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// Who is shown the receipts, with the leaves done of all shards.
 struct Watch<'w, F> {
@@ -437,6 +437,25 @@ impl<F: FnMut(&[Countersigned], (u64, u64)) + Send> Reviewer<'_, '_, F> {
 fn find(folder: &Path) -> Result<Bundle, ReviewError> {
     let name = || folder.display().to_string();
     Bundle::at(folder).map_err(|source| ReviewError::Read { name: name(), source })
+}
+
+fn open(bundle: &Bundle, name: &str) -> Result<Box<dyn Read>, ReviewError> {
+    let failed = |source| ReviewError::Read { name: name.to_owned(), source };
+    bundle.open(name, FILE_BYTES_MAX).map_err(failed)
+}
+
+/// Of a file that may be too large for memory.
+fn length_and_digest(name: &str, mut file: Box<dyn Read>) -> Result<(u64, Digest), ReviewError> {
+    let (mut hasher, mut length, mut piece) = (Hasher::new(), 0_u64, vec![0; 1 << 16]);
+    loop {
+        let failed = |source| ReviewError::Read { name: name.to_owned(), source };
+        let read = file.read(&mut piece).map_err(failed)?;
+        if read == 0 {
+            return Ok((length, hasher.finish()));
+        }
+        hasher.update(piece.get(..read).unwrap_or_default());
+        length = length.saturating_add(read as u64);
+    }
 }
 
 fn read(bundle: &Bundle, name: &str, bytes_max: u64) -> Result<Vec<u8>, ReviewError> {
