@@ -325,26 +325,37 @@ fn replay_shards<F: FnMut(&[Countersigned], (u64, u64)) + Send>(
     let slices: BTreeMap<u8, &[Slice]> = manifest.logs().collect();
     // The lowest shard with a fault so far: higher ones need not be read any further.
     let faulty = AtomicUsize::new(usize::MAX);
-    let (waiting, faults) = (Mutex::new(shards.iter_mut()), Mutex::new(BTreeMap::new()));
+    let faults = Mutex::new(BTreeMap::new());
+    on_each(shards.iter_mut(), at_once, |shard| {
+        let number = shard.shard();
+        let is_moot = || faulty.load(Ordering::Relaxed) < usize::from(number);
+        let of_shard = slices.get(&number).copied().unwrap_or_default();
+        if let Err(error) = reviewer.replay(shard, of_shard, &is_moot) {
+            faulty.fetch_min(usize::from(number), Ordering::Relaxed);
+            lock(&faults).insert(number, error);
+        }
+    });
+    let faults = faults.into_inner().unwrap_or_else(PoisonError::into_inner);
+    faults.into_values().next().map_or(Ok(()), Err)
+}
+
+/// Does the work for each item, on as many threads.
+fn on_each<T: Send>(items: impl Iterator<Item = T> + Send, threads: usize, work: impl Fn(T) + Sync) {
+    let waiting = Mutex::new(items);
     let work = || {
-        while let Some(shard) = lock(&waiting).next() {
-            let number = shard.shard();
-            let is_moot = || faulty.load(Ordering::Relaxed) < usize::from(number);
-            let of_shard = slices.get(&number).copied().unwrap_or_default();
-            if let Err(error) = reviewer.replay(shard, of_shard, &is_moot) {
-                faulty.fetch_min(usize::from(number), Ordering::Relaxed);
-                lock(&faults).insert(number, error);
-            }
+        loop {
+            // By itself: in the head of a loop the lock would be held while the work is done.
+            let next = lock(&waiting).next();
+            let Some(item) = next else { return };
+            work(item);
         }
     };
     thread::scope(|scope| {
-        for _ in 1..at_once {
+        for _ in 1..threads {
             scope.spawn(work);
         }
         work();
     });
-    let faults = faults.into_inner().unwrap_or_else(PoisonError::into_inner);
-    faults.into_values().next().map_or(Ok(()), Err)
 }
 
 /// Nothing here panics while holding a lock but what it shows to, whose panic ends the review.
@@ -466,4 +477,25 @@ fn read(bundle: &Bundle, name: &str, bytes_max: u64) -> Result<Vec<u8>, ReviewEr
 fn decode<T: Decode>(bundle: &Bundle, name: &str, bytes_max: u64) -> Result<T, ReviewError> {
     let bytes = read(bundle, name, bytes_max)?;
     T::decode_all(&mut bytes.as_slice()).map_err(|_| ReviewError::Decode(name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, SyncSender};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_is_done_on_two_threads_is_done_at_the_same_time() {
+        let ((to_one, from_other), (to_other, from_one)) = (sync_channel(1), sync_channel(1));
+        let met = AtomicUsize::new(0);
+        let items: [(SyncSender<()>, Receiver<()>); 2] = [(to_other, from_other), (to_one, from_one)];
+        on_each(items.into_iter(), 2, |(tell, hear)| {
+            tell.send(()).unwrap();
+            // Each ends only once the other has begun.
+            met.fetch_add(hear.recv_timeout(Duration::from_secs(20)).is_ok().into(), Ordering::Relaxed);
+        });
+        assert_eq!(met.into_inner(), 2);
+    }
 }
