@@ -189,18 +189,18 @@ impl Thrift {
 
     /// A number as the field `more` behind the last one.
     fn int(mut self, more: u8, value: u64) -> Self {
-        self.0.push(more << 4 | 6);
+        self.0.push((more << 4) | 6);
         self.varint(2 * value)
     }
 
     fn fields(mut self, more: u8, fields: Self) -> Self {
-        self.0.push(more << 4 | 12);
+        self.0.push((more << 4) | 12);
         self.0.extend(fields.end());
         self
     }
 
     fn list(mut self, more: u8, items: Vec<Self>) -> Self {
-        self.0.extend([more << 4 | 9, (items.len() as u8) << 4 | 12]);
+        self.0.extend([(more << 4) | 9, ((items.len() as u8) << 4) | 12]);
         self.0.extend(items.into_iter().flat_map(Self::end));
         self
     }
@@ -301,8 +301,8 @@ fn a_part_that_claims_what_it_does_not_have_is_refused_in_little_memory() {
 
 #[test]
 fn many_rows_that_name_one_large_value_are_refused_before_it_is_copied() {
-    let _alone = COUNTS.blocking_lock();
     const ROWS: u64 = 16_384;
+    let _alone = COUNTS.blocking_lock();
     let large = 4 << 20;
     let mut values = vec![0; 4 * (ROWS as usize - 1)];
     values.extend((large as u32).to_le_bytes());

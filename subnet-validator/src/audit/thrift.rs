@@ -53,8 +53,7 @@ impl<'b> Fields<'b> {
     /// A list of structures.
     pub(super) fn list(&self, number: i64) -> Option<Vec<&Self>> {
         let Value::List(items) = self.get(number)? else { return None };
-        let fields = |item| if let &Value::Struct(ref fields) = item { Some(fields) } else { None };
-        items.iter().map(fields).collect()
+        items.iter().map(|item| if let Value::Struct(fields) = item { Some(fields) } else { None }).collect()
     }
 }
 
