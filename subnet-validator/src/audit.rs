@@ -32,8 +32,10 @@ mod check;
 pub mod disputes;
 pub mod export;
 pub mod fetch;
+pub mod grounds;
 pub mod leaves;
 pub mod merged;
+mod pages;
 pub mod peers;
 pub mod publish;
 pub mod rechallenge;
@@ -43,6 +45,7 @@ pub mod seen;
 pub mod shard;
 pub mod shelf;
 pub mod store;
+mod thrift;
 pub mod verdict;
 pub mod verdicts;
 

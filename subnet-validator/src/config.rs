@@ -115,7 +115,7 @@ pub struct FleetConfig {
     pub require_tls: bool,
     /// Longest wait for a connection to a miner, in milliseconds.
     pub connect_timeout_ms: u64,
-    /// Longest wait for a miner's first byte, in milliseconds.
+    /// Longest wait for a miner's first byte, in milliseconds; at least 60,000.
     pub first_byte_timeout_ms: u64,
     /// Longest silence inside a miner's stream, in milliseconds.
     pub idle_timeout_ms: u64,
@@ -424,6 +424,11 @@ impl Config {
                            for a bounty that is paid twice";
             return Err(ConfigError::Value { field: "fleet.demand", problem });
         }
+        if self.fleet.first_byte_timeout_ms < APART_MS {
+            let problem = "must be at least 60000: a bounty goes to the next claimant when the first was silent for so long, and auditors \
+                           would take two within that time for a bounty that is paid twice";
+            return Err(ConfigError::Value { field: "fleet.first_byte_timeout_ms", problem });
+        }
         if let Some((field, problem)) = self.shards.fault() {
             return Err(ConfigError::Value { field, problem });
         }
@@ -499,6 +504,15 @@ mod tests {
         let config: Config = toml::from_str("[fleet]\nattempts_max = 0").unwrap();
         let Err(ConfigError::Value { field, .. }) = config.check() else { panic!("accepted") };
         assert_eq!(field, "fleet.attempts_max");
+    }
+
+    #[test]
+    fn a_wait_for_claimants_shorter_than_auditors_expect_is_refused_by_name() {
+        let config =
+            |ms: u64| toml::from_str::<Config>(&format!("[fleet]\nfirst_byte_timeout_ms = {ms}")).unwrap();
+        assert!(config(60_000).check().is_ok());
+        let Err(ConfigError::Value { field, .. }) = config(59_999).check() else { panic!("accepted") };
+        assert_eq!(field, "fleet.first_byte_timeout_ms");
     }
 
     #[test]

@@ -19,10 +19,12 @@ use protocol::scoring::{HOUR_MS, Miner, Policy};
 use protocol::signing::Keypair;
 use protocol::ticket::{Kind, Ticket};
 use subnet_validator::audit::export::export;
+use subnet_validator::audit::leaves::{LeafReader, Row};
 use subnet_validator::audit::review::{ReviewOptions, review_with};
 use subnet_validator::audit::shelf::Bundle;
 use subnet_validator::heads::{TempoFacts, cut};
 use subnet_validator::ledger::{Ledger, LedgerConfig, Owner};
+use tokio::sync::Mutex;
 
 /// The system's allocator, counting.
 struct Counting;
@@ -152,8 +154,12 @@ async fn most_bytes(root: &Path, count: u64) -> usize {
     BYTES_MOST.load(Ordering::Relaxed) - before
 }
 
+/// One at a time counts.
+static COUNTS: Mutex<()> = Mutex::const_new(());
+
 #[tokio::test]
 async fn a_review_of_ten_times_the_leaves_holds_no_more_of_them_in_memory() {
+    let _alone = COUNTS.lock().await;
     let [small, large] = [800, 8_000];
     let root = tempfile::tempdir().unwrap();
     let bytes_small = most_bytes(&root.path().join("small"), small).await;
@@ -165,4 +171,149 @@ async fn a_review_of_ten_times_the_leaves_holds_no_more_of_them_in_memory() {
         grown < 6_000 * parts && bytes_large < 2 * bytes_small,
         "{bytes_small} bytes for {small} leaves, {bytes_large} for {large}: {grown} more for {parts} more parts",
     );
+}
+
+/// Thrift's compact form, of which Parquet's footers and headers are.
+#[derive(Default)]
+struct Thrift(Vec<u8>);
+
+impl Thrift {
+    fn varint(mut self, mut value: u64) -> Self {
+        while value >= 0x80 {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+        self
+    }
+
+    /// A number as the field `more` behind the last one.
+    fn int(mut self, more: u8, value: u64) -> Self {
+        self.0.push((more << 4) | 6);
+        self.varint(2 * value)
+    }
+
+    fn fields(mut self, more: u8, fields: Self) -> Self {
+        self.0.push((more << 4) | 12);
+        self.0.extend(fields.end());
+        self
+    }
+
+    fn list(mut self, more: u8, items: Vec<Self>) -> Self {
+        self.0.extend([(more << 4) | 9, ((items.len() as u8) << 4) | 12]);
+        self.0.extend(items.into_iter().flat_map(Self::end));
+        self
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.0.push(0);
+        self.0
+    }
+}
+
+const PLAIN: u64 = 0;
+const BY_DICTIONARY: u64 = 8;
+const SNAPPY: u64 = 1;
+
+/// A page with what it claims.
+fn page(is_dictionary: bool, (values, encoding): (u64, u64), claimed: u64, bytes: &[u8]) -> Vec<u8> {
+    let of_kind = Thrift::default().int(1, values).int(1, encoding);
+    let header = Thrift::default().int(1, if is_dictionary { 2 } else { 0 }).int(1, claimed);
+    let header = header.int(1, bytes.len() as u64).fields(if is_dictionary { 4 } else { 2 }, of_kind);
+    [header.end(), bytes.to_vec()].concat()
+}
+
+fn whole_page(values: u64, bytes: &[u8]) -> Vec<u8> {
+    page(false, (values, PLAIN), bytes.len() as u64, bytes)
+}
+
+/// A file of one row group, whose records lie in these pages. `more` is what its footer has besides.
+fn part(rows: u64, codec: u64, records: &[u8], more: &[u8]) -> Vec<u8> {
+    let plain = |width: usize| whole_page(rows, &vec![7; width * rows as usize]);
+    let (mut file, mut columns) = (b"PAR1".to_vec(), Vec::new());
+    let chunks = [(2, 0, plain(8)), (7, 0, plain(32)), (6, codec, records.to_vec())];
+    for (kind, codec, bytes) in chunks {
+        let place = Thrift::default().int(1, kind).int(3, codec).int(1, rows);
+        let place = place.int(2, bytes.len() as u64).int(2, file.len() as u64);
+        columns.push(Thrift::default().int(2, 0).fields(1, place));
+        file.extend(bytes);
+    }
+    let group = Thrift::default().list(1, columns).int(1, 0).int(1, rows);
+    let mut footer = Thrift::default().int(1, 1).int(2, rows).list(1, vec![group]);
+    footer.0.extend(more);
+    let footer = footer.end();
+    file.extend(&footer);
+    file.extend((footer.len() as u32).to_le_bytes());
+    file.extend(b"PAR1");
+    file
+}
+
+/// What comes of reading a part, and the most bytes that are held meanwhile beside it.
+fn read_part(file: Vec<u8>, rows: u64) -> (Result<Vec<Row>, String>, usize) {
+    let before = BYTES.load(Ordering::Relaxed);
+    BYTES_MOST.store(before, Ordering::Relaxed);
+    let read = LeafReader::new(file.into(), rows).and_then(|mut reader| reader.read(rows as usize));
+    (read.map_err(|error| error.to_string()), BYTES_MOST.load(Ordering::Relaxed) - before)
+}
+
+#[test]
+fn a_part_that_claims_what_it_does_not_have_is_refused_in_little_memory() {
+    let _alone = COUNTS.blocking_lock();
+    let record = whole_page(1, &[3, 0, 0, 0, 1, 2, 3]);
+    let (read, _) = read_part(part(1, PLAIN, &record, &[]), 1);
+    assert_eq!(read.unwrap()[0].record, [1, 2, 3]);
+
+    let most = i32::MAX as u64;
+    let packed = |claimed: u64| Thrift::default().varint(claimed).0;
+    let by_dictionary = |values: u64| {
+        let dictionary = page(true, (values, PLAIN), 5, &[1, 0, 0, 0, 7]);
+        [dictionary, page(false, (1, BY_DICTIONARY), 3, &[1, 2, 0])].concat()
+    };
+    // A list of 2^31 truth values as field 9, and one of that many structures.
+    let values = |kind: u8| [vec![0x59, 0xf0 | kind], packed(most)].concat();
+    let footer_bytes = |length: u32| {
+        let mut file = part(1, PLAIN, &record, &[]);
+        let end = file.len() - 8;
+        file[end..end + 4].copy_from_slice(&length.to_le_bytes());
+        file
+    };
+    let text = |bytes: usize| [vec![0x58], packed(bytes as u64), vec![b'x'; bytes]].concat();
+    let cases = [
+        (part(1, PLAIN, &by_dictionary(most), &[]), "more values than its row group"),
+        (part(1, PLAIN, &page(false, (most, PLAIN), 7, &record), &[]), "more values than its row group"),
+        (part(1, SNAPPY, &page(false, (1, PLAIN), most, &packed(most)), &[]), "larger than its values"),
+        (part(1, SNAPPY, &page(false, (1, PLAIN), 7, &packed(most)), &[]), "another length than its header"),
+        (part(1, PLAIN, &page(false, (1, 5), 7, &[0; 7]), &[]), "another form"),
+        (part(1, 2, &record, &[]), "packed in another way"),
+        (part(1, PLAIN, &record, &values(1)), "footer cannot be read"),
+        (part(1, PLAIN, &record, &values(12)), "footer cannot be read"),
+        (part(1, PLAIN, &record, &text(60_000)), "footer is larger"),
+        (footer_bytes(u32::MAX), "footer is larger"),
+        (footer_bytes(20_000), "footer is cut off"),
+    ];
+    for (file, expected) in cases {
+        let (read, bytes) = read_part(file, 1);
+        let refused = read.unwrap_err();
+        assert!(refused.contains(expected), "{refused}, not {expected}");
+        assert!(bytes < 100_000, "{expected}: {bytes} bytes");
+    }
+}
+
+#[test]
+fn many_rows_that_name_one_large_value_are_refused_before_it_is_copied() {
+    const ROWS: u64 = 16_384;
+    let _alone = COUNTS.blocking_lock();
+    let large = 4 << 20;
+    let mut values = vec![0; 4 * (ROWS as usize - 1)];
+    values.extend((large as u32).to_le_bytes());
+    values.extend(vec![7; large]);
+    let dictionary = page(true, (ROWS, PLAIN), values.len() as u64, &values);
+    // All of them are the last value: numbers of 14 bits, one run.
+    let run = Thrift::default().varint(ROWS << 1).0;
+    let run = [vec![14], run, vec![0xff, 0x3f]].concat();
+    let records = [dictionary, page(false, (ROWS, BY_DICTIONARY), run.len() as u64, &run)].concat();
+    let (read, bytes) = read_part(part(ROWS, PLAIN, &records, &[]), ROWS);
+    let refused = read.unwrap_err();
+    assert!(refused.contains("longer than any receipt"), "{refused}");
+    assert!(bytes < 32 << 20, "{bytes} bytes");
 }

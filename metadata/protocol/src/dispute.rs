@@ -105,6 +105,11 @@ impl RecordBytes {
         Self(call.encode())
     }
 
+    /// The bytes.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Checks all three signatures.
     pub fn verify(&self) -> Result<Countersigned, DisputeError> {
         let unchecked = UncheckedCountersigned::from_bytes(&self.0).map_err(DisputeError::Call)?;

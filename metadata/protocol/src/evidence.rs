@@ -7,6 +7,7 @@
 //!
 //! What evidence leads to is [`crate::standing`]'s question.
 
+pub mod limit;
 mod repeatable;
 
 use parity_scale_codec::{Decode, DecodeAll, Encode, Error, Input};
@@ -18,7 +19,7 @@ use crate::challenge::{self, AnswerError, ChallengeError, SignedAnswer, SignedCh
 use crate::digest::Digest;
 use crate::dispute::{Contradiction, DisputeError, Guilt, RecordBytes};
 use crate::fingerprint::{self, Comparison, Fingerprint, Thresholds, Verdict};
-use crate::receipt::{Countersigned, FinishReason};
+use crate::receipt::{Countersigned, FinishReason, UncheckedCountersigned};
 use crate::signing::{self, BadSignature, Domain, Keypair, Signature};
 use crate::ticket::Kind;
 
@@ -187,6 +188,33 @@ struct Subject {
     miner: AccountId,
     at_ms: u64,
     call: Option<Countersigned>,
+}
+
+impl Finding {
+    /// Whether it raises doubt only, and proves nothing.
+    pub fn is_doubt(&self) -> bool {
+        matches!(self, Self::Missed(_))
+    }
+
+    /// When what it is about happened, by papers that nobody has checked: [`ValidEvidence::at_ms`] if they turn out to be good. None if
+    /// they are none.
+    pub fn claimed_at_ms(&self) -> Option<u64> {
+        let issued = |call: &RecordBytes| Some(call.unchecked()?.claims().0.issued_at_ms);
+        match self {
+            Self::DoubledReceipt(one, other) | Self::ReplayedAnswer(one, other) => {
+                Some(issued(one)?.max(issued(other)?))
+            }
+            Self::Reexecution(again) => issued(&again.call),
+            Self::WrongAnswer(wrong) => Some(wrong.challenge.challenge.issued_at_ms),
+            Self::Missed(missed) => missed.0.last().map(|signed| signed.challenge.issued_at_ms),
+        }
+    }
+}
+
+impl RecordBytes {
+    fn unchecked(&self) -> Option<UncheckedCountersigned> {
+        UncheckedCountersigned::from_bytes(self.as_bytes()).ok()
+    }
 }
 
 impl Evidence {

@@ -35,6 +35,10 @@ pub const LEAF_BYTES_MAX: u64 = 2_048;
 /// Bytes of a part beside its leaves at most.
 pub const PART_BYTES_MORE: u64 = 64 << 10;
 
+/// Parts of a slice that may go on at one index: a reader has all of them open. Receipts enter the log within an hour, so that at most two
+/// hours go on at a time, each with one part for a miner, of whom a subnet has some thousands at most.
+pub const PARTS_OPEN_MAX: usize = 8_192;
+
 /// The folder of parts, beside the tempos' folders.
 pub const PARTS: &str = "parts";
 
@@ -187,6 +191,21 @@ impl Slice {
         (1..=SLICE_LEAVES_MAX).contains(&self.leaves())
             && rows <= 2 * SLICE_LEAVES_MAX
             && self.parts.iter().all(within)
+            && self.open_most() <= PARTS_OPEN_MAX
+    }
+
+    /// How many parts go on at one index at most.
+    fn open_most(&self) -> usize {
+        let ends = |end: fn(&Part) -> u64| {
+            let mut ends: Vec<u64> = self.parts.iter().map(end).collect();
+            ends.sort_unstable();
+            ends
+        };
+        let (firsts, lasts) = (ends(|part| part.first), ends(|part| part.last));
+        let open = |(begun, first): (usize, &u64)| {
+            begun.saturating_add(1).saturating_sub(lasts.partition_point(|last| last < first))
+        };
+        firsts.iter().enumerate().map(open).max().unwrap_or(0)
     }
 }
 
@@ -278,6 +297,19 @@ mod tests {
         assert!(slice.is_plausible());
         slice.parts[0].bytes += 1;
         assert!(!slice.is_plausible());
+    }
+
+    #[test]
+    fn no_more_parts_of_a_slice_go_on_at_one_index_than_a_reader_opens() {
+        let most = PARTS_OPEN_MAX as u64;
+        let part = |first: u64, last: u64| Part { first, last, rows: 1, ..slice(0, 9).parts[0].clone() };
+        // One after another there may be more of them.
+        let mut good = Slice { first: 0, end: 3 * most, parts: vec![] };
+        good.parts = (0..2 * most).map(|at| part(at, at + most - 1)).collect();
+        assert_eq!(good.open_most(), PARTS_OPEN_MAX);
+        assert!(good.is_plausible());
+        good.parts.push(part(0, most));
+        assert!(!good.is_plausible());
     }
 
     fn slice(first: u64, end: u64) -> Slice {

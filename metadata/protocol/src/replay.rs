@@ -36,7 +36,7 @@ use crate::merkle::{self, Frontier};
 use crate::policy_document::PolicyDocument;
 use crate::receipt::{Countersigned, ReceiptError, UncheckedCountersigned};
 use crate::scoring::{Miner, ScoreTable, Scorer};
-use crate::standing::{Standings, standings};
+use crate::standing::{Ground, Standings, standings_on};
 
 mod ranges;
 mod shard;
@@ -385,7 +385,12 @@ impl<'r> Replay<'r> {
     /// Takes the evidence that the standings in the last head follow from. Whoever is convicted by it earns nothing here, and whoever is
     /// doubted less.
     pub fn judge<'e>(&mut self, evidence: impl IntoIterator<Item = &'e ValidEvidence>) -> &Standings {
-        self.standings = standings(evidence, self.last.window_start_ms..self.last.window_end_ms);
+        self.judge_on(evidence.into_iter().map(Ground::from))
+    }
+
+    /// The same with what matters of the evidence.
+    pub fn judge_on(&mut self, grounds: impl IntoIterator<Item = Ground>) -> &Standings {
+        self.standings = standings_on(grounds, self.last.window_start_ms..self.last.window_end_ms);
         &self.standings
     }
 

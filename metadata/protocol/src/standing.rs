@@ -17,6 +17,8 @@
 //! Evidence counts by the time of what it is about, not by that of its collection, so nobody can hold it back for a better moment or renew
 //! it.
 //!
+//! Of the records about one miner and day only the first few count ([`crate::evidence::limit`]), by time and then by digest.
+//!
 //! Every auditor computes the same lists: a head names their digest together with the miners', and the bundle brings the evidence.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::AccountId;
 use crate::digest::Digest;
+use crate::evidence::limit::DayLimit;
 use crate::evidence::{Finding, ValidEvidence};
 
 /// Calls found wrong by re-execution that convict.
@@ -76,11 +79,49 @@ pub enum Standing {
     Convicted,
 }
 
+/// What of one piece of evidence matters here: far less than its papers.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ground {
+    // In this order they count.
+    at_ms: u64,
+    digest: Digest,
+    miner: AccountId,
+    weight: Weight,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Weight {
+    Proof,
+    /// The request that was found wrong.
+    Reexecution(Option<Digest>),
+    Doubt,
+}
+
+impl From<&ValidEvidence> for Ground {
+    fn from(found: &ValidEvidence) -> Self {
+        let weight = match found.finding() {
+            Finding::DoubledReceipt(..) | Finding::ReplayedAnswer(..) | Finding::WrongAnswer(_) => {
+                Weight::Proof
+            }
+            Finding::Reexecution(_) => {
+                Weight::Reexecution(found.call().map(|call| call.ticket().request_sha256))
+            }
+            Finding::Missed(_) => Weight::Doubt,
+        };
+        Self { at_ms: found.at_ms(), digest: found.digest(), miner: found.miner(), weight }
+    }
+}
+
 /// How the miners stand over a window (in Unix milliseconds).
 pub fn standings<'e>(
     evidence: impl IntoIterator<Item = &'e ValidEvidence>,
     window_ms: Range<u64>,
 ) -> Standings {
+    standings_on(evidence.into_iter().map(Ground::from), window_ms)
+}
+
+/// The same on what matters of the evidence.
+pub fn standings_on(grounds: impl IntoIterator<Item = Ground>, window_ms: Range<u64>) -> Standings {
     #[derive(Default)]
     struct Against {
         is_proven: bool,
@@ -90,26 +131,27 @@ pub fn standings<'e>(
     }
     let doubted_from_ms = window_ms.start.max(window_ms.end.saturating_sub(DOUBT_MS));
     let mut against: BTreeMap<AccountId, Against> = BTreeMap::new();
-    for found in evidence {
-        if !window_ms.contains(&found.at_ms()) {
+    // What is over takes no room from what is not.
+    let is_due = |ground: &Ground| {
+        let from_ms = if ground.weight == Weight::Doubt { doubted_from_ms } else { window_ms.start };
+        (from_ms..window_ms.end).contains(&ground.at_ms)
+    };
+    let grounds: BTreeSet<Ground> = grounds.into_iter().filter(is_due).collect();
+    let mut limit = DayLimit::default();
+    for Ground { at_ms, digest, miner, weight } in grounds {
+        if !limit.take(miner, weight == Weight::Doubt, at_ms) {
             continue;
         }
-        let against = against.entry(found.miner()).or_default();
-        match found.finding() {
-            Finding::DoubledReceipt(..) | Finding::ReplayedAnswer(..) | Finding::WrongAnswer(_) => {
-                against.is_proven = true;
-            }
-            Finding::Reexecution(_) => {
-                against.requests.extend(found.call().map(|call| call.ticket().request_sha256));
-            }
-            Finding::Missed(_) => {
-                if found.at_ms() >= doubted_from_ms {
-                    against.missed.insert(found.digest());
-                }
+        let against = against.entry(miner).or_default();
+        match weight {
+            Weight::Proof => against.is_proven = true,
+            Weight::Reexecution(request) => against.requests.extend(request),
+            Weight::Doubt => {
+                against.missed.insert(digest);
                 continue;
             }
         }
-        against.evidence.insert(found.digest());
+        against.evidence.insert(digest);
     }
     let mut standings = Standings::default();
     for (miner, against) in against {
@@ -192,6 +234,26 @@ mod tests {
         // The attack on a miner: the same request again and again.
         let same = [wrong(1, NOW_MS), wrong(2, NOW_MS), wrong(3, NOW_MS + 1)];
         assert!(standings(&same, 0..u64::MAX).is_empty());
+    }
+
+    #[test]
+    fn of_many_records_about_one_day_the_first_few_count_whatever_their_order() {
+        use crate::evidence::limit::PROOFS_PER_DAY_MAX;
+        let replayed = |number: u64| {
+            let at = |sequence| call(sequence, |ticket, _| ticket.issued_at_ms = NOW_MS + number);
+            let [one, other] = [2 * number, 2 * number + 1].map(|sequence| RecordBytes::of(&at(sequence)));
+            evidence(Finding::ReplayedAnswer(one, other)).verify().unwrap()
+        };
+        let mut found: Vec<_> = (0..12).map(replayed).collect();
+        let convicted = standings(&found, 0..u64::MAX).convicted;
+        let first: BTreeSet<Digest> = found.iter().take(8).map(ValidEvidence::digest).collect();
+        assert_eq!(PROOFS_PER_DAY_MAX, 8);
+        assert_eq!(convicted[0].evidence, first.into_iter().collect::<Vec<_>>());
+        found.reverse();
+        assert_eq!(standings(&found, 0..u64::MAX).convicted, convicted);
+        // What a bundle brings, which is no more than these, leads to the same.
+        found.retain(|found| convicted[0].evidence.contains(&found.digest()));
+        assert_eq!(standings(&found, 0..u64::MAX).convicted, convicted);
     }
 
     #[test]

@@ -25,7 +25,8 @@ use super::shelf::{Bundle, part_path};
 const BATCH_LEAVES: RangeInclusive<usize> = 64..=512;
 /// Leaves of a run. The same on all machines, so that what a review finds does not depend on its cores.
 pub(super) const RUN_LEAVES: u64 = 8_192;
-/// Leaves that are read although the manifest does not list so many, so that one that is doubled can be named.
+/// Leaves that are read although the manifest does not list so many, so that one that is doubled can be named: no more than it lists,
+/// since what a part may unpack goes by its leaves.
 const ROWS_MORE: u64 = 1_024;
 
 /// Checks slices of one shard.
@@ -151,7 +152,7 @@ impl Checker<'_> {
         let failed = |source| ReviewError::Read { name: name_of(self.shard, part), source };
         let bytes = self.bundle.part(self.shard, part).map_err(failed)?;
         let as_listed = (bytes.len() as u64, Digest::of(&bytes)) == (part.bytes, part.sha256);
-        let file = LeafReader::new(bytes.into(), part.rows.saturating_add(ROWS_MORE));
+        let file = LeafReader::new(bytes.into(), part.rows.saturating_add(part.rows.min(ROWS_MORE)));
         let file = file.map_err(|error| self.unreadable(part, as_listed, error))?;
         let seen = as_listed && self.seen.is_some_and(|seen| seen.has(&part.sha256));
         let ahead = VecDeque::new();

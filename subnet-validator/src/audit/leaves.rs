@@ -1,25 +1,26 @@
 //! Leaves as Parquet: one row each. The reviewer reads `index`, `leaf` and `record`; the other columns repeat parts of the
 //! record for analysts. The miner and the hour are in the path of the file, where programs that read partitioned tables find them.
 
+use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use parquet::basic::Compression;
-use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use parquet::data_type::{
     ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type,
 };
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
-use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
+use parquet::schema::types::SchemaDescriptor;
 use protocol::digest::Digest;
 use protocol::receipt::{COUNTERSIGNED_BYTES_MAX, Countersigned};
 
 use super::GROUP_LEAVES_MAX;
+use super::pages::{self, Pages, damaged};
 
 const SCHEMA: &str = "message leaf {
     REQUIRED INT64 index (INTEGER(64, false));
@@ -121,10 +122,11 @@ fn column<W: Write + Send, T: DataType>(
 }
 
 /// A file's leaves in its order, some at a time: in memory are those given and the pages that they came from. Nothing is checked but
-/// that it is a file of leaves.
+/// that it is a file of leaves, in the form in which they are written here.
 pub struct LeafReader {
-    file: SerializedFileReader<Bytes>,
-    next_group: usize,
+    file: Bytes,
+    schema: SchemaDescriptor,
+    waiting: VecDeque<pages::Group>,
     group: Option<Group>,
 }
 
@@ -142,12 +144,10 @@ impl LeafReader {
     /// # Errors
     /// When it has more, or is none.
     pub fn new(file: Bytes, rows_max: u64) -> Result<Self, ParquetError> {
-        let file = SerializedFileReader::new(file)?;
-        let rows_in_all = file.metadata().file_metadata().num_rows();
-        if u64::try_from(rows_in_all).is_ok_and(|rows| rows > rows_max) {
-            return Err(ParquetError::General("the file has more leaves than the manifest says".to_owned()));
-        }
-        Ok(Self { file, next_group: 0, group: None })
+        let waiting = pages::groups(&file, rows_max)?.into();
+        // The file's own schema is not looked at: its columns are read as what they must be.
+        let schema = SchemaDescriptor::new(Arc::new(parse_message_type(SCHEMA)?));
+        Ok(Self { file, schema, waiting, group: None })
     }
 
     /// The next leaves, at most so many (of one row group, so it may be fewer). None at the end.
@@ -158,60 +158,20 @@ impl LeafReader {
         loop {
             match &mut self.group {
                 Some(group) if group.rows_left > 0 => return group.read(rows_max),
-                _ if self.next_group == self.file.num_row_groups() => return Ok(Vec::new()),
                 group => {
-                    *group = Some(Group::open(self.file.get_row_group(self.next_group)?.as_ref())?);
-                    self.next_group = self.next_group.saturating_add(1);
+                    let Some(next) = self.waiting.pop_front() else { return Ok(Vec::new()) };
+                    *group = Some(Group::open(&self.file, &self.schema, &next)?);
                 }
             }
         }
     }
 }
 
-fn damaged(what: &str) -> ParquetError {
-    ParquetError::General(what.to_owned())
-}
-
-/// The pages of a column, none of which has more values than a row group: a dictionary's claim is allocated before it is decoded.
-struct Pages(Box<dyn PageReader>);
-
-impl Iterator for Pages {
-    type Item = Result<Page, ParquetError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.get_next_page().transpose()
-    }
-}
-
-impl PageReader for Pages {
-    fn get_next_page(&mut self) -> Result<Option<Page>, ParquetError> {
-        let page = self.0.get_next_page()?;
-        let is_too_large = page.as_ref().is_some_and(|page| page.num_values() as usize > GROUP_LEAVES_MAX);
-        if is_too_large { Err(damaged("a page has more values than a row group")) } else { Ok(page) }
-    }
-
-    fn peek_next_page(&mut self) -> Result<Option<PageMetadata>, ParquetError> {
-        self.0.peek_next_page()
-    }
-
-    fn skip_next_page(&mut self) -> Result<(), ParquetError> {
-        self.0.skip_next_page()
-    }
-}
-
 impl Group {
-    fn open(group: &dyn RowGroupReader) -> Result<Self, ParquetError> {
-        let rows_left = usize::try_from(group.metadata().num_rows()).unwrap_or(usize::MAX);
-        if rows_left > GROUP_LEAVES_MAX {
-            return Err(damaged("a row group is larger than any that is written here"));
-        }
-        if group.metadata().num_columns() < 3 {
-            return Err(damaged("a row group has fewer columns than leaves have"));
-        }
+    fn open(file: &Bytes, schema: &SchemaDescriptor, group: &pages::Group) -> Result<Self, ParquetError> {
         let column = |number: usize| {
-            let pages = Pages(group.get_column_page_reader(number)?);
-            let column = group.metadata().column(number).column_descr_ptr();
-            Ok::<_, ParquetError>(get_column_reader(column, Box::new(pages)))
+            let pages = Pages::of(file, group, number).ok_or_else(|| damaged("a column is missing"))?;
+            Ok::<_, ParquetError>(get_column_reader(schema.column(number), Box::new(pages)))
         };
         let ColumnReader::Int64ColumnReader(index) = column(0)? else {
             return Err(damaged("column `index` is not a 64-bit integer"));
@@ -222,7 +182,7 @@ impl Group {
         let ColumnReader::ByteArrayColumnReader(record) = column(2)? else {
             return Err(damaged("column `record` is not bytes"));
         };
-        Ok(Self { rows_left, index, leaf, record })
+        Ok(Self { rows_left: group.rows, index, leaf, record })
     }
 
     fn read(&mut self, rows_max: usize) -> Result<Vec<Row>, ParquetError> {
@@ -283,41 +243,13 @@ mod tests {
     fn many_rows_that_name_one_large_value_are_refused_before_it_is_copied() {
         let honest = LeafReader::new(file_of(&[7; COUNTERSIGNED_BYTES_MAX], 500), 500).unwrap().read(500);
         assert_eq!(honest.unwrap().len(), 500);
+        // The footer is far from its limit.
+        let file = file_of(&[7; COUNTERSIGNED_BYTES_MAX], 500);
+        let footer = u32::from_le_bytes(*file[..file.len() - 4].last_chunk().unwrap());
+        assert!(footer < 2 << 10, "{footer}");
         let large = file_of(&vec![7; 1 << 20], 4_000);
         assert!(large.len() < 1 << 20, "{}", large.len());
         let refused = LeafReader::new(large, 4_000).unwrap().read(4_000).unwrap_err();
-        assert!(refused.to_string().contains("longer than any receipt"), "{refused}");
-    }
-
-    #[test]
-    fn a_page_with_more_values_than_a_row_group_is_refused() {
-        struct One(Option<Page>);
-        impl Iterator for One {
-            type Item = Result<Page, ParquetError>;
-            fn next(&mut self) -> Option<Self::Item> {
-                self.0.take().map(Ok)
-            }
-        }
-        impl PageReader for One {
-            fn get_next_page(&mut self) -> Result<Option<Page>, ParquetError> {
-                Ok(self.0.take())
-            }
-            fn peek_next_page(&mut self) -> Result<Option<PageMetadata>, ParquetError> {
-                Ok(None)
-            }
-            fn skip_next_page(&mut self) -> Result<(), ParquetError> {
-                Ok(())
-            }
-        }
-        let dictionary = |num_values| Page::DictionaryPage {
-            buf: Bytes::new(),
-            num_values,
-            encoding: parquet::basic::Encoding::PLAIN,
-            is_sorted: false,
-        };
-        let first = |num_values| Pages(Box::new(One(Some(dictionary(num_values))))).get_next_page();
-        assert!(first(GROUP_LEAVES_MAX as u32).is_ok());
-        assert!(first(GROUP_LEAVES_MAX as u32 + 1).is_err());
-        assert!(first(i32::MAX as u32).is_err());
+        assert!(refused.to_string().contains("larger than its values can be"), "{refused}");
     }
 }

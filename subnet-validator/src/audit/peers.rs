@@ -245,8 +245,7 @@ impl Checker {
             .map_err(|_| CheckError::TooSlow(self.config.peer_fetch_timeout_ms))??;
         let (bundle, subject_key) = (folder.join(epoch_index.to_string()), *validator);
         let disputes = self.disputes.clone();
-        // Beside the validator's folder, whose files are named by what others sign.
-        let seen = folder.with_extension("seen");
+        let seen = seen_beside(&folder);
         let reviewed =
             tokio::task::spawn_blocking(move || check_papers(&bundle, &subject_key, &disputes, &seen)).await;
         let (verdict, table) = match reviewed.map_err(CheckError::Stopped)? {
@@ -334,9 +333,69 @@ fn check_papers(
     Ok((reviewed, search.finish()))
 }
 
-/// Writes the verdict and removes the oldest bundles; verdicts stay.
+/// The list of parts that were checked: beside the validator's folder, whose files are named by what others sign.
+fn seen_beside(folder: &Path) -> PathBuf {
+    folder.with_extension("seen")
+}
+
+/// Writes the verdict and removes the oldest bundles, and their parts from the list of those checked; verdicts stay.
 fn keep(folder: &Path, epoch_index: u64, verdict: &Verdict, bundles_max: usize) -> io::Result<()> {
     let text = serde_json::to_vec_pretty(verdict).map_err(io::Error::other)?;
     fs::write(folder.join(format!("{epoch_index}.json")), text)?;
-    keep_newest(folder, bundles_max)
+    let listed = keep_newest(folder, bundles_max)?;
+    Seen::open(&seen_beside(folder))?.keep(&listed)
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::manifest::{Manifest, Part, Slice};
+    use protocol::signing::Keypair;
+
+    use super::super::MANIFEST;
+    use super::*;
+
+    /// Writes the manifest of a tempo whose bundle has parts with these digests.
+    fn write_manifest(folder: &Path, epoch_index: u64, parts: &[u8]) {
+        let validator = Keypair::from_dev_uri("//Alice").unwrap();
+        let part = |number: &u8| Part {
+            hour: 1,
+            miner: AccountId([*number; 32]),
+            first: 0,
+            last: 0,
+            rows: 1,
+            bytes: 1,
+            sha256: Digest([*number; 32]),
+        };
+        let slices = vec![Slice { first: 0, end: 9, parts: parts.iter().map(part).collect() }];
+        let manifest = Manifest {
+            netuid: 64,
+            validator: validator.public(),
+            epoch_index,
+            head: Digest::ZERO,
+            files: Vec::new(),
+            slices,
+            shards: Vec::new(),
+        };
+        let tempo = folder.join(epoch_index.to_string());
+        fs::create_dir_all(&tempo).unwrap();
+        let signed = serde_json::to_vec(&manifest.sign(&validator)).unwrap();
+        fs::write(tempo.join(MANIFEST), signed).unwrap();
+    }
+
+    #[test]
+    fn a_part_that_left_all_bundles_leaves_the_list_of_those_checked() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("5Alice");
+        write_manifest(&folder, 1, &[1, 2]);
+        write_manifest(&folder, 2, &[2, 3]);
+        write_manifest(&folder, 3, &[3, 4]);
+        let seen = || Seen::open(&seen_beside(&folder)).unwrap();
+        seen().add(&[1, 2, 3, 4].map(|number| Digest([number; 32]))).unwrap();
+        let verdict = Verdict::of_error(&ReviewError::NotListed("heads.scale".to_owned()));
+        for (bundles_max, expected) in [(3, 4), (2, 3), (1, 2)] {
+            keep(&folder, 3, &verdict, bundles_max).unwrap();
+            assert_eq!(seen().len(), expected);
+        }
+        assert!(seen().has(&Digest([3; 32])) && seen().has(&Digest([4; 32])));
+    }
 }

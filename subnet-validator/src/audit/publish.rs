@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use protocol::digest::Digest;
 use protocol::manifest::{SignedManifest, parts_of};
 use protocol::signing::Keypair;
 use tokio::sync::Mutex;
@@ -186,20 +187,24 @@ fn write(
     Ok(Some(exported))
 }
 
-/// Removes the oldest bundles of a folder of tempos, and parts that none of the others lists; writes the list of those that stay.
-pub(super) fn keep_newest(folder: &Path, bundles_max: usize) -> io::Result<()> {
+/// Removes the oldest bundles of a folder of tempos, and parts that none of the others lists; writes the list of those that stay. Answers
+/// which parts they list.
+pub(super) fn keep_newest(folder: &Path, bundles_max: usize) -> io::Result<HashSet<Digest>> {
     let mut epochs = epochs(folder)?;
     // The manifest is written last: without one a fetch broke off, or is under way.
     let whole = |epoch_index: &u64| bundle(folder, *epoch_index).join(MANIFEST).is_file();
     let (mut epochs, unfinished): (Vec<u64>, Vec<u64>) = epochs.drain(..).partition(whole);
     let mut surplus: Vec<u64> = epochs.drain(..epochs.len().saturating_sub(bundles_max)).collect();
     surplus.extend(unfinished.into_iter().filter(|old| epochs.first().is_some_and(|first| old < first)));
-    let mut listed = HashSet::new();
+    let (mut listed, mut digests) = (HashSet::new(), HashSet::new());
     for epoch_index in &epochs {
         let bytes = fs::read(bundle(folder, *epoch_index).join(MANIFEST))?;
         // A bundle of the first version lists no parts.
         let Ok(manifest) = serde_json::from_slice::<SignedManifest>(&bytes) else { continue };
-        listed.extend(manifest.manifest.parts().map(|(shard, part)| part_path(shard, part)));
+        for (shard, part) in manifest.manifest.parts() {
+            listed.insert(part_path(shard, part));
+            digests.insert(part.sha256);
+        }
     }
     // The list first: it never names what is gone.
     let index = serde_json::to_vec(&Epochs { epochs }).map_err(io::Error::other)?;
@@ -209,7 +214,10 @@ pub(super) fn keep_newest(folder: &Path, bundles_max: usize) -> io::Result<()> {
     for epoch_index in &surplus {
         fs::remove_dir_all(bundle(folder, *epoch_index))?;
     }
-    if surplus.is_empty() { Ok(()) } else { keep_parts(folder, &listed) }
+    if !surplus.is_empty() {
+        keep_parts(folder, &listed)?;
+    }
+    Ok(digests)
 }
 
 /// Removes parts of all shards that are not on the list.

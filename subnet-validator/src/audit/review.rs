@@ -8,7 +8,7 @@
 //! files and two runs in memory. What is told is the first fault of the lowest shard that has one, whichever was found first.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,8 +20,7 @@ use parity_scale_codec::{Decode, DecodeAll};
 use parquet::errors::ParquetError;
 use protocol::account::AccountId;
 use protocol::catalogue::CatalogueError;
-use protocol::digest::Digest;
-use protocol::evidence::{EvidenceError, SignedEvidence};
+use protocol::digest::{Digest, Hasher};
 use protocol::head::{HeadError, SignedHead, ValidHead};
 use protocol::manifest::{Manifest, ManifestError, SignedManifest, Slice, frontier_file};
 use protocol::merkle::Frontier;
@@ -31,6 +30,7 @@ use protocol::replay::{LeafError, Replay, ReplayError, Replayed, Rules, ShardRep
 use protocol::scoring::{HOUR_MS, Miner};
 
 use super::check::{Checker, RUN_LEAVES, Run, name_of};
+use super::grounds::{self, GroundsError};
 use super::seen::Seen;
 use super::shelf::Bundle;
 use super::{EVIDENCE, HEADS, MANIFEST, MINERS, POLICY};
@@ -106,7 +106,7 @@ pub enum ReviewError {
     },
     /// Evidence is none.
     #[error("checking the evidence")]
-    Evidence(#[source] EvidenceError),
+    Evidence(#[source] GroundsError),
     /// A head is not signed by its validator.
     #[error("checking a head")]
     Head(#[source] HeadError),
@@ -242,8 +242,8 @@ pub fn review_with(
         return Err(ReviewError::NotListed(missing.to_owned()));
     }
     for file in &manifest.files {
-        let bytes = read(bundle, &file.name, EVIDENCE_BYTES_MAX)?;
-        if (bytes.len() as u64, Digest::of(&bytes)) != (file.bytes, file.sha256) {
+        let found = open(bundle, &file.name).and_then(|opened| length_and_digest(&file.name, opened))?;
+        if found != (file.bytes, file.sha256) {
             return Err(ReviewError::File { name: file.name.clone() });
         }
     }
@@ -280,16 +280,16 @@ pub fn review_with(
     replay_shards(bundle, &manifest, &options, &mut replay, &mut see)?;
     // Without the file nobody is convicted or doubted; a head that says otherwise is not met then.
     if listed(EVIDENCE) {
-        let evidence: Vec<SignedEvidence> = decode(bundle, EVIDENCE, EVIDENCE_BYTES_MAX)?;
-        let evidence = evidence.into_iter().map(SignedEvidence::verify).collect::<Result<Vec<_>, _>>();
-        replay.judge(&evidence.map_err(ReviewError::Evidence)?);
+        let window_ms = head.window_start_ms..head.window_end_ms;
+        let evidence = grounds::read(open(bundle, EVIDENCE)?, &window_ms);
+        replay.judge_on(evidence.map_err(ReviewError::Evidence)?);
     }
     let replayed = replay.finish(&miners)?;
     Ok(Reviewed { head, miners, replayed })
 }
 
-/// Evidence of one window together, in bytes.
-const EVIDENCE_BYTES_MAX: u64 = 1 << 30;
+/// A file beside the manifest, in bytes: evidence of one window is the largest.
+const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// Who is shown the receipts, with the leaves done of all shards.
 struct Watch<'w, F> {
@@ -325,26 +325,37 @@ fn replay_shards<F: FnMut(&[Countersigned], (u64, u64)) + Send>(
     let slices: BTreeMap<u8, &[Slice]> = manifest.logs().collect();
     // The lowest shard with a fault so far: higher ones need not be read any further.
     let faulty = AtomicUsize::new(usize::MAX);
-    let (waiting, faults) = (Mutex::new(shards.iter_mut()), Mutex::new(BTreeMap::new()));
+    let faults = Mutex::new(BTreeMap::new());
+    on_each(shards.iter_mut(), at_once, |shard| {
+        let number = shard.shard();
+        let is_moot = || faulty.load(Ordering::Relaxed) < usize::from(number);
+        let of_shard = slices.get(&number).copied().unwrap_or_default();
+        if let Err(error) = reviewer.replay(shard, of_shard, &is_moot) {
+            faulty.fetch_min(usize::from(number), Ordering::Relaxed);
+            lock(&faults).insert(number, error);
+        }
+    });
+    let faults = faults.into_inner().unwrap_or_else(PoisonError::into_inner);
+    faults.into_values().next().map_or(Ok(()), Err)
+}
+
+/// Does the work for each item, on as many threads.
+fn on_each<T: Send>(items: impl Iterator<Item = T> + Send, threads: usize, work: impl Fn(T) + Sync) {
+    let waiting = Mutex::new(items);
     let work = || {
-        while let Some(shard) = lock(&waiting).next() {
-            let number = shard.shard();
-            let is_moot = || faulty.load(Ordering::Relaxed) < usize::from(number);
-            let of_shard = slices.get(&number).copied().unwrap_or_default();
-            if let Err(error) = reviewer.replay(shard, of_shard, &is_moot) {
-                faulty.fetch_min(usize::from(number), Ordering::Relaxed);
-                lock(&faults).insert(number, error);
-            }
+        loop {
+            // By itself: in the head of a loop the lock would be held while the work is done.
+            let next = lock(&waiting).next();
+            let Some(item) = next else { return };
+            work(item);
         }
     };
     thread::scope(|scope| {
-        for _ in 1..at_once {
+        for _ in 1..threads {
             scope.spawn(work);
         }
         work();
     });
-    let faults = faults.into_inner().unwrap_or_else(PoisonError::into_inner);
-    faults.into_values().next().map_or(Ok(()), Err)
 }
 
 /// Nothing here panics while holding a lock but what it shows to, whose panic ends the review.
@@ -439,6 +450,25 @@ fn find(folder: &Path) -> Result<Bundle, ReviewError> {
     Bundle::at(folder).map_err(|source| ReviewError::Read { name: name(), source })
 }
 
+fn open(bundle: &Bundle, name: &str) -> Result<Box<dyn Read>, ReviewError> {
+    let failed = |source| ReviewError::Read { name: name.to_owned(), source };
+    bundle.open(name, FILE_BYTES_MAX).map_err(failed)
+}
+
+/// Of a file that may be too large for memory.
+fn length_and_digest(name: &str, mut file: Box<dyn Read>) -> Result<(u64, Digest), ReviewError> {
+    let (mut hasher, mut length, mut piece) = (Hasher::new(), 0_u64, vec![0; 1 << 16]);
+    loop {
+        let failed = |source| ReviewError::Read { name: name.to_owned(), source };
+        let read = file.read(&mut piece).map_err(failed)?;
+        if read == 0 {
+            return Ok((length, hasher.finish()));
+        }
+        hasher.update(piece.get(..read).unwrap_or_default());
+        length = length.saturating_add(read as u64);
+    }
+}
+
 fn read(bundle: &Bundle, name: &str, bytes_max: u64) -> Result<Vec<u8>, ReviewError> {
     let failed = |source| ReviewError::Read { name: name.to_owned(), source };
     bundle.file(name, bytes_max).map_err(failed)
@@ -447,4 +477,25 @@ fn read(bundle: &Bundle, name: &str, bytes_max: u64) -> Result<Vec<u8>, ReviewEr
 fn decode<T: Decode>(bundle: &Bundle, name: &str, bytes_max: u64) -> Result<T, ReviewError> {
     let bytes = read(bundle, name, bytes_max)?;
     T::decode_all(&mut bytes.as_slice()).map_err(|_| ReviewError::Decode(name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, SyncSender};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_is_done_on_two_threads_is_done_at_the_same_time() {
+        let ((to_one, from_other), (to_other, from_one)) = (sync_channel(1), sync_channel(1));
+        let met = AtomicUsize::new(0);
+        let items: [(SyncSender<()>, Receiver<()>); 2] = [(to_other, from_other), (to_one, from_one)];
+        on_each(items.into_iter(), 2, |(tell, hear)| {
+            tell.send(()).unwrap();
+            // Each ends only once the other has begun.
+            met.fetch_add(hear.recv_timeout(Duration::from_secs(20)).is_ok().into(), Ordering::Relaxed);
+        });
+        assert_eq!(met.into_inner(), 2);
+    }
 }

@@ -10,8 +10,8 @@
 //!
 //! The same on a disk, below a URL and in object storage.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use protocol::manifest::{Part, parts_of};
@@ -48,6 +48,18 @@ impl Shelf {
         };
         check_length(bytes.len() as u64, bytes_max)?;
         Ok(bytes)
+    }
+
+    /// The same, to be read in pieces.
+    fn open(&self, path: &str, bytes_max: u64) -> io::Result<Box<dyn Read>> {
+        Ok(match self {
+            Self::Folder(folder) => {
+                let file = File::open(folder.join(path))?;
+                check_length(file.metadata()?.len(), bytes_max)?;
+                Box::new(BufReader::new(file.take(bytes_max)))
+            }
+            Self::Store(_) => Box::new(Cursor::new(self.read(path, bytes_max)?)),
+        })
     }
 
     fn epochs(&self) -> io::Result<Vec<u64>> {
@@ -97,6 +109,11 @@ impl Bundle {
     /// One of the files beside the manifest, or the manifest.
     pub(super) fn file(&self, name: &str, bytes_max: u64) -> io::Result<Vec<u8>> {
         self.shelf.read(&format!("{}/{name}", self.tempo), bytes_max)
+    }
+
+    /// The same, to be read in pieces.
+    pub(super) fn open(&self, name: &str, bytes_max: u64) -> io::Result<Box<dyn Read>> {
+        self.shelf.open(&format!("{}/{name}", self.tempo), bytes_max)
     }
 
     /// A part's bytes.

@@ -5,7 +5,9 @@ use std::num::{NonZeroU8, NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use protocol::challenge::ProductTask;
-use protocol::challenge::product::{COLUMNS_MAX, INNER_MAX, ROWS_MAX, SHOWN_MAX, SHOWN_VALUES_MAX};
+use protocol::challenge::product::{
+    COLUMNS_MAX, INNER_MAX, RIGHT_VALUES_MAX, ROWS_MAX, SHOWN_MAX, SHOWN_VALUES_MAX,
+};
 use protocol::ticket::ModelId;
 use serde::{Deserialize, Serialize};
 
@@ -86,7 +88,7 @@ impl DeviceBand {
         let bytes = memory_bytes / 1_000 * u64::from(self.memory_milli);
         let rows = u32::try_from(bytes / 4 / u64::from(columns)).unwrap_or(u32::MAX).min(ROWS_MAX);
         let shown = u8::try_from(SHOWN_VALUES_MAX / columns).unwrap_or(u8::MAX).min(SHOWN_MAX);
-        let inner = self.inner.get().min(INNER_MAX);
+        let inner = self.inner.get().min(INNER_MAX).min(RIGHT_VALUES_MAX / columns);
         (rows > 0).then_some(ProductTask { rows, inner, columns, shown })
     }
 }

@@ -1,9 +1,9 @@
 //! Where findings become signed evidence in the ledger: a bounded number a day against each miner, since a few convict as well as many.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use protocol::account::AccountId;
+use protocol::evidence::limit::DayLimit;
 use protocol::evidence::{Evidence, Finding};
 use protocol::receipt::Countersigned;
 use protocol::signing::Keypair;
@@ -11,9 +11,8 @@ use protocol::signing::Keypair;
 use crate::clock::Clock;
 use crate::ledger::Ledger;
 
-/// Records against one miner in one day.
-const RECORDS_PER_DAY_MAX: u32 = 8;
-const DAY_MS: u64 = 24 * 3_600_000;
+/// How long counts are kept: what is found is hours old at most.
+const KEPT_MS: u64 = 2 * 24 * 3_600_000;
 
 /// What a finding is about.
 #[derive(Debug, Clone, Copy)]
@@ -36,8 +35,7 @@ pub(super) struct Docket {
     ledger: Ledger,
     hotkey: Keypair,
     clock: Arc<Clock>,
-    /// By miner: the day of what it did, and how many records it has.
-    kept: Mutex<BTreeMap<AccountId, (u64, u32)>>,
+    kept: Mutex<DayLimit>,
 }
 
 impl Docket {
@@ -48,7 +46,7 @@ impl Docket {
     /// Keeps a finding.
     pub(super) async fn record(&self, about: About, finding: Finding) {
         let About { netuid, miner, at_ms } = about;
-        if !self.has_room(miner, at_ms / DAY_MS) {
+        if !self.has_room(miner, finding.is_doubt(), at_ms) {
             return tracing::debug!(%miner, "there is evidence enough of this day");
         }
         let evidence = Evidence {
@@ -72,13 +70,9 @@ impl Docket {
         }
     }
 
-    fn has_room(&self, miner: AccountId, day: u64) -> bool {
+    fn has_room(&self, miner: AccountId, is_doubt: bool, at_ms: u64) -> bool {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = kept.entry(miner).or_default();
-        if entry.0 != day {
-            *entry = (day, 0);
-        }
-        entry.1 += 1;
-        entry.1 <= RECORDS_PER_DAY_MAX
+        kept.forget_before(self.clock.now_ms().saturating_sub(KEPT_MS));
+        kept.take(miner, is_doubt, at_ms)
     }
 }

@@ -34,6 +34,9 @@ pub const COLUMNS_MAX: u32 = 1 << 18;
 /// The longest inner length: 65,536 products of two bytes stay below 2^32.
 pub const INNER_MAX: u32 = 1 << 16;
 
+/// Numbers in `B`: what a check of the answer takes, some tens of milliseconds, goes by them. The miner's work goes by the rows too.
+pub const RIGHT_VALUES_MAX: u32 = 1 << 25;
+
 /// Numbers in the rows shown, together.
 pub const SHOWN_VALUES_MAX: u32 = 1 << 18;
 
@@ -89,7 +92,9 @@ impl ProductTask {
     pub(super) fn is_sound(&self) -> bool {
         let sides = (1..=ROWS_MAX).contains(&self.rows) && (1..=COLUMNS_MAX).contains(&self.columns);
         let values = u64::from(self.columns).saturating_mul(self.shown.into());
+        let right = u64::from(self.columns).saturating_mul(self.inner.into());
         sides
+            && right <= RIGHT_VALUES_MAX.into()
             && (1..=INNER_MAX).contains(&self.inner)
             && (1..=SHOWN_MAX).contains(&self.shown)
             && values <= SHOWN_VALUES_MAX.into()

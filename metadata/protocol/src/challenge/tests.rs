@@ -191,6 +191,7 @@ fn a_challenge_is_taken_once_meant_for_the_miner_in_time_and_of_a_size_that_can_
     let sizes = [
         ProductTask { rows: 0, ..product_task() },
         ProductTask { inner: product::INNER_MAX + 1, ..product_task() },
+        ProductTask { inner: product::INNER_MAX, columns: (1 << 9) + 1, ..product_task() },
         ProductTask { columns: 1 << 18, shown: 2, ..product_task() },
         ProductTask { shown: 0, ..product_task() },
     ];
