@@ -86,7 +86,7 @@ async fn a_miner_signs_nothing_for_a_file_a_root_or_a_model_that_is_not_its() {
 #[tokio::test]
 async fn a_product_is_computed_and_verifies_and_one_that_is_too_large_is_refused() {
     let fixture = Fixture::start().await;
-    let too_large = ProductTask { rows: 1 << 22, inner: 1 << 16, columns: 1 << 10, shown: 8 };
+    let too_large = ProductTask { rows: 1 << 22, inner: 1 << 16, columns: 1 << 9, shown: 8 };
     let refused = refusal(send(&fixture, &ask(&fixture, Task::Product(too_large))).await).await;
     assert_eq!(refused, (400, "product_too_large".to_owned()));
     let challenge = ask(&fixture, Task::Product(PRODUCT));
