@@ -26,6 +26,14 @@ use super::request_id::RequestId;
 use super::{State, inner, sse};
 use crate::fleet::call::Answer;
 
+/// What a chat's fields are called here.
+const NAMES: &inner::Names = &[
+    ("stop", "stop_sequences"),
+    ("max_completion_tokens", "max_tokens"),
+    (".function.parameters", ".input_schema"),
+    (".function.", "."),
+];
+
 pub(super) async fn create(
     Handed(state): Handed<Arc<State>>,
     Extension(caller): Extension<Caller>,
@@ -37,7 +45,8 @@ pub(super) async fn create(
         let request: MessagesRequest = serde_json::from_slice(&body).map_err(GatewayError::Json)?;
         let model = request.model.clone();
         let chat = request.into_chat()?;
-        Ok(match inner::chat(&state, &caller, request_id, chat).await? {
+        let answer = inner::chat(&state, &caller, request_id, chat).await;
+        Ok(match answer.map_err(|error| inner::in_words_of(NAMES, error))? {
             Answer::Whole(json) => {
                 let (choice, usage, _) = inner::only_choice(&json)?;
                 Json(written::whole(&model, choice, usage)).into_response()
@@ -70,7 +79,8 @@ pub(super) async fn count_tokens(
             ..TokenizeRequest::default()
         };
         let body = serde_json::to_vec(&request).map_err(GatewayError::Json)?;
-        let answer = relay(&state, Endpoint::Tokenize, &caller, request_id, body.into()).await?;
+        let answer = relay(&state, Endpoint::Tokenize, &caller, request_id, body.into()).await;
+        let answer = answer.map_err(|error| inner::in_words_of(NAMES, error))?;
         let Answer::Whole(json) = answer else { return Err(GatewayError::Unreadable) };
         let counted: Tokenized = serde_json::from_slice(&json).map_err(|_| GatewayError::Unreadable)?;
         Ok(Json(json!({ "input_tokens": counted.count })).into_response())

@@ -25,6 +25,15 @@ use super::request_id::RequestId;
 use super::{State, inner, sse};
 use crate::fleet::call::Answer;
 
+/// What a chat's fields are called here.
+const NAMES: &inner::Names = &[
+    ("messages", "input"),
+    ("max_completion_tokens", "max_output_tokens"),
+    ("response_format", "text.format"),
+    ("reasoning_effort", "reasoning.effort"),
+    (".function.", "."),
+];
+
 pub(super) async fn create(
     Handed(state): Handed<Arc<State>>,
     Extension(caller): Extension<Caller>,
@@ -36,7 +45,8 @@ pub(super) async fn create(
         let request: ResponsesRequest = serde_json::from_slice(&body).map_err(GatewayError::Json)?;
         let outline = Outline::of(&request, state.clock.now_ms() / 1_000);
         let chat = request.into_chat()?;
-        Ok(match inner::chat(&state, &caller, request_id, chat).await? {
+        let answer = inner::chat(&state, &caller, request_id, chat).await;
+        Ok(match answer.map_err(|error| inner::in_words_of(NAMES, error))? {
             Answer::Whole(json) => {
                 let (choice, usage, _) = inner::only_choice(&json)?;
                 Json(outline.whole(choice, usage)).into_response()

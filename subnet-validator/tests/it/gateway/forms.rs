@@ -75,6 +75,26 @@ async fn errors_of_messages_have_anthropics_form() {
 }
 
 #[tokio::test]
+async fn errors_name_the_field_that_the_user_wrote() {
+    let stand = Stand::start(&[]).await;
+    let told = async |path: &str, body: Value| {
+        let reply = stand.ask("POST", path).body(body.to_string()).send().await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST);
+        reply.json()["error"].clone()
+    };
+    let stops = vec!["x"; 17];
+    let message = json!({"model": "echo", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]});
+    let mut with_stops = message.clone();
+    with_stops["stop_sequences"] = json!(stops);
+    let error = told("/v1/messages", with_stops).await;
+    assert!(error["message"].as_str().unwrap().starts_with("stop_sequences: stop_sequences may"), "{error}");
+    let response = json!({"model": "echo", "input": "Hi", "max_output_tokens": 0});
+    let error = told("/v1/responses", response).await;
+    assert_eq!(error["param"], "max_output_tokens", "{error}");
+    assert!(error["message"].as_str().unwrap().starts_with("max_output_tokens"), "{error}");
+}
+
+#[tokio::test]
 async fn a_response_is_answered_by_a_chat_whole_and_streamed() {
     let miner = TestMiner::start("//Bob", Manner::Honest).await;
     let stand = Stand::start(&[&miner]).await;
