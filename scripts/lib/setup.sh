@@ -54,7 +54,8 @@ setup_build() {
 # The same sources and the same compiler then give the same bytes, wherever they lie: see docs/reproducible-builds.md.
 setup_reproducible() { # setup_reproducible [SOURCES]
     export CARGO_INCREMENTAL=0
-    export RUSTFLAGS="--remap-path-prefix=${1:-$REPO}=. --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
+    # The build folder counts as the sources' own, where the container files have it: code that build scripts write lies there.
+    export RUSTFLAGS="--remap-path-prefix=${1:-$REPO}=. --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo --remap-path-prefix=$CARGO_TARGET_DIR=./target"
 }
 
 # The default model, verified by its pinned digest. Needs python3 with pip.
