@@ -1,10 +1,11 @@
 //! Blocks: the finalised and the best one, and the stream of finalised ones without gaps.
 
+use std::future::Future;
 use std::time::Duration;
 
 use chain_metadata::subtensor;
 use futures::Stream;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::client::{ChainClient, Session};
 use crate::error::{Fault, QueryError};
@@ -70,7 +71,8 @@ impl ChainClient {
     /// No gaps: blocks that a node skips in its notifications are looked up, and after a lost connection the stream
     /// resumes behind the last block given. A failure is an item; the stream goes on after it, waiting longer after each
     /// further failure (250 ms to 15 s). It ends only when it is dropped. Silence is not a failure: finality may stall,
-    /// and a dead connection is noticed by pings within 30 s.
+    /// and a dead connection is noticed by pings within 30 s. But a node may answer and stand still: after
+    /// [`ConnectConfig::silence_ms_max`](crate::ConnectConfig::silence_ms_max) the next endpoint is asked, where there is one.
     pub fn finalized_blocks(&self) -> impl Stream<Item = Result<BlockRef, QueryError>> + Send + 'static {
         let client = self.clone();
         async_stream::stream! {
@@ -85,7 +87,13 @@ impl ChainClient {
                 let fault = match subscription.await {
                     Err(error) => Some(error),
                     Ok((session, mut heads)) => loop {
-                        let number = match heads.next().await {
+                        let Some(head) = unless_silent(client.silence_max(), heads.next()).await else {
+                            let url = session.url();
+                            tracing::warn!(url, last, "a chain endpoint finalises nothing: the next one is asked");
+                            client.leave(&session);
+                            break None;
+                        };
+                        let number = match head {
                             Some(Ok(header)) => u32::try_from(header.number).unwrap_or(u32::MAX),
                             Some(Err(error)) => break Some(Fault::from(error).during(FOLLOWING)),
                             None => break None,
@@ -95,6 +103,7 @@ impl ChainClient {
                             match client.finalized_hash(&session, number).await {
                                 Ok(block) => {
                                     last = Some(number);
+                                    client.saw_final(number);
                                     backoff = BACKOFF_FIRST;
                                     yield Ok(block);
                                 }
@@ -121,6 +130,14 @@ impl ChainClient {
     async fn finalized_hash(&self, session: &Session, number: u32) -> Result<BlockRef, QueryError> {
         self.bounded(FOLLOWING, async { Ok(BlockRef { number, hash: session.hash_at(number).await?.0 }) })
             .await
+    }
+}
+
+/// What a wait comes to, or `None` once it took longer than the limit, if there is one.
+async fn unless_silent<T>(limit: Option<Duration>, wait: impl Future<Output = T>) -> Option<T> {
+    match limit {
+        Some(limit) => timeout(limit, wait).await.ok(),
+        None => Some(wait.await),
     }
 }
 

@@ -33,6 +33,9 @@ pub struct ConnectConfig {
     /// How many requests a second go to an endpoint on another machine, after a burst of five seconds' worth; 0 for no limit.
     /// Default 20.
     pub requests_per_second_max: u32,
+    /// How long an endpoint may finalise nothing before the next of the list is asked, where there is one. Default
+    /// 120,000 ms: ten blocks of public networks.
+    pub silence_ms_max: u64,
 }
 
 /// A client of one chain. Clones share the connection.
@@ -44,6 +47,7 @@ pub struct ChainClient {
     submitting: Arc<tokio::sync::Mutex<()>>,
     request_timeout: Duration,
     submit_timeout: Duration,
+    silence_max: Duration,
     audience: Audience,
 }
 
@@ -78,6 +82,7 @@ impl Default for ConnectConfig {
             request_timeout_ms: 20_000,
             submit_timeout_ms: 30_000,
             requests_per_second_max: 20,
+            silence_ms_max: 120_000,
         }
     }
 }
@@ -92,7 +97,13 @@ impl ConnectConfig {
 impl ChainClient {
     /// Connects to the first endpoint that answers, within the time of one request.
     pub async fn connect(config: ConnectConfig) -> Result<Self, ConnectError> {
-        let ConnectConfig { urls, request_timeout_ms, submit_timeout_ms, requests_per_second_max } = config;
+        let ConnectConfig {
+            urls,
+            request_timeout_ms,
+            submit_timeout_ms,
+            requests_per_second_max,
+            silence_ms_max,
+        } = config;
         let request_timeout = Duration::from_millis(request_timeout_ms);
         let deadline = Instant::now() + request_timeout;
         let link = Link::new(urls, request_timeout, requests_per_second_max);
@@ -103,6 +114,7 @@ impl ChainClient {
             submitting: Arc::default(),
             request_timeout,
             submit_timeout: Duration::from_millis(submit_timeout_ms),
+            silence_max: Duration::from_millis(silence_ms_max),
             audience: Audience::default(),
         };
         // Not being told early what will be refused later is no reason to refuse now, or to wait.
@@ -185,6 +197,20 @@ impl ChainClient {
         self.link.distrust();
     }
 
+    /// How long to wait for a finalised block before another endpoint is asked; `None` where there is no other.
+    pub(crate) fn silence_max(&self) -> Option<Duration> {
+        self.link.has_others().then_some(self.silence_max)
+    }
+
+    /// Gives up the endpoint of this session, if it is still in use, for the next of the list.
+    pub(crate) fn leave(&self, session: &Arc<Session>) {
+        self.link.leave(session);
+    }
+
+    pub(crate) fn saw_final(&self, number: u32) {
+        self.link.saw_final(number);
+    }
+
     /// Runs one operation under the request deadline. An operation that overruns costs the connection its trust: it may be
     /// half open, so the next call opens another.
     pub(crate) async fn bounded<T>(
@@ -204,6 +230,11 @@ impl ChainClient {
 }
 
 impl ConnectError {
+    /// Whether trying again later may succeed by itself.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+
     /// What the operator can do about it.
     pub fn hint(&self) -> &'static str {
         match self {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::cli::{ChainCommand, Waiting, WalletCommand};
 use crate::network::{self, Selection};
 use crate::wallet::{self, Passwords, Role, WalletError, WalletPath};
-use crate::{ChainClient, ConnectConfig};
+use crate::{ChainClient, ConnectConfig, QueryError};
 
 mod axon;
 mod confirm;
@@ -157,6 +157,14 @@ fn print_json(out: &mut impl Write, value: &Value) -> Result<(), CommandError> {
 /// Lines of text.
 fn print_lines(out: &mut impl Write, lines: &[String]) -> Result<(), CommandError> {
     lines.iter().try_for_each(|line| writeln!(out, "{line}")).map_err(CommandError::Output)
+}
+
+/// Tells of a failure that passes by itself, for who waits; any other ends the wait.
+fn pass_over(error: QueryError) -> Result<(), CommandError> {
+    if !error.is_passing() {
+        return Err(CommandError::Chain(error));
+    }
+    tell(&format!("still waiting: {error}"))
 }
 
 /// A line for people beside the result.

@@ -24,6 +24,7 @@ pub mod command;
 pub mod drift;
 mod error;
 pub mod network;
+pub mod patience;
 pub mod pow;
 mod query;
 mod submit;

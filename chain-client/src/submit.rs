@@ -78,10 +78,18 @@ impl ChainClient {
             }
         };
         drop(seen);
-        outcome.unwrap_or_else(|_| {
-            let reached = reached.send_replace(Reached::Stage(SubmitStage::Signing));
-            Err(reached.out_of_time(doing, limit))
-        })
+        let reached = reached.send_replace(Reached::Stage(SubmitStage::Signing));
+        match outcome {
+            // Once it was sent, what could not be read is how it ended: told as what is known of that.
+            Ok(Err(SubmitError::Query(error)))
+                if !matches!(reached, Reached::Stage(SubmitStage::Signing)) =>
+            {
+                tracing::warn!(doing, %error, "lost sight of what was submitted");
+                Err(reached.out_of_time(doing, started.elapsed()))
+            }
+            Ok(outcome) => outcome,
+            Err(_) => Err(reached.out_of_time(doing, limit)),
+        }
     }
 
     async fn submit_and_follow(

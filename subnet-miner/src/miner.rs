@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::time::Duration;
 
-use chain_client::command::CommandError as SiteError;
-use chain_client::{Announcement, wallet};
+use chain_client::command::{CommandError as SiteError, Site};
+use chain_client::{Announcement, ChainClient, patience, wallet};
 use model_runtime::{Runtime, RuntimeConfig};
 use protocol::account::AccountId;
 use tokio::sync::watch;
@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 pub use self::error::StartError;
 use crate::axon::{Axon, AxonParts};
 use crate::axon_publisher::Publisher;
-use crate::chain_watch;
+use crate::chain_watch::{self, Sighting};
 use crate::clock;
 use crate::config::{Config, RuntimeLimits, ServeConfig};
 use crate::demand::{Demand, DemandFeed, DemandParts, Sources};
@@ -69,12 +69,9 @@ impl Miner {
             Models::check(&models).map_err(StartError::Model)?;
         }
         check_external(&serve, axon.bind)?;
-        let client = site.connect().await?;
-        let sighting = chain_watch::look(&client, netuid, None).await.map_err(SiteError::Chain)?;
-        let block_time_ms = client.block_time_ms().await.map_err(SiteError::Chain)?;
-        if sighting.metagraph.by_hotkey(&hotkey).is_none() {
-            return Err(site.not_registered(hotkey).into());
-        }
+        let arrival = || arrive(&site, netuid, hotkey);
+        let (client, sighting, block_time_ms) =
+            patience::until_it_passes(SiteError::is_passing, arrival).await?;
 
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -262,6 +259,26 @@ impl Drop for Miner {
         // The axon, if still there, stops by being dropped after this.
         self.stop.cancel();
     }
+}
+
+/// Connects and looks at the subnet for the first time; gives the block time too. A hotkey that a block of long ago does not
+/// know may be registered since.
+async fn arrive(
+    site: &Site,
+    netuid: u16,
+    hotkey: AccountId,
+) -> Result<(ChainClient, Sighting, u64), SiteError> {
+    let client = site.connect().await?;
+    let sighting = chain_watch::look(&client, netuid, None).await.map_err(SiteError::Chain)?;
+    let block_time_ms = client.block_time_ms().await.map_err(SiteError::Chain)?;
+    if sighting.metagraph.by_hotkey(&hotkey).is_some() {
+        return Ok((client, sighting, block_time_ms));
+    }
+    let behind = client.minutes_behind(sighting.metagraph.block, clock::unix_ms()).await;
+    Err(match behind.map_err(SiteError::Chain)? {
+        Some(minutes) => SiteError::Behind { hotkey, netuid, minutes },
+        None => site.not_registered(hotkey),
+    })
 }
 
 /// The strategist's budget; without one, three quarters of the memory of the card or the machine, or no limit where that is not known.

@@ -11,6 +11,7 @@ mod ingress;
 mod keys;
 mod reader;
 mod sequence;
+mod volume;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -94,9 +95,9 @@ pub enum StoreError {
 impl ReceiptStore {
     /// Opens or creates the store in the folder `path` and starts its writer, which signs with `hotkey`.
     pub fn open(path: &Path, config: &StoreConfig, hotkey: Keypair) -> Result<Self, OpenError> {
-        let database = database::Database::open(path, config.fingerprints_bytes_max)
+        let volume = volume::Volume::open(path, config.fingerprints_bytes_max)
             .map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
-        let engine = engine::Engine::new(database, hotkey, config.batch_messages_max);
+        let engine = engine::Engine::new(volume, hotkey, config.batch_messages_max);
         let (sender, inbox) = mpsc::channel(config.queue_messages_max.get());
         let writer = std::thread::Builder::new()
             .name("receipts".to_owned())

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chain_client::weights::{Timing, WeightSetter, WeightsTarget};
-use chain_client::{ChainClient, ConnectConfig};
+use chain_client::{ChainClient, ConnectConfig, patience};
 use protocol::account::AccountId;
 use protocol::catalogue_document::CatalogueDocument;
 use protocol::policy_document::PolicyDocument;
@@ -43,7 +43,7 @@ use crate::market;
 use crate::market::desk::Desk;
 use crate::market::history::History;
 use crate::metrics::Metrics;
-use crate::registration::{Standing, standing};
+use crate::registration::{self, Standing, standing};
 use crate::shards::collect::{Collector, CollectorParts};
 use crate::shards::door::{Door, DoorParts};
 use crate::staker_rpc::{self, StakerRpc, StakerRpcParts};
@@ -111,11 +111,8 @@ impl Validator {
         let (catalogue, rules, signer) = (Arc::new(catalogue), Arc::new(rules), hotkey.clone());
 
         let connect = ConnectConfig { request_timeout_ms: chain_timeout_ms, ..ConnectConfig::new(endpoints) };
-        let client = ChainClient::connect(connect).await.map_err(StartError::Connect)?;
-        let block = client.finalized().await.map_err(StartError::Chain)?;
-        let snapshot =
-            ChainSnapshot::read(&client, netuid, &clock, block).await.map_err(StartError::Chain)?;
-        check_standing(&snapshot, netuid, &account)?;
+        let arrival = || arrive(&connect, netuid, &clock, &account);
+        let (client, snapshot) = patience::until_it_passes(StartError::is_passing, arrival).await?;
         let (chain_sender, chain) = watch::channel(Arc::new(snapshot));
 
         let at_state = |source| StartError::State { path: state_dir.clone(), source };
@@ -252,6 +249,7 @@ impl Validator {
             stop: stop.clone(),
         };
         tasks.spawn("following the chain", chain_view::follow(following));
+        tasks.spawn("watching the registration", registration::follow(chain.clone(), account, stop.clone()));
         tasks.spawn("counting usage", Arc::clone(&accounts).follow(stop.clone()));
         tasks.spawn("watching the fleet", fleet::refresh::run(fleet.clone(), chain.clone(), stop.clone()));
         let door = if shards.own > 0 {
@@ -457,6 +455,24 @@ async fn open_ledger(config: LedgerConfig) -> Result<Ledger, StartError> {
     opened
         .map_err(|error| StartError::Ledger(OpenError::Thread(io::Error::other(error))))?
         .map_err(StartError::Ledger)
+}
+
+/// Connects, looks at the subnet for the first time, and says how the hotkey stands in it. One that a block of long ago does
+/// not know may be registered since.
+async fn arrive(
+    connect: &ConnectConfig,
+    netuid: u16,
+    clock: &Clock,
+    hotkey: &AccountId,
+) -> Result<(ChainClient, ChainSnapshot), StartError> {
+    let client = ChainClient::connect(connect.clone()).await.map_err(StartError::Connect)?;
+    let block = client.finalized().await.map_err(StartError::Chain)?;
+    let snapshot = ChainSnapshot::read(&client, netuid, clock, block).await.map_err(StartError::Chain)?;
+    let Err(unknown) = check_standing(&snapshot, netuid, hotkey) else {
+        return Ok((client, snapshot));
+    };
+    let behind = client.minutes_behind(block, clock.now_ms()).await.map_err(StartError::Chain)?;
+    Err(behind.map_or(unknown, |minutes| StartError::Behind { netuid, minutes }))
 }
 
 fn check_standing(snapshot: &ChainSnapshot, netuid: u16, hotkey: &AccountId) -> Result<(), StartError> {

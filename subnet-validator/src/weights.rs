@@ -13,7 +13,7 @@ pub mod window;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +40,9 @@ use crate::heads::{self, TempoFacts};
 use crate::ledger::{HeadRecord, Ledger};
 use crate::metrics::{Count, Metrics};
 use crate::shards::collect::Collector;
+
+/// Of how many tempos it is kept on disk what their weights were made from: some fifty days on public networks.
+const MERGES_KEPT: u64 = 1_000;
 
 /// What the driver is built from.
 pub struct WeightsParts {
@@ -348,7 +351,8 @@ impl Scoring {
         let name = format!("{}.json", merged.epoch_index);
         let beside = self.merges.join(format!("{name}.part"));
         fs::write(&beside, text)?;
-        fs::rename(beside, self.merges.join(name))
+        fs::rename(beside, self.merges.join(name))?;
+        forget_before(&self.merges, merged.epoch_index.saturating_sub(MERGES_KEPT))
     }
 
     /// The subnet's neurons with their uids, and the payers that belong to them.
@@ -401,6 +405,18 @@ impl Scoring {
     }
 }
 
+/// Removes what was written down for earlier tempos.
+fn forget_before(merges: &Path, epoch_index: u64) -> io::Result<()> {
+    for entry in fs::read_dir(merges)? {
+        let path = entry?.path();
+        let epoch = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<u64>().ok());
+        if epoch.is_some_and(|epoch| epoch < epoch_index) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
 /// The block of this tempo after which so much of it has passed.
 fn due_at(snapshot: &ChainSnapshot, percent: u8) -> u64 {
     let epoch = &snapshot.epoch;
@@ -410,4 +426,22 @@ fn due_at(snapshot: &ChainSnapshot, percent: u8) -> u64 {
 
 fn is_due(snapshot: &ChainSnapshot, percent: u8) -> bool {
     u64::from(snapshot.block.number) >= due_at(snapshot, percent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_old_weights_were_made_from_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["8.json", "9.json", "10.json", "notes.txt"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        forget_before(folder.path(), 9).unwrap();
+        let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        assert_eq!(names, ["10.json", "9.json", "notes.txt"]);
+    }
 }

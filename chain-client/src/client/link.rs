@@ -1,5 +1,6 @@
 //! The one connection that all calls share, replaced when it is lost.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ use super::{Chain, ConnectError, Session};
 const BACKOFF_FIRST_MS: u64 = 250;
 const BACKOFF_MAX_MS: u64 = 5_000;
 
+/// How far an endpoint's finalised block may be behind the newest one that was seen before another endpoint is preferred.
+const BEHIND_BLOCKS_MAX: u32 = 10;
+
 #[derive(Debug)]
 pub(super) struct Link {
     urls: Vec<String>,
@@ -23,6 +27,8 @@ pub(super) struct Link {
     /// Kept over connections: what a block says does not depend on who is asked.
     answers: Arc<Answers>,
     pace: Option<Arc<Pace>>,
+    /// The newest finalised block that any endpoint told of.
+    finalized: AtomicU32,
     current: Mutex<Current>,
 }
 
@@ -46,13 +52,15 @@ impl Link {
             genesis_hash: OnceLock::new(),
             answers: Arc::default(),
             pace: Pace::new(requests_per_second_max).map(Arc::new),
+            finalized: AtomicU32::new(0),
             current: Mutex::default(),
         }
     }
 
-    /// The open connection, or a new one to the first endpoint that answers. All endpoints together have one request's
-    /// time; callers meanwhile wait for the same attempt. After a round without any answer the next begins later, and later
-    /// still after each further one, at a moment that differs between clients.
+    /// The open connection, or a new one to the first endpoint that answers, serves this chain and is not far behind; where
+    /// all are behind, to the one that is least so. All endpoints together have one request's time; callers meanwhile wait
+    /// for the same attempt. After a round without any answer the next begins later, and later still after each further one,
+    /// at a moment that differs between clients.
     pub(super) async fn session(&self) -> Result<Arc<Session>, ConnectError> {
         let mut current = self.current.lock().await;
         if let Some(session) = current.session.as_ref().filter(|session| session.is_connected()) {
@@ -64,30 +72,68 @@ impl Link {
         if let Some(not_before) = current.not_before {
             sleep_until(not_before).await;
         }
-        let mut tried = Vec::with_capacity(count);
+        let (mut tried, mut other_chain) = (Vec::with_capacity(count), None);
+        let mut behind: Option<(usize, Session, u32)> = None;
         for index in (0..count).map(|step| (current.next + step) % count) {
             let url = &self.urls[index];
-            let (answers, pace) = (Arc::clone(&self.answers), self.pace.clone());
-            let opening = Session::open(url, self.chain.clone(), share, answers, pace);
-            let reason = match timeout(share, opening).await {
-                Ok(Ok(session)) => {
-                    self.check_genesis(&session)?;
-                    tracing::info!(url, "connected to the chain");
-                    let session = Arc::new(session);
-                    let session_now = Some(Arc::clone(&session));
-                    *current = Current { session: session_now, next: index, ..Current::default() };
-                    return Ok(session);
-                }
+            let opened = timeout(share, self.open(url, share)).await;
+            let reason = match opened {
+                Ok(Ok((session, missing))) => match self.check_genesis(&session) {
+                    Ok(()) if missing <= BEHIND_BLOCKS_MAX => return Ok(current.take(index, session)),
+                    Ok(()) => {
+                        if behind.as_ref().is_none_or(|(_, _, least)| missing < *least) {
+                            behind = Some((index, session, missing));
+                        }
+                        format!("{missing} finalised blocks behind")
+                    }
+                    Err(other) => other_chain.insert(other).to_string(),
+                },
                 Ok(Err(reason)) => reason,
                 Err(_) => format!("no answer in {} ms", share.as_millis()),
             };
-            tracing::warn!(url, reason, "a chain endpoint did not answer");
+            tracing::warn!(url, reason, "a chain endpoint is passed over");
             tried.push((url.clone(), reason));
+        }
+        if let Some((index, session, _)) = behind {
+            return Ok(current.take(index, session));
         }
         current.session = None;
         current.not_before = Some(Instant::now() + backoff(current.failures));
         current.failures = current.failures.saturating_add(1);
-        Err(ConnectError::Unreachable { tried })
+        Err(other_chain.unwrap_or(ConnectError::Unreachable { tried }))
+    }
+
+    /// A connection, and how many finalised blocks this endpoint lacks: looked at only where there are others to prefer.
+    async fn open(&self, url: &str, share: Duration) -> Result<(Session, u32), String> {
+        let (answers, pace) = (Arc::clone(&self.answers), self.pace.clone());
+        let session = Session::open(url, self.chain.clone(), share, answers, pace).await?;
+        let newest = self.finalized.load(Ordering::Relaxed);
+        if !self.has_others() || newest == 0 {
+            return Ok((session, 0));
+        }
+        let block = session.finalized().await;
+        let block = block.map_err(|fault| fault.during("reading the finalised head").to_string())?;
+        Ok((session, newest.saturating_sub(block.number)))
+    }
+
+    /// Whether there is another endpoint to go to.
+    pub(super) fn has_others(&self) -> bool {
+        self.urls.len() > 1
+    }
+
+    /// Remembers that this block was seen as final.
+    pub(super) fn saw_final(&self, number: u32) {
+        self.finalized.fetch_max(number, Ordering::Relaxed);
+    }
+
+    /// Drops this connection if it is still the one in use, as [`Link::distrust`] does.
+    pub(super) fn leave(&self, session: &Arc<Session>) {
+        let Ok(mut current) = self.current.try_lock() else {
+            return;
+        };
+        if current.session.as_ref().is_some_and(|current| Arc::ptr_eq(current, session)) {
+            current.drop_for_the_next(self.urls.len());
+        }
     }
 
     /// Drops the connection; the next call opens one to the next endpoint. Does nothing while another call is connecting.
@@ -95,9 +141,7 @@ impl Link {
         let Ok(mut current) = self.current.try_lock() else {
             return;
         };
-        if current.session.take().is_some() {
-            current.next = (current.next + 1) % self.urls.len().max(1);
-        }
+        current.drop_for_the_next(self.urls.len());
     }
 
     pub(super) async fn url(&self) -> Option<String> {
@@ -115,6 +159,21 @@ impl Link {
             expected: hex::encode(expected),
             found: hex::encode(found),
         })
+    }
+}
+
+impl Current {
+    fn take(&mut self, index: usize, session: Session) -> Arc<Session> {
+        tracing::info!(url = session.url(), "connected to the chain");
+        let session = Arc::new(session);
+        *self = Self { session: Some(Arc::clone(&session)), next: index, ..Self::default() };
+        session
+    }
+
+    fn drop_for_the_next(&mut self, count: usize) {
+        if self.session.take().is_some() {
+            self.next = (self.next + 1) % count.max(1);
+        }
     }
 }
 

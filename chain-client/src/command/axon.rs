@@ -7,7 +7,7 @@ use futures::StreamExt;
 use serde_json::json;
 
 use super::table::pairs;
-use super::{CommandError, Site, print_json, print_lines, tell};
+use super::{CommandError, Site, pass_over, print_json, print_lines, tell};
 use crate::cli::Axon;
 use crate::{AnnounceError, Announced, Announcement, AxonState, ChainClient};
 
@@ -61,8 +61,15 @@ async fn announce(
             tell(&format!("block {}: waiting for block {at_block}", head.number))?;
             let mut blocks = pin!(client.finalized_blocks());
             while let Some(block) = blocks.next().await {
+                let block = match block {
+                    Ok(block) => block,
+                    Err(error) => {
+                        pass_over(error)?;
+                        continue;
+                    }
+                };
                 // What lands in the next block may be submitted now.
-                if u64::from(block.map_err(CommandError::Chain)?.number).saturating_add(1) >= at_block {
+                if u64::from(block.number).saturating_add(1) >= at_block {
                     break;
                 }
             }

@@ -42,6 +42,18 @@ pub enum CommandError {
         /// The command that registers it.
         register: String,
     },
+    /// The hotkey has no uid in a block so old that this says nothing.
+    #[error(
+        "the endpoint's newest block is {minutes} minutes old, and hotkey {hotkey} is not registered on subnet {netuid} in it"
+    )]
+    Behind {
+        /// The hotkey.
+        hotkey: AccountId,
+        /// The subnet.
+        netuid: u16,
+        /// The block's age.
+        minutes: u64,
+    },
     /// Registering would fail.
     #[error(transparent)]
     Obstacle(RegistrationObstacle),
@@ -75,6 +87,16 @@ impl CommandError {
         }
     }
 
+    /// Whether trying again later may succeed by itself.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Connect(error) => error.is_passing(),
+            Self::Chain(error) => error.is_passing(),
+            Self::Behind { .. } => true,
+            _ => false,
+        }
+    }
+
     /// What the operator does next, where something can be done.
     pub fn next_step(&self) -> Option<String> {
         let step = match self {
@@ -88,6 +110,7 @@ impl CommandError {
             Self::Network(_) => "pass --network finney, test, local, or a ws:// or wss:// URL",
             Self::Connect(error) => error.hint(),
             Self::Chain(error) => error.hint(),
+            Self::Behind { .. } => "let the chain's node catch up, or name another endpoint with --network",
             Self::NotConfirmed { .. } => "run it again with -y, or with --dry-run to change nothing",
             Self::Submit(error) => error.hint(),
             Self::Work(error) => error.hint(),

@@ -24,7 +24,16 @@ pub(super) fn new(site: &Site, flags: &WalletNew, out: &mut impl Write) -> Resul
     let has_coldkey = [path.file(Role::Coldkey), path.public_file(Role::Coldkey)];
     let has_coldkey = has_coldkey.into_iter().any(|file| file.is_ok_and(|file| file.exists()));
     let made = if has_coldkey { None } else { Some(new_coldkey(site, flags)?) };
-    let hotkey = wallet::create(path, Role::Hotkey, KeySource::Generate).map_err(CommandError::Wallet)?;
+    let hotkey = match wallet::create(path, Role::Hotkey, KeySource::Generate) {
+        Ok(hotkey) => hotkey,
+        Err(error) => {
+            // The next run finds this coldkey and makes none: its phrase is shown now or never.
+            if let Some((coldkey, _)) = &made {
+                show_orphan(coldkey, flags, out)?;
+            }
+            return Err(CommandError::Wallet(error));
+        }
+    };
     let coldkey = match &made {
         Some((coldkey, _)) => Some(coldkey.account),
         None => site.coldkey_account().ok(),
@@ -53,6 +62,19 @@ pub(super) fn new(site: &Site, flags: &WalletNew, out: &mut impl Write) -> Resul
         }
     }
     tell("Write the phrases down and keep them secret: they are the only way to get the keys back.")
+}
+
+/// A coldkey that was made although its hotkey could not be.
+fn show_orphan(coldkey: &Created, flags: &WalletNew, out: &mut impl Write) -> Result<(), CommandError> {
+    let Some(phrase) = &coldkey.phrase else {
+        return Ok(());
+    };
+    let phrase = phrase.to_string();
+    if flags.output.json {
+        return print_json(out, &json!({ "coldkey": coldkey.account, "coldkey_phrase": phrase }));
+    }
+    let account = coldkey.account;
+    print_lines(out, &[format!("coldkey {account}"), format!("coldkey phrase, shown only now: {phrase}")])
 }
 
 /// The coldkey and whether it is encrypted.

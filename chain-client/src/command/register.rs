@@ -9,7 +9,7 @@ use protocol::AccountId;
 use serde_json::json;
 
 use super::table::pairs;
-use super::{CommandError, Site, confirm, print_json, print_lines, tell};
+use super::{CommandError, Site, confirm, pass_over, print_json, print_lines, tell};
 use crate::amount::tao;
 use crate::cli::Register;
 use crate::pow::expected;
@@ -83,7 +83,11 @@ impl Patience {
     }
 
     async fn has_left(&self, client: &ChainClient) -> Result<bool, CommandError> {
-        Ok(client.finalized().await.map_err(CommandError::Chain)?.number < self.until_block)
+        match client.finalized().await {
+            Ok(block) => Ok(block.number < self.until_block),
+            // What is left is seen at the next block.
+            Err(error) => pass_over(error).map(|()| true),
+        }
     }
 
     /// Waits while an obstacle stands in the way that passes, and fails with the one that does not.
@@ -127,11 +131,19 @@ impl Patience {
     ) -> Result<RegistrationQuote, CommandError> {
         let mut blocks = pin!(client.finalized_blocks());
         while let Some(block) = blocks.next().await {
-            let block = block.map_err(CommandError::Chain)?;
+            let block = match block {
+                Ok(block) => block,
+                Err(error) => {
+                    pass_over(error)?;
+                    continue;
+                }
+            };
             if block.number > quote.block.number {
                 let RegistrationQuote { netuid, hotkey, coldkey, .. } = quote;
-                let next = client.registration_quote(*netuid, hotkey, coldkey, block).await;
-                return next.map_err(CommandError::Chain);
+                match client.registration_quote(*netuid, hotkey, coldkey, block).await {
+                    Ok(next) => return Ok(next),
+                    Err(error) => pass_over(error)?,
+                }
             }
         }
         Err(CommandError::Chain(QueryError::UnknownBlock { doing: "waiting for the next block" }))

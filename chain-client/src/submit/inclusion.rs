@@ -129,11 +129,17 @@ impl ChainClient {
                 None => break,
             };
             while next <= head.number.min(last) {
-                let block = self.block_at(next).await?;
-                if let Some(outcome) = self.outcome_in(doing, bytes, block).await? {
-                    return outcome;
+                let looked = async { self.outcome_in(doing, bytes, self.block_at(next).await?).await };
+                match looked.await {
+                    Ok(Some(outcome)) => return outcome,
+                    Ok(None) => next += 1,
+                    // The next head brings it back to this block.
+                    Err(error) if error.is_passing() => {
+                        tracing::debug!(doing, %error, "still searching");
+                        break;
+                    }
+                    Err(error) => return Err(error.into()),
                 }
-                next += 1;
             }
         }
         Err(SubmitError::Dropped { doing, reason: "not in any block while it was valid" })

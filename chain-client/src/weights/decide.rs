@@ -159,6 +159,12 @@ pub enum Wait {
         /// How far.
         blocks: u32,
     },
+    /// The endpoint has not seen what was seen before.
+    #[error("the endpoint has not reached block {seen} yet, which was seen before")]
+    OlderBlock {
+        /// The newest block that was looked at.
+        seen: u32,
+    },
     /// It is early in the tempo.
     #[error("it is early in the tempo; the vector is decided at block {at_block}")]
     Early {

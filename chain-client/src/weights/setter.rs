@@ -114,12 +114,15 @@ pub(crate) struct Setter<C, D> {
     refusals: u32,
     /// When which hash was last shown.
     revealed_at: BTreeMap<Digest, u32>,
+    /// The newest block that was decided on.
+    newest_block: u32,
 }
 
 impl<C: Chain, D: Disk> Setter<C, D> {
     pub(crate) fn new(chain: C, journal: Journal<D>, timing: Timing, mechanism: u8) -> Self {
         let sendings = Sendings::default();
-        Self { chain, journal, timing, mechanism, sendings, refusals: 0, revealed_at: BTreeMap::new() }
+        let revealed_at = BTreeMap::new();
+        Self { chain, journal, timing, mechanism, sendings, refusals: 0, revealed_at, newest_block: 0 }
     }
 
     /// Takes one step. `scores` is asked only when a new vector is due.
@@ -128,6 +131,11 @@ impl<C: Chain, D: Disk> Setter<C, D> {
         scores: impl AsyncFnOnce() -> Scores,
     ) -> Result<Step, SetWeightsError> {
         let facts = self.chain.facts().await?;
+        // Another endpoint may be behind the last: what it does not know yet is not over.
+        if facts.block.number < self.newest_block {
+            return Ok(Step::Waiting(Wait::OlderBlock { seen: self.newest_block }));
+        }
+        self.newest_block = facts.block.number;
         self.reveal_hashes(&facts).await?;
         let mut decision = self.decide(&facts);
         if decision == Decision::Withdraw {

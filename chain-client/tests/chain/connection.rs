@@ -1,6 +1,7 @@
 //! Connecting, losing the connection, and getting it back.
 
 use chain_client::{ConnectConfig, ConnectError, QueryError};
+use futures::StreamExt;
 use protocol::AccountId;
 use tokio::net::TcpListener;
 
@@ -71,6 +72,61 @@ async fn endpoint_of_another_chain_is_refused_after_a_loss() {
         matches!(&error, QueryError::NotConnected { source: ConnectError::OtherChain { .. }, .. }),
         "{error:?}"
     );
+}
+
+#[tokio::test]
+async fn endpoint_of_another_chain_hides_none_that_comes_after_it() {
+    let (first, third) = (World::instant().await, World::instant().await);
+    let other = World::with_subnet(|subnet| subnet.tempo_blocks = 7).await;
+    let urls = [&first, &other, &third].map(|world| world.localnet.ws_url());
+    let chain = client(&urls).await;
+    first.localnet.shutdown().await;
+    let mut answer = chain.finalized().await;
+    if matches!(answer, Err(QueryError::Disconnected { .. })) {
+        answer = chain.finalized().await;
+    }
+    assert_eq!(answer.unwrap().number, 0);
+    assert_eq!(chain.url().await.as_ref(), Some(&urls[2]));
+}
+
+#[tokio::test]
+async fn node_that_finalises_nothing_more_is_left_for_one_that_does() {
+    let (still, alive) = (World::instant().await, World::instant().await);
+    still.localnet.produce_blocks(3).await.unwrap();
+    alive.localnet.produce_blocks(5).await.unwrap();
+    let urls = [still.localnet.ws_url(), alive.localnet.ws_url()];
+    let config = ConnectConfig { silence_ms_max: 300, ..ConnectConfig::new(urls.clone()) };
+    let chain = chain_client::ChainClient::connect(config).await.unwrap();
+    let mut blocks = Box::pin(chain.finalized_blocks());
+    for number in 3..=5 {
+        let block = soon("the next block", blocks.next()).await.unwrap().unwrap();
+        assert_eq!(block.number, number);
+    }
+    assert_eq!(chain.url().await.as_ref(), Some(&urls[1]));
+}
+
+#[tokio::test]
+async fn node_that_is_far_behind_is_passed_over_while_another_answers() {
+    let (first, behind, last) = (World::instant().await, World::instant().await, World::instant().await);
+    first.localnet.produce_blocks(20).await.unwrap();
+    last.localnet.produce_blocks(15).await.unwrap();
+    let urls = [&first, &behind, &last].map(|world| world.localnet.ws_url());
+    let chain = client(&urls).await;
+    let mut blocks = Box::pin(chain.finalized_blocks());
+    assert_eq!(soon("the newest block", blocks.next()).await.unwrap().unwrap().number, 20);
+    first.localnet.shutdown().await;
+    let mut answer = chain.finalized().await;
+    if matches!(answer, Err(QueryError::Disconnected { .. })) {
+        answer = chain.finalized().await;
+    }
+    assert_eq!(answer.unwrap().number, 15, "not the one that is 20 behind");
+    assert_eq!(chain.url().await.as_ref(), Some(&urls[2]));
+    last.localnet.shutdown().await;
+    let mut answer = chain.finalized().await;
+    if matches!(answer, Err(QueryError::Disconnected { .. })) {
+        answer = chain.finalized().await;
+    }
+    assert_eq!(answer.unwrap().number, 0, "better one that is behind than none");
 }
 
 #[tokio::test]

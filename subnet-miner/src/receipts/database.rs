@@ -24,6 +24,12 @@ pub enum DatabaseError {
     /// RocksDB's own failure: the folder is locked by another process, the disk is full, a file is damaged.
     #[error("RocksDB failed")]
     RocksDb(#[from] rocksdb::Error),
+    /// The disk takes no bytes yet after a write that failed.
+    #[error("the disk takes no bytes")]
+    Disk(#[source] std::io::Error),
+    /// A write failed a moment ago; the disk is looked at again soon.
+    #[error("the store's disk failed a moment ago")]
+    Failing,
     /// The folder was written by another version of this program.
     #[error("the store has format {found}, this program reads format {FORMAT}")]
     Format {

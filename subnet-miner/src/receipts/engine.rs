@@ -13,10 +13,11 @@ use tokio::sync::mpsc;
 use super::database::{Database, DatabaseError};
 use super::ingress::{Draft, Message, Pending};
 use super::keys::{Record, Shard, ValidatorHead, first_position};
+use super::volume::Volume;
 use super::{Recovered, StoreError};
 
 pub(super) struct Engine {
-    database: Database,
+    volume: Volume,
     hotkey: Keypair,
     batch_messages_max: NonZeroUsize,
     /// The ends of the chains as they are on disk, of the validators' shards seen so far.
@@ -24,8 +25,8 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub fn new(database: Database, hotkey: Keypair, batch_messages_max: NonZeroUsize) -> Self {
-        Self { database, hotkey, batch_messages_max, heads: BTreeMap::new() }
+    pub fn new(volume: Volume, hotkey: Keypair, batch_messages_max: NonZeroUsize) -> Self {
+        Self { volume, hotkey, batch_messages_max, heads: BTreeMap::new() }
     }
 
     /// Works until told to close or nobody is left to ask.
@@ -44,19 +45,23 @@ impl Engine {
 
     /// Writes one batch; false when it held the order to close.
     fn commit(&mut self, messages: Vec<Message>) -> bool {
+        let database = match self.volume.database() {
+            Ok(database) => database,
+            Err(error) => return refuse(messages, Arc::new(error)),
+        };
         let mut open = true;
         let mut pending = Vec::with_capacity(messages.len());
         let (mut recoveries, mut wanted) = (Vec::new(), Vec::new());
         // Heads change here first and count only once they are on disk.
         let mut staged = BTreeMap::new();
-        let mut batch = self.database.batch();
+        let mut batch = database.batch();
         for message in messages {
             match message {
                 Message::Append { draft, reply } => {
                     if let Some(fingerprint) = &draft.fingerprint {
                         batch.fingerprint(fingerprint);
                     }
-                    match sign_next(&self.database, &self.heads, &mut staged, &self.hotkey, *draft) {
+                    match sign_next(database, &self.heads, &mut staged, &self.hotkey, *draft) {
                         Ok((validator, position, record)) => {
                             batch.receipt(&validator, position, &record);
                             pending.push(Pending::Receipt { receipt: Box::new(record.receipt), reply });
@@ -83,30 +88,52 @@ impl Engine {
             batch.head(shard, head);
         }
         let written = batch.commit().map_err(Arc::new);
-        match &written {
-            Ok(()) => self.heads.extend(staged),
-            Err(error) => {
-                tracing::error!(%error, "receipts could not be written; nothing of them leaves the miner")
-            }
-        }
         pending.into_iter().for_each(|promise| promise.settle(written.clone()));
         for (digest, reply) in wanted {
-            let found = self.database.fingerprint(&digest);
+            let found = database.fingerprint(&digest);
             let _ = reply.send(found.map_err(|error| StoreError::Write(Arc::new(error))));
         }
         for reply in recoveries {
-            let _ = reply.send(self.recover().map_err(|error| StoreError::Write(Arc::new(error))));
+            let _ = reply.send(recover(database).map_err(|error| StoreError::Write(Arc::new(error))));
+        }
+        match &written {
+            Ok(()) => self.heads.extend(staged),
+            Err(error) => {
+                let error = error as &dyn std::error::Error;
+                tracing::error!(error, "receipts could not be written; nothing of them leaves the miner");
+                // How far the write got is known once the log was read back.
+                self.heads.clear();
+                self.volume.fail();
+            }
         }
         open
     }
+}
 
-    fn recover(&self) -> Result<Recovered, DatabaseError> {
-        let heads = self.database.heads()?;
-        Ok(Recovered {
-            sequences: heads.into_iter().map(|(shard, head)| (shard, head.sequences)).collect(),
-            nonce_marks_ns: self.database.nonce_marks_ns()?.into_iter().collect(),
-        })
+/// Answers a batch that cannot be begun; false when it held the order to close.
+fn refuse(messages: Vec<Message>, error: Arc<DatabaseError>) -> bool {
+    let mut open = true;
+    let refusal = || StoreError::Write(Arc::clone(&error));
+    for message in messages {
+        match message {
+            Message::Append { reply, .. } => drop(reply.send(Err(refusal()))),
+            Message::SetNonceMarks { reply, .. } | Message::KeepCountersigned { reply, .. } => {
+                drop(reply.send(Err(refusal())));
+            }
+            Message::Fingerprint { reply, .. } => drop(reply.send(Err(refusal()))),
+            Message::Recover { reply } => drop(reply.send(Err(refusal()))),
+            Message::Close => open = false,
+        }
     }
+    open
+}
+
+fn recover(database: &Database) -> Result<Recovered, DatabaseError> {
+    let heads = database.heads()?;
+    Ok(Recovered {
+        sequences: heads.into_iter().map(|(shard, head)| (shard, head.sequences)).collect(),
+        nonce_marks_ns: database.nonce_marks_ns()?.into_iter().collect(),
+    })
 }
 
 /// Puts the receipt at the end of its shard's chain and signs it.

@@ -32,7 +32,12 @@ pub(super) async fn run(
         listed,
     };
     // On the heap: what binding keeps across its waits is larger than a thread's stack should carry.
-    let mut validator = Box::pin(Validator::bind(config)).await.map_err(|error| match error {
+    let started = tokio::select! {
+        started = Box::pin(Validator::bind(config)) => started,
+        _ = interrupted.recv() => return Ok(()),
+        _ = terminated.recv() => return Ok(()),
+    };
+    let mut validator = started.map_err(|error| match error {
         StartError::NotRegistered { netuid } => {
             SharedError::NotRegistered { hotkey: account, netuid, register: place.site.register_command() }
                 .into()
@@ -60,8 +65,12 @@ pub(super) async fn run(
             }
         }
     }
-    tracing::info!("stopping");
-    validator.shutdown().await;
+    tracing::info!("stopping; a second signal ends the validator at once");
+    tokio::select! {
+        () = validator.shutdown() => {}
+        _ = interrupted.recv() => {}
+        _ = terminated.recv() => {}
+    }
     logging.shutdown().await;
     Ok(())
 }

@@ -27,6 +27,16 @@ pub enum StartError {
         /// The subnet.
         netuid: u16,
     },
+    /// The hotkey is not registered in a block so old that this says nothing.
+    #[error(
+        "the endpoint's newest block is {minutes} minutes old, and the hotkey is not registered on subnet {netuid} in it"
+    )]
+    Behind {
+        /// The subnet.
+        netuid: u16,
+        /// The block's age.
+        minutes: u64,
+    },
     /// The catalogue cannot be put into a policy document.
     #[error("the models are no catalogue")]
     Catalogue(#[source] CatalogueError),
@@ -68,6 +78,17 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// Whether trying again later may succeed by itself.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Connect(error) => error.is_passing(),
+            Self::Chain(error) => error.is_passing(),
+            Self::Behind { .. } => true,
+            _ => false,
+        }
+    }
+
     /// What the operator can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
@@ -82,6 +103,9 @@ impl StartError {
             Self::Tls(_) => Some(
                 "see gateway.tls and staker_rpc.tls in the configuration; `openssl x509 -in FILE -noout -text` shows a certificate",
             ),
+            Self::Behind { .. } => {
+                Some("let the chain's node catch up, or name another endpoint with --network")
+            }
             Self::NotRegistered { .. } => Some("register the hotkey first"),
             Self::Journal(error) => Some(error.hint()),
             Self::Challenges(_) => Some("look at the paths of [challenges.models] in the configuration"),

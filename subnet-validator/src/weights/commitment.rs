@@ -1,6 +1,6 @@
 //! Getting a head's digest on chain: no weight leaves before it stands there.
 
-use chain_client::ChainClient;
+use chain_client::{ChainClient, SubmitError};
 use protocol::digest::Digest;
 use protocol::signing::Keypair;
 
@@ -9,6 +9,9 @@ use crate::chain_view::ChainSnapshot;
 /// Blocks to wait after a failure, the first time; twice as long each further time.
 const FAILED_BLOCKS_FIRST: u32 = 2;
 const FAILED_BLOCKS_MAX: u32 = 16;
+
+/// Blocks to wait after it was sent and did not become final in time: finality's lag, and what a node needs that lost it.
+const SENT_BLOCKS: u32 = 16;
 
 /// Commits the digests of one validator's heads.
 pub(super) struct Commitment {
@@ -30,20 +33,26 @@ impl Commitment {
         if self.known == Some(digest) {
             return true;
         }
-        if snapshot.block.number < self.again_at_block {
-            return false;
-        }
         let netuid = snapshot.metagraph.netuid;
         let there = self.client.commitment(netuid, &self.hotkey.public(), snapshot.block).await;
         if there.is_ok_and(|there| there.is_some_and(|there| there.sha256() == Some(&digest.0))) {
             self.succeed(digest);
             return true;
         }
+        if snapshot.block.number < self.again_at_block {
+            return false;
+        }
         match self.client.set_commitment(&self.hotkey, netuid, &digest.0).await {
             Ok(block) => {
                 tracing::info!(%digest, block = block.number, "the tempo's head is committed");
                 self.succeed(digest);
                 true
+            }
+            // Sent, and perhaps in a block: sending it again would only cost its bytes again.
+            Err(error @ (SubmitError::NotFinal { .. } | SubmitError::TimedOut { .. })) => {
+                self.again_at_block = snapshot.block.number.saturating_add(SENT_BLOCKS);
+                tracing::info!(%error, self.again_at_block, "the head's commitment is on its way: its weights wait for that");
+                false
             }
             Err(error) => {
                 let pause = FAILED_BLOCKS_FIRST.checked_shl(self.failures).unwrap_or(FAILED_BLOCKS_MAX);
