@@ -1,10 +1,15 @@
 //! What goes wrong says so: to the user as an OpenAI error object, to the operator with the next step.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use chain_client::command::CommandError;
 use serde_json::json;
 use subnet_miner::miner::StartError;
 use subnet_miner::models::ModelLocation;
 use subnet_tests::{ECHO_MODEL, Subnet, wait};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_miner_answers_when_one_is_dead() {
@@ -41,6 +46,58 @@ async fn an_unregistered_miner_is_told_how_to_register() {
     assert_eq!(error.exit_code(), 3);
     let next_step = error.next_step().unwrap();
     assert!(next_step.contains("subnet-miner register"), "{next_step}");
+}
+
+/// An address at which the chain of `subnet` answers only once it is told to.
+struct LateChain {
+    address: SocketAddr,
+    chain: String,
+}
+
+impl LateChain {
+    async fn of(subnet: &Subnet) -> Self {
+        let nobody = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let chain = subnet.chain().ws_url().trim_start_matches("ws://").trim_end_matches('/').to_owned();
+        Self { address: nobody.local_addr().unwrap(), chain }
+    }
+
+    fn url(&self) -> String {
+        format!("ws://{}", self.address)
+    }
+
+    /// Answers from now on.
+    async fn open(self) {
+        let door = TcpListener::bind(self.address).await.unwrap();
+        while let Ok((mut inside, _)) = door.accept().await {
+            let chain = self.chain.clone();
+            tokio::spawn(async move {
+                let mut outside = TcpStream::connect(chain).await.unwrap();
+                let _ = copy_bidirectional(&mut inside, &mut outside).await;
+            });
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_start_before_their_chain_wait_for_it() {
+    let mut subnet = Subnet::start(1, 1).await;
+    subnet.miners[0].stop().await;
+    subnet.validators[0].stop().await;
+    let late = LateChain::of(&subnet).await;
+    subnet.miners[0].config_mut().network = late.url();
+    subnet.validators[0].set_endpoints(vec![late.url()]);
+    let (mut miners, mut validators) =
+        (std::mem::take(&mut subnet.miners), std::mem::take(&mut subnet.validators));
+    let both = async { tokio::join!(miners[0].start(), validators[0].start()) };
+    tokio::pin!(both);
+    // Both have found nobody at least once before there is somebody.
+    let early = tokio::time::timeout(Duration::from_millis(700), &mut both).await;
+    assert!(early.is_err(), "a node did not wait for its chain");
+    let open = tokio::spawn(late.open());
+    let (miner, validator) = tokio::time::timeout(Duration::from_secs(60), both).await.unwrap();
+    miner.unwrap();
+    validator.unwrap();
+    open.abort();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -279,3 +279,24 @@ async fn on_sighup_both_programs_take_over_limits_keys_and_log_level_without_a_r
     .await;
     assert_eq!((all.validator.end().await, all.miner.end().await), (Some(0), Some(0)));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn programs_that_wait_for_their_chain_end_when_they_are_told() {
+    let collector = Collector::start().await;
+    let mut subnet = Subnet::start(1, 0).await;
+    subnet.validators[0].stop().await;
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = format!("ws://{}", free("127.0.0.1"));
+    let mut node = subnet.new_miner("early").await;
+    node.config_mut().network = nobody.clone();
+    let miner = Program::start("subnet-miner", folder.path(), &miner_config(&mut node, &collector));
+    let config = validator_config(&mut subnet.validators[0], &nobody, folder.path(), &collector);
+    let validator = Program::start("subnet-validator", folder.path(), &config);
+    for mut program in [miner, validator] {
+        wait::until("the program has found no chain", || async {
+            program.log().contains("the chain cannot be read yet").then_some(())
+        })
+        .await;
+        assert_eq!(program.end().await, Some(0), "{}", program.log());
+    }
+}

@@ -178,6 +178,11 @@ impl ValidatorNode {
         &mut self.settings
     }
 
+    /// The chain's endpoints of its next start.
+    pub fn set_endpoints(&mut self, endpoints: Vec<String>) {
+        self.endpoints = endpoints;
+    }
+
     /// A key that its gateway accepts.
     pub fn api_key(&self) -> &str {
         &self.api_key
