@@ -48,22 +48,17 @@ impl Commitment {
                 self.succeed(digest);
                 true
             }
-            // Sent, and perhaps in a block: sending it again would only cost its bytes again.
-            Err(error @ (SubmitError::NotFinal { .. } | SubmitError::TimedOut { .. })) => {
-                self.again_at_block = snapshot.block.number.saturating_add(SENT_BLOCKS);
-                tracing::info!(%error, self.again_at_block, "the head's commitment is on its way: its weights wait for that");
-                false
-            }
             Err(error) => {
-                let pause = FAILED_BLOCKS_FIRST.checked_shl(self.failures).unwrap_or(FAILED_BLOCKS_MAX);
+                let pause = blocks_until_again(&error, self.failures);
                 self.failures = self.failures.saturating_add(1);
-                self.again_at_block = snapshot.block.number.saturating_add(pause.min(FAILED_BLOCKS_MAX));
-                let hint = error.hint();
+                self.again_at_block = snapshot.block.number.saturating_add(pause);
+                let (hint, again_at_block) = (error.hint(), self.again_at_block);
+                let error = &error as &dyn std::error::Error;
                 tracing::warn!(
                     hint,
-                    again_at_block = self.again_at_block,
-                    error = &error as &dyn std::error::Error,
-                    "the head was not committed: its weights wait for that"
+                    again_at_block,
+                    error,
+                    "the head is not committed yet: its weights wait for that"
                 );
                 false
             }
@@ -72,5 +67,30 @@ impl Commitment {
 
     fn succeed(&mut self, digest: Digest) {
         (self.known, self.failures, self.again_at_block) = (Some(digest), 0, 0);
+    }
+}
+
+/// How many blocks later a commitment is sent again that failed after as many failures. What is on its way and late is looked for
+/// in every block meanwhile: to send it again would only cost its bytes of the epoch's allowance again.
+fn blocks_until_again(error: &SubmitError, failures: u32) -> u32 {
+    match error {
+        SubmitError::NotFinal { .. } | SubmitError::TimedOut { .. } => SENT_BLOCKS,
+        _ => FAILED_BLOCKS_FIRST.checked_shl(failures).unwrap_or(FAILED_BLOCKS_MAX).min(FAILED_BLOCKS_MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_is_sent_again_soon_and_what_is_on_its_way_is_not() {
+        let doing = "committing";
+        let lost = SubmitError::Disconnected { doing };
+        assert_eq!([0, 1, 2, 3, 40].map(|failures| blocks_until_again(&lost, failures)), [2, 4, 8, 16, 16]);
+        let block = chain_client::BlockRef { number: 7, hash: [0; 32] };
+        let late = SubmitError::NotFinal { doing, block, after_ms: 30_000 };
+        assert_eq!(blocks_until_again(&late, 0), 16);
+        assert_eq!(blocks_until_again(&SubmitError::TimedOut { doing, after_ms: 30_000 }, 0), 16);
     }
 }
