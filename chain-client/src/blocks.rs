@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chain_metadata::subtensor;
 use futures::Stream;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::client::{ChainClient, Session};
 use crate::error::{Fault, QueryError};
@@ -84,13 +84,16 @@ impl ChainClient {
                     let heads = session.rpc().chain_subscribe_finalized_heads().await?;
                     Ok((session, heads))
                 });
+                let mut news = Instant::now();
                 let fault = match subscription.await {
                     Err(error) => Some(error),
                     Ok((session, mut heads)) => loop {
-                        let Some(head) = unless_silent(client.silence_max(), heads.next()).await else {
+                        // Heads that were given before are no news: a node may go on and stay behind.
+                        let until = client.silence_max().map(|silence| news + silence);
+                        let Some(head) = unless_late(until, heads.next()).await else {
                             let url = session.url();
                             tracing::warn!(url, last, "a chain endpoint finalises nothing: the next one is asked");
-                            client.leave(&session);
+                            client.leave(&session).await;
                             break None;
                         };
                         let number = match head {
@@ -102,7 +105,7 @@ impl ChainClient {
                         for number in last.map_or(number, |last| last.saturating_add(1))..=number {
                             match client.finalized_hash(&session, number).await {
                                 Ok(block) => {
-                                    last = Some(number);
+                                    (last, news) = (Some(number), Instant::now());
                                     client.saw_final(number);
                                     backoff = BACKOFF_FIRST;
                                     yield Ok(block);
@@ -133,10 +136,10 @@ impl ChainClient {
     }
 }
 
-/// What a wait comes to, or `None` once it took longer than the limit, if there is one.
-async fn unless_silent<T>(limit: Option<Duration>, wait: impl Future<Output = T>) -> Option<T> {
-    match limit {
-        Some(limit) => timeout(limit, wait).await.ok(),
+/// What a wait comes to, or `None` at the deadline, if there is one.
+async fn unless_late<T>(deadline: Option<Instant>, wait: impl Future<Output = T>) -> Option<T> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, wait).await.ok(),
         None => Some(wait.await),
     }
 }

@@ -203,8 +203,8 @@ impl ChainClient {
     }
 
     /// Gives up the endpoint of this session, if it is still in use, for the next of the list.
-    pub(crate) fn leave(&self, session: &Arc<Session>) {
-        self.link.leave(session);
+    pub(crate) async fn leave(&self, session: &Arc<Session>) {
+        self.link.leave(session).await;
     }
 
     pub(crate) fn saw_final(&self, number: u32) {

@@ -127,10 +127,8 @@ impl Link {
     }
 
     /// Drops this connection if it is still the one in use, as [`Link::distrust`] does.
-    pub(super) fn leave(&self, session: &Arc<Session>) {
-        let Ok(mut current) = self.current.try_lock() else {
-            return;
-        };
+    pub(super) async fn leave(&self, session: &Arc<Session>) {
+        let mut current = self.current.lock().await;
         if current.session.as_ref().is_some_and(|current| Arc::ptr_eq(current, session)) {
             current.drop_for_the_next(self.urls.len());
         }

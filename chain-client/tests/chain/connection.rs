@@ -106,6 +106,44 @@ async fn node_that_finalises_nothing_more_is_left_for_one_that_does() {
 }
 
 #[tokio::test]
+async fn node_that_goes_on_and_stays_behind_is_left_for_one_that_does_not() {
+    let (first, slow, alive) = (World::instant().await, World::instant().await, World::instant().await);
+    first.localnet.produce_blocks(30).await.unwrap();
+    slow.localnet.produce_blocks(21).await.unwrap();
+    alive.localnet.produce_blocks(31).await.unwrap();
+    let urls = [&first, &slow, &alive].map(|world| world.localnet.ws_url());
+    let config = ConnectConfig { silence_ms_max: 600, ..ConnectConfig::new(urls.clone()) };
+    let chain = chain_client::ChainClient::connect(config).await.unwrap();
+    let mut blocks = Box::pin(chain.finalized_blocks());
+    assert_eq!(soon("the newest block", blocks.next()).await.unwrap().unwrap().number, 30);
+    first.localnet.shutdown().await;
+    // A block in each third of the time that silence may last, and none of them new.
+    let mut ticks = tokio::time::interval(std::time::Duration::from_millis(200));
+    let progress = async {
+        for _ in 0..8 {
+            ticks.tick().await;
+            slow.localnet.produce_blocks(1).await.unwrap();
+        }
+        std::future::pending::<()>().await
+    };
+    let newest = async {
+        loop {
+            match blocks.next().await {
+                Some(Ok(block)) => return block.number,
+                Some(Err(_)) => {}
+                None => unreachable!("the stream goes on"),
+            }
+        }
+    };
+    let number = tokio::select! {
+        number = soon("a new block", newest) => number,
+        () = progress => unreachable!(),
+    };
+    assert_eq!((number, chain.url().await.as_ref()), (31, Some(&urls[2])));
+    assert!(slow.chain.finalized().await.unwrap().number < 29, "it was left while it went on");
+}
+
+#[tokio::test]
 async fn node_that_is_far_behind_is_passed_over_while_another_answers() {
     let (first, behind, last) = (World::instant().await, World::instant().await, World::instant().await);
     first.localnet.produce_blocks(20).await.unwrap();
