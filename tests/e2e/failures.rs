@@ -1,4 +1,5 @@
 //! What goes wrong says so: to the user as an OpenAI error object, to the operator with the next step.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::net::SocketAddr;
 use std::time::Duration;
