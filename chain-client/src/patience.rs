@@ -26,7 +26,8 @@ where
 {
     let mut pause = PAUSE_FIRST;
     loop {
-        match attempt().await {
+        // On the heap: what a node does at its start is large, and is over soon.
+        match Box::pin(attempt()).await {
             Err(error) if is_passing(&error) => {
                 let again_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
                 tracing::warn!(

@@ -66,6 +66,11 @@ impl Link {
         if let Some(session) = current.session.as_ref().filter(|session| session.is_connected()) {
             return Ok(Arc::clone(session));
         }
+        // On the heap: every call of the client holds this future, and few connect.
+        Box::pin(self.connect(&mut current)).await
+    }
+
+    async fn connect(&self, current: &mut Current) -> Result<Arc<Session>, ConnectError> {
         let count = self.urls.len();
         let share = self.request_timeout.checked_div(u32::try_from(count).unwrap_or(u32::MAX));
         let share = share.ok_or(ConnectError::NoEndpoint)?;
